@@ -1,0 +1,42 @@
+"""Give color to grayscale images.
+
+    from colorizer import Colorizer
+    rgb = Colorizer.load().colorize("photo.jpg")  # (H, W, 3) uint8
+
+Names are loaded when first used: importing the package is quick and does not import TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from colorizer.datasets import DatasetError as DatasetError
+    from colorizer.datasets import load_dataset as load_dataset
+    from colorizer.images import ImageError as ImageError
+    from colorizer.images import decode_image as decode_image
+    from colorizer.images import save_image as save_image
+    from colorizer.inference import Colorizer as Colorizer
+    from colorizer.inference import ModelError as ModelError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Colorizer": "inference",
+    "DatasetError": "datasets",
+    "ImageError": "images",
+    "ModelError": "inference",
+    "decode_image": "images",
+    "load_dataset": "datasets",
+    "save_image": "images",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

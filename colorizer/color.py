@@ -1,0 +1,141 @@
+"""Color arithmetic: RGB to Y'CbCr and back, full-range Rec. 601 as JPEG files have it.
+
+Everything here works on arrays whose last axes are (H, W) or (H, W, C), RGB, in any number of images.
+
+References
+----------
+ITU-T T.871 (JFIF), section 7, takes its luma weights from ITU-R BT.601.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+KR, KG, KB = 0.299, 0.587, 0.114
+"""Rec. 601 weights of R', G' and B' in luma, those of ``cv2.COLOR_RGB2GRAY``."""
+
+# Rows give Cb and Cr from RGB, columns are R, G, B.
+_TO_CHROMA = np.array(
+    [
+        [-0.5 * KR / (1 - KB), -0.5 * KG / (1 - KB), 0.5],
+        [0.5, -0.5 * KG / (1 - KR), -0.5 * KB / (1 - KR)],
+    ],
+    np.float32,
+)
+# Rows give what R, G and B differ from luma by, in levels of 255, from Cb and Cr.
+_FROM_CHROMA = 255 * np.array(
+    [
+        [0.0, 2 * (1 - KR)],
+        [-2 * KB * (1 - KB) / KG, -2 * KR * (1 - KR) / KG],
+        [2 * (1 - KB), 0.0],
+    ],
+    np.float32,
+)
+_STRIP_ROWS = 256  # Rows joined at a time: float chroma of a whole 100-megapixel scan would take gigabytes.
+
+
+def to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Compute the gray image that a model is fed.
+
+    Parameters
+    ----------
+    rgb : (..., H, W, 3) uint8
+        RGB images.
+
+    Returns
+    -------
+    (..., H, W) uint8
+        Full-range Rec. 601 luma, exactly what ``cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)`` gives.
+
+    Raises
+    ------
+    ValueError
+        If the array is not RGB uint8.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim < 3 or rgb.shape[-1] != 3:
+        raise ValueError(f"expected RGB uint8 of shape (..., H, W, 3), got {rgb.dtype} of shape {rgb.shape}")
+    if rgb.size == 0:
+        return np.zeros(rgb.shape[:-1], np.uint8)
+    # OpenCV knows single images only; a stack of them is one tall image to it.
+    tall = np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)
+    return cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY).reshape(rgb.shape[:-1]).astype(np.uint8, copy=False)
+
+
+def to_chroma(rgb: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the two color-difference planes of RGB images.
+
+    Parameters
+    ----------
+    rgb : (..., H, W, 3) uint8, or float32 in [0, 1]
+        RGB images.
+
+    Returns
+    -------
+    (..., H, W, 2) float32
+        Cb and Cr in [-0.5, 0.5]; both 0 where the pixel is gray.
+    """
+    scale = np.float32(1 / 255) if rgb.dtype == np.uint8 else np.float32(1)
+    return np.asarray(rgb, np.float32) @ (_TO_CHROMA.T * scale)
+
+
+def join(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Combine a luma plane with chroma into an RGB image.
+
+    Parameters
+    ----------
+    luma : (H, W) uint8
+        Full-range Rec. 601 Y'.
+    chroma : (H, W, 2) float32
+        Cb and Cr in [-0.5, 0.5]; values that leave the RGB cube are clipped.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        RGB whose luma is the input's, to rounding, wherever nothing was clipped.
+
+    Raises
+    ------
+    ValueError
+        If the two planes differ in height or width.
+    """
+    if luma.shape != chroma.shape[:2]:
+        raise ValueError(f"luma of shape {luma.shape} and chroma of shape {chroma.shape} differ in height or width")
+    difference = cv2.transform(np.asarray(chroma, np.float32), _FROM_CHROMA)
+    return cv2.add(cv2.merge([luma] * 3), difference, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+
+
+def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Bring small chroma to the size of a luma plane and join the two, strip by strip.
+
+    Eyes are sharp for luma and blunt for chroma, so that a picture keeps its detail though its chroma was predicted on
+    a thumbnail. Only a strip of full-size chroma exists at a time.
+
+    Parameters
+    ----------
+    luma : (H, W) uint8
+        Full-range Rec. 601 Y'.
+    chroma : (h, w, 2) float32
+        Cb and Cr in [-0.5, 0.5] of the same picture at any smaller or equal size.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        RGB, as `join` gives it.
+    """
+    height, width = luma.shape
+    if chroma.shape[:2] == luma.shape:
+        return join(luma, chroma)
+    # Columns first: the wide but still low plane is small, and each strip then needs rows interpolated only.
+    wide = cv2.resize(chroma, (width, chroma.shape[0]), interpolation=cv2.INTER_LINEAR)
+    # Centers of pixels align: source row = (row + 1/2) h / H - 1/2.
+    rows = (np.arange(height, dtype=np.float32) + 0.5) * (chroma.shape[0] / height) - 0.5
+    rows = np.clip(rows, 0, chroma.shape[0] - 1)
+    above = rows.astype(int)
+    below = np.minimum(above + 1, chroma.shape[0] - 1)
+    weight = (rows - above)[:, None, None].astype(np.float32)
+    rgb = np.empty((height, width, 3), np.uint8)
+    for start in range(0, height, _STRIP_ROWS):
+        part = slice(start, start + _STRIP_ROWS)
+        strip = wide[above[part]] * (1 - weight[part]) + wide[below[part]] * weight[part]
+        rgb[part] = join(luma[part], strip)
+    return rgb

@@ -1,0 +1,486 @@
+"""Data sets: CIFAR-10 from a folder, the Hugging Face Hub or Keras, and folders of images of any size.
+
+Images stay encoded until they are asked for, so that a folder of large photos costs no memory.
+"""
+
+import hashlib
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from colorizer.color import to_luma
+from colorizer.images import ImageError, decode_image, readable_extensions
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+logger = logging.getLogger(__name__)
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10_HUB = "uoft-cs/cifar10"
+CIFAR10_ROWS = {"train": 50_000, "test": 10_000}
+
+_SPLIT_NAMES = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
+_SPLIT_NAMES["valid"] = _SPLIT_NAMES["validation"]
+
+
+class DatasetError(Exception):
+    """Data can't be found or read; the message says what was tried and what to do."""
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Images of one split, decoded one by one when asked for.
+
+    Attributes
+    ----------
+    name : str
+        What the data are called in records; never a path.
+    split : str
+        ``train``, ``test`` or ``validation``.
+    sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
+        What `decode_image` reads, an entry an image.
+    ids : sequence of str
+        What an image is called in messages: file and row.
+    labels : (N,) int64, or None
+        Class of each image.
+    class_names : tuple of str
+        Names of the classes; empty where unknown.
+    sha256 : str
+        SHA-256 of the bytes of the files that the images came from, in order of name.
+    """
+
+    name: str
+    split: str
+    sources: Sequence[Any]
+    ids: Sequence[str]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image to (H, W, 3) uint8 RGB; `DatasetError` names it if it is corrupt."""
+        try:
+            return decode_image(self.sources[index])[:, :, :3]
+        except (ImageError, OSError) as error:
+            raise DatasetError(f"{self.ids[index]}: {error}") from error
+
+    def take(self, indices: NDArray[np.int64]) -> "ImageDataset":
+        """Keep the images with the given indices, in that order."""
+        return replace(
+            self,
+            sources=[self.sources[i] for i in indices],
+            ids=[self.ids[i] for i in indices],
+            labels=None if self.labels is None else self.labels[indices],
+        )
+
+    def decode(self, *, skip_corrupt: bool = False) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode all images in turn, with their indices.
+
+        Parameters
+        ----------
+        skip_corrupt : bool
+            Leave corrupt images out, each named in a warning and all counted at the end, instead of failing.
+
+        Raises
+        ------
+        DatasetError
+            At the end, with names and count of the corrupt images, unless they are to be skipped.
+        """
+        corrupt = []
+        for index in range(len(self)):
+            try:
+                yield index, self[index]
+            except DatasetError as error:
+                corrupt.append(str(error))
+                if skip_corrupt:
+                    logger.warning("skipped: %s", error)
+        if not corrupt:
+            return
+        if not skip_corrupt:
+            names = "\n  ".join(corrupt[:10]) + (f"\n  ... and {len(corrupt) - 10} more" if len(corrupt) > 10 else "")
+            raise DatasetError(
+                f"{len(corrupt)} of the {len(self)} images of {self.name} ({self.split}) are corrupt:\n  {names}\n"
+                "Mend or remove them, or skip them with --skip-corrupt."
+            )
+        logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
+
+    def record(self) -> dict[str, Any]:
+        """Describe the data for the record of a training or an evaluation."""
+        return {"name": self.name, "split": self.split, "rows": len(self), "sha256": self.sha256}
+
+
+def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool = True) -> ImageDataset:
+    """Load a split of a data set.
+
+    Parameters
+    ----------
+    data : str
+        ``cifar10``: from the folder that the environment variable ``COLORIZER_DATA`` names, else the Hugging Face Hub
+        (``uoft-cs/cifar10``, the file of that split alone, cached), else ``keras.datasets.cifar10``. Or a folder:
+        Parquet files in the Hub's layout (column ``img`` or ``image``), ``cifar-10-batches-py``, a folder a class, or
+        images side by side, of any size.
+    split : str
+        ``train``, ``test`` or ``validation`` (also ``valid``). A folder of images without folders named after splits
+        is its own only split.
+    download : bool
+        Whether data may be fetched from the network; without, only what is on the disk already is taken.
+
+    Returns
+    -------
+    ImageDataset
+        The images of that split; where they came from is logged.
+
+    Raises
+    ------
+    DatasetError
+        If no source has them: what was tried, and what to do.
+    """
+    if split not in _SPLIT_NAMES:
+        raise DatasetError(f"split must be one of {', '.join(_SPLIT_NAMES)}, got {split!r}")
+    if data == "cifar10":
+        return _load_cifar10(split, download)
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise DatasetError(f"no data at {data!r}: give 'cifar10' or an existing folder")
+    dataset = _load_folder(folder, split)
+    logger.info("%s: %d images (%s) from the folder %s", dataset.name, len(dataset), split, folder)
+    return dataset
+
+
+def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    """Carve validation images out of a training split, the same ones for the same seed.
+
+    Returns
+    -------
+    tuple of ImageDataset
+        What is left for training, and the validation images; both keep the order of the data.
+
+    Raises
+    ------
+    DatasetError
+        If one of the two parts would be empty.
+    """
+    count = round(len(dataset) * fraction)
+    if not 0 < count < len(dataset):
+        raise DatasetError(
+            f"validation takes {fraction:g} of {len(dataset)} images, which leaves {len(dataset) - count} for training "
+            f"and {count} for validation; both need at least one"
+        )
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    return dataset.take(np.sort(order[count:])), dataset.take(np.sort(order[:count]))
+
+
+def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) -> NDArray[np.uint8]:
+    """Decode a data set into one array, each image cut to its central square and resized.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        The images, of any size.
+    size : int
+        Height and width of the result in pixels.
+    skip_corrupt : bool
+        As in `ImageDataset.decode`.
+
+    Returns
+    -------
+    (N, size, size, 3) uint8
+        RGB images.
+    """
+    images = np.empty((len(dataset), size, size, 3), np.uint8)
+    count = 0
+    progress = tqdm(
+        dataset.decode(skip_corrupt=skip_corrupt),
+        desc=f"reading {dataset.name} ({dataset.split})",
+        total=len(dataset),
+        unit="image",
+        disable=None,
+    )
+    for _, image in progress:
+        images[count] = _square(image, size)
+        count += 1
+    return images[:count]
+
+
+def build_pipeline(
+    images: NDArray[np.uint8], batch_size: int, *, seed: int | None = None, first_epoch: int = 0
+) -> "tf.data.Dataset":
+    """Build the `tf.data` pipeline that a grayscale-to-color model learns from.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) uint8
+        RGB images.
+    batch_size : int
+        Images in a batch; the last of an epoch may be smaller.
+    seed : int, optional
+        With a seed the pipeline is that of training: it never ends, every epoch has an order of its own and half of
+        its images mirrored. Order and mirroring are functions of seed and epoch alone, so that a training that was
+        stopped goes on with exactly the batches that it would have seen. Without: one pass in order, for validation.
+    first_epoch : int
+        Epoch to start from.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Pairs of luma (B, S, S, 1) and RGB (B, S, S, 3), float32 in [0, 1].
+    """
+    import tensorflow as tf
+
+    # Grayscale once, by OpenCV: the pipeline then only picks, mirrors and scales. Kept as bytes on the host.
+    quads = tf.constant(np.concatenate([to_luma(images)[..., None], images], axis=-1))
+
+    def scale(quad: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        quad = tf.cast(quad, tf.float32) / 255
+        return quad[..., :1], quad[..., 1:]
+
+    if seed is None:
+        batches = tf.data.Dataset.range(len(images)).batch(batch_size)
+        return batches.map(lambda rows: scale(tf.gather(quads, rows))).prefetch(2)
+
+    def epoch_batches(epoch: "tf.Tensor") -> "tf.data.Dataset":
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=key)
+        mirrored = tf.random.stateless_uniform([len(images)], seed=key) < 0.5
+        return tf.data.Dataset.from_tensor_slices((order, mirrored)).batch(batch_size)
+
+    def pick(rows: "tf.Tensor", mirrored: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        quad = tf.gather(quads, rows)
+        return scale(tf.where(mirrored[:, None, None, None], quad[:, :, ::-1], quad))
+
+    epochs = tf.data.Dataset.counter(start=first_epoch)
+    return epochs.flat_map(epoch_batches).map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def _square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[top : top + side, left : left + side]
+    if side == size:
+        return image
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+# === CIFAR-10: local folder, Hub, Keras ===
+
+
+def _load_cifar10(split: str, download: bool) -> ImageDataset:
+    tried = []
+    local = os.environ.get("COLORIZER_DATA")
+    sources = [
+        (f"the folder of COLORIZER_DATA, {local}" if local else "a local folder", lambda: _cifar10_local(local, split)),
+        (f"the Hugging Face Hub, {CIFAR10_HUB}", lambda: _cifar10_hub(split, download)),
+        ("keras.datasets.cifar10", lambda: _cifar10_keras(split, download)),
+    ]
+    for name, load in sources:
+        try:
+            dataset = load()
+        except Exception as error:  # Whatever keeps a source away, the next is tried; all reasons are told.
+            tried.append(f"{name}: {_first_line(error)}")
+            if local and len(tried) == 1:
+                logger.warning("CIFAR-10 not found in %s", tried[0])
+            continue
+        logger.info("CIFAR-10: %d images (%s) from %s", len(dataset), split, name)
+        return dataset
+    raise DatasetError(
+        f"CIFAR-10 ({split}) is not available. Tried:\n  "
+        + "\n  ".join(tried)
+        + "\nConnect to the internet once, or give a folder that has it, by --data or the variable COLORIZER_DATA:\n"
+        "Parquet files as in https://huggingface.co/datasets/uoft-cs/cifar10, or cifar-10-batches-py from\n"
+        "https://www.cs.toronto.edu/~kriz/cifar.html."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _cifar10_local(local: str | None, split: str) -> ImageDataset:
+    if not local:
+        raise DatasetError("COLORIZER_DATA is not set")
+    folder = Path(local).expanduser()
+    if not folder.is_dir():
+        raise DatasetError("no such folder")
+    return _load_folder(folder, split)
+
+
+def _cifar10_hub(split: str, download: bool) -> ImageDataset:
+    from huggingface_hub import hf_hub_download
+
+    if split not in CIFAR10_ROWS:
+        raise DatasetError(f"CIFAR-10 has the splits train and test, not {split}")
+    path = hf_hub_download(
+        CIFAR10_HUB,
+        f"plain_text/{split}-00000-of-00001.parquet",
+        repo_type="dataset",
+        local_files_only=not download,
+    )
+    return _load_parquet([Path(path)], "cifar10", split)
+
+
+def _cifar10_keras(split: str, download: bool) -> ImageDataset:
+    if split not in CIFAR10_ROWS:
+        raise DatasetError(f"CIFAR-10 has the splits train and test, not {split}")
+    if not download:
+        raise DatasetError("not asked, since nothing may be downloaded")
+    from keras.datasets import cifar10
+
+    train, test = cifar10.load_data()
+    images, labels = train if split == "train" else test
+    return _from_pixels(images, labels.reshape(-1), split, hashlib.sha256(images.tobytes()).hexdigest())
+
+
+def _from_pixels(images: NDArray[np.uint8], labels: Any, split: str, sha256: str) -> ImageDataset:
+    ids = [f"cifar10 {split} row {i}" for i in range(len(images))]
+    return ImageDataset("cifar10", split, images, ids, np.asarray(labels, np.int64), CIFAR10_CLASSES, sha256)
+
+
+# === Folders ===
+
+
+def _load_folder(folder: Path, split: str) -> ImageDataset:
+    """Read a folder by what is in it: Parquet files, CIFAR-10's Python batches, or images."""
+    name = _name(folder)
+    parquet = sorted(folder.rglob("*.parquet"))
+    if parquet:
+        wanted = [path for path in parquet if _parquet_split(path) in _SPLIT_NAMES[split]]
+        if not wanted:
+            found = ", ".join(sorted({_parquet_split(path) for path in parquet}))
+            raise DatasetError(f"no Parquet file of the split {split!r} in {folder}; there are: {found}")
+        return _load_parquet(wanted, name, split)
+    batches = next((path.parent for path in sorted(folder.rglob("test_batch")) if path.is_file()), None)
+    if batches is not None:
+        return _load_batches(batches, split)
+    return _load_images(folder, name, split)
+
+
+def _name(folder: Path) -> str:
+    """Name a folder for the record: its own name, or its parent's where that says nothing."""
+    folder = folder.resolve()
+    generic = {"data", "plain_text", "images", *(name for names in _SPLIT_NAMES.values() for name in names)}
+    while folder.name in generic and folder.parent.name:
+        folder = folder.parent
+    return folder.name
+
+
+def _parquet_split(path: Path) -> str:
+    """Name the split of a Parquet file: ``test-00000-of-00001.parquet``, ``test.parquet`` or ``test/0000.parquet``."""
+    known = {name for names in _SPLIT_NAMES.values() for name in names}
+    stem = path.stem.split("-")[0]
+    return path.parent.name if stem not in known and path.parent.name in known else stem
+
+
+def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
+    import pyarrow.parquet as pq
+
+    sources: list[bytes] = []
+    ids: list[str] = []
+    labels: list[int] = []
+    class_names: tuple[str, ...] = ()
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            table = pq.read_table(path)
+        except Exception as error:
+            raise DatasetError(f"{path.name} can't be read as Parquet: {_first_line(error)}") from error
+        column = next((c for c in ("img", "image") if c in table.column_names), None)
+        if column is None:
+            raise DatasetError(f"{path.name} has no column 'img' or 'image', only {', '.join(table.column_names)}")
+        cells = table.column(column).to_pylist()
+        # A cell is a struct of bytes and path, as the Hub has it, or the bytes alone. A missing one is a corrupt row.
+        sources += [(cell["bytes"] if isinstance(cell, dict) else cell) or b"" for cell in cells]
+        ids += [f"{path.name} row {i}" for i in range(len(cells))]
+        if "label" in table.column_names:
+            labels += table.column("label").to_pylist()
+            class_names = class_names or _class_names(table, column)
+        digest.update(path.read_bytes())
+    known = np.array(labels, np.int64) if len(labels) == len(sources) else None
+    if not class_names and known is not None and known.max(initial=0) < 10 and name.startswith("cifar10"):
+        class_names = CIFAR10_CLASSES
+    return ImageDataset(name, split, sources, ids, known, class_names, digest.hexdigest())
+
+
+def _class_names(table: Any, column: str) -> tuple[str, ...]:
+    """Read the names of classes from the description that the Hub's tools put into a Parquet file's header."""
+    import json
+
+    header = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    return tuple(header.get("info", {}).get("features", {}).get("label", {}).get("names", ()))
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads CIFAR-10's pickled batches and refuses everything in them that could run code."""
+
+    _allowed = frozenset(
+        {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise pickle.UnpicklingError(f"refused: {module}.{name} has no place in a CIFAR-10 batch")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _load_batches(folder: Path, split: str) -> ImageDataset:
+    if split not in CIFAR10_ROWS:
+        raise DatasetError(f"cifar-10-batches-py has the splits train and test, not {split}")
+    paths = [folder / "test_batch"] if split == "test" else sorted(folder.glob("data_batch_*"))
+    pixels, labels = [], []
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                batch = _PlainUnpickler(file, encoding="bytes").load()
+            planes = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+            labels += list(batch[b"labels"])
+        except Exception as error:
+            raise DatasetError(f"{path.name} can't be read as a CIFAR-10 batch: {_first_line(error)}") from error
+        pixels.append(planes.transpose(0, 2, 3, 1))
+        digest.update(path.read_bytes())
+    return _from_pixels(np.concatenate(pixels), labels, split, digest.hexdigest())
+
+
+def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
+    splits = {path.name: path for path in folder.iterdir() if path.is_dir() and _is_split(path.name)}
+    if splits:
+        inside = next((splits[n] for n in _SPLIT_NAMES[split] if n in splits), None)
+        if inside is None:
+            raise DatasetError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
+        folder = inside
+    extensions = readable_extensions()
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in extensions and p.is_file())
+    if not paths:
+        raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
+    ids = [path.relative_to(folder).as_posix() for path in paths]
+    # A folder a class: every image lies in a folder, and its first folder names the class.
+    classes = tuple(sorted({i.split("/")[0] for i in ids})) if all("/" in i for i in ids) else ()
+    labels = np.array([classes.index(i.split("/")[0]) for i in ids], np.int64) if classes else None
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return ImageDataset(name, split, paths, ids, labels, classes, digest.hexdigest())
+
+
+def _is_split(name: str) -> bool:
+    return any(name in names for names in _SPLIT_NAMES.values())

@@ -1,0 +1,245 @@
+"""Files and bytes to RGB arrays and back: the only module that knows image formats."""
+
+import io
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+MAX_PIXELS = 120_000_000
+"""Largest image decoded by default; an 11 KB file can claim gigabytes."""
+
+EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Extensions of the files that `save_image` writes, and Pillow's names of their formats."""
+
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {"compress_level": 1},
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+
+pillow_heif.register_heif_opener()
+
+
+class ImageError(ValueError):
+    """An image can't be read; the message says which and why, in words for the person who brought it."""
+
+
+def readable_extensions() -> set[str]:
+    """List the file extensions, in lower case and with the dot, of the formats that can be read."""
+    Image.init()
+    return {extension for extension, name in Image.EXTENSION.items() if name in Image.OPEN}
+
+
+def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode an image of any usual kind to 8-bit sRGB, the right way up.
+
+    EXIF orientation is applied, ICC profiles and CMYK are converted to sRGB, 16-bit and float samples are scaled. Of
+    an animation comes the first frame.
+
+    Parameters
+    ----------
+    source : str, pathlib.Path, bytes, PIL.Image.Image or numpy.ndarray
+        A file's path, an encoded file's bytes, a picture or an array: (H, W), (H, W, 1), (H, W, 3) RGB or
+        (H, W, 4) RGBA; uint8, uint16 or float in [0, 1].
+    max_pixels : int
+        Largest H x W to decode; checked from the file's header, before anything is decoded.
+
+    Returns
+    -------
+    (H, W, 3) or (H, W, 4) uint8
+        RGB, or RGBA where the source has transparency.
+
+    Raises
+    ------
+    ImageError
+        If the source is empty, broken, too large or no image.
+    FileNotFoundError
+        If there is no such file.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _from_picture(source, "the picture", max_pixels)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), "the image", max_pixels)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            raise ImageError(f"{path.name} is a folder; give an image file")
+        return _from_bytes(path.read_bytes(), path.name, max_pixels)
+    raise ImageError(f"expected a path, bytes, a PIL image or a NumPy array, got {type(source).__name__}")
+
+
+def encode_image(image: NDArray[np.uint8], format: str = "PNG") -> bytes:
+    """Encode an image: PNG, TIFF and WebP without loss, JPEG at quality 95 without chroma subsampling.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, 3) or (H, W, 4) uint8
+        Gray, RGB or RGBA. JPEG has no transparency: there an image with alpha is laid on white.
+    format : str
+        Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
+
+    Returns
+    -------
+    bytes
+        The encoded file.
+
+    Raises
+    ------
+    ValueError
+        If the format is another.
+    """
+    if format not in _SAVE_OPTIONS:
+        raise ValueError(f"format must be one of {', '.join(_SAVE_OPTIONS)}, got {format!r}")
+    picture = Image.fromarray(image)
+    if format == "JPEG" and picture.mode == "RGBA":
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **_SAVE_OPTIONS[format])
+    return buffer.getvalue()
+
+
+def save_image(image: NDArray[np.uint8], path: str | Path) -> None:
+    """Write an image in the format that the path's extension names (`EXTENSIONS`), whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If the extension is none of `EXTENSIONS`.
+    OSError
+        If the file can't be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in EXTENSIONS:
+        raise ValueError(f"can't write {path.name}: the extension must be one of {', '.join(EXTENSIONS)}")
+    write_whole(path, encode_image(image, EXTENSIONS[path.suffix.lower()]))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside its place and rename it, so that it is never seen half written."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes private files; results are as any other file.
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def has_color(image: NDArray[np.uint8]) -> bool:
+    """Tell whether any pixel of an (H, W, 3 or 4) uint8 image differs from gray."""
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    return bool((red != green).any() or (green != blue).any())
+
+
+def _from_bytes(content: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    if not content:
+        raise ImageError(f"{name} is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of sizes that the check of max_pixels refuses or allows on purpose.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} is too large: {error}") from error
+    except Exception as error:
+        raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
+    with picture:
+        return _from_picture(picture, name, max_pixels)
+
+
+def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    width, height = picture.size
+    _check_size(height, width, name, max_pixels)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of damaged EXIF and odd TIFF tags: the pixels are what counts.
+            picture.load()
+            picture = ImageOps.exif_transpose(picture)
+            return _to_rgb(picture)
+    except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
+
+
+def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
+    if height < 1 or width < 1:
+        raise ImageError(f"{name} has no pixels: {width} x {height}")
+    if height * width > max_pixels:
+        raise ImageError(
+            f"{name} has {width} x {height} = {height * width / 1e6:.0f} megapixels; "
+            f"the limit is {max_pixels / 1e6:.0f}: make it smaller first"
+        )
+
+
+def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """Convert a loaded picture of any Pillow mode to an RGB or RGBA array."""
+    if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
+        gray = np.asarray(picture)
+        if picture.mode == "F":
+            gray = _unit_range(gray)
+        elif gray.dtype != np.uint16:
+            gray = np.clip(gray, 0, 65535).astype(np.uint16)
+        return _from_array(gray, gray.size)
+    alpha = picture.has_transparency_data
+    if alpha and picture.mode not in ("RGBA", "LA"):
+        picture = picture.convert("RGBA")
+    picture = _to_srgb(picture)
+    return np.array(picture.convert("RGBA" if alpha else "RGB"))
+
+
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """Convert by the picture's own ICC profile, if it has one that can be used."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("L", "RGB", "RGBA", "CMYK"):
+        return picture
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture  # A broken profile, or one of another kind of picture: the pixels are read as sRGB.
+    return picture if converted is None else converted
+
+
+def _unit_range(gray: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring float samples to [0, 1]: as they are if they lie there, else stretched from the least to the greatest."""
+    gray = np.nan_to_num(gray.astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(gray.min()), float(gray.max())
+    if low >= 0 and high <= 1:
+        return gray
+    return (gray - low) / max(high - low, 1e-12)
+
+
+def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"expected an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got shape {array.shape}"
+        )
+    _check_size(array.shape[0], array.shape[1], "the array", max_pixels)
+    if array.dtype == np.uint16:
+        array = (array.astype(np.uint32) + 128) // 257
+    elif np.issubdtype(array.dtype, np.floating):
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0 and high <= 1):
+            raise ImageError(f"a float image must lie in [0, 1], got values from {low:g} to {high:g}")
+        array = np.rint(array * 255)
+    elif array.dtype != np.uint8:
+        raise ImageError(f"expected an array of uint8, uint16 or float in [0, 1], got {array.dtype}")
+    array = array.astype(np.uint8)  # A copy, even of uint8: results never share memory with what came in.
+    if array.ndim == 2:
+        array = array[:, :, None]
+    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
