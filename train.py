@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from dataclasses import fields
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury the progress bar.
 
@@ -25,7 +26,7 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
             parser.add_argument(flag, nargs="+", type=kind, default=option.default, help=help_text)
         else:
             parser.add_argument(flag, type=type(option.default), default=option.default, help=help_text)
-    values = vars(parser.parse_args(arguments))
+    values: dict[str, Any] = vars(parser.parse_args(arguments))
     return TrainConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from colorizer.color import join_upsampled, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
+from colorizer.resources import resource_folder
 from colorizer.runtime import KerasRuntime
 
 DEFAULT_MODEL = "autoencoder"
@@ -23,7 +24,7 @@ class ModelError(Exception):
 class Colorizer:
     """Gives color to images of any size.
 
-    The network sees a thumbnail of the luma and predicts color; the result joins that color with the image's own luma at
+    The network sees a thumbnail of the luma and predicts color; the result joins it with the image's own luma at
     full resolution. An image that has color already is treated as if it were gray.
 
     Examples
@@ -107,24 +108,17 @@ class Colorizer:
 
 def list_models() -> list[str]:
     """List the names of the models that come with the project."""
-    return sorted(path.parent.name for path in _checkpoints().glob("*/model.keras"))
+    return sorted(path.parent.name for path in resource_folder("checkpoints").glob("*/model.keras"))
 
 
 def find_model(model: str | Path) -> Path:
     """Find the file of a model by its name or path; `ModelError` if there is none."""
-    for path in (_checkpoints() / model / "model.keras", Path(model), Path(model) / "model.keras"):
+    for path in (resource_folder("checkpoints") / model / "model.keras", Path(model), Path(model) / "model.keras"):
         if path.is_file():
             return path
     raise ModelError(
         f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras"
     )
-
-
-def _checkpoints() -> Path:
-    """Find the weights: within the installed package, else at the top of the repository."""
-    package = Path(__file__).parent
-    installed = package / "checkpoints"
-    return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
 def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -31,8 +31,8 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
     -------
     dict
         ``mse``: mean squared error of RGB in [0, 1]. ``psnr``: in dB, at most 50. ``ssim``: structural similarity over
-        the three channels, 1 for equal images. ``delta_e``: mean CIEDE2000 color difference, about 1 where a person just
-        sees it. ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
+        the three channels, 1 for equal images. ``delta_e``: mean CIEDE2000 color difference, about 1 where a person
+        just sees it. ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
 
     Raises
     ------

@@ -11,8 +11,6 @@ import io
 import json
 import logging
 import math
-import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -20,7 +18,6 @@ import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from colorizer.color import to_luma
 from colorizer.datasets import ImageDataset, build_pipeline, load_array, load_dataset, split_validation
 from colorizer.images import write_whole
 from colorizer.models.autoencoder import build_autoencoder
+from colorizer.records import describe_machine, describe_versions
 
 logger = logging.getLogger(__name__)
 
@@ -190,28 +188,6 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(full)
         _halve(full, half)
         half.replace(path)
-
-
-def describe_machine() -> str:
-    """Describe the processor for a record of measurements."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def describe_versions(*packages: str) -> dict[str, str]:
-    """List the versions of Python and of the packages that are installed."""
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        names = ("tensorflow-cpu", "tensorflow") if package == "tensorflow" else (package,)
-        for name in names:
-            try:
-                versions[package] = version(name)
-                break
-            except ModuleNotFoundError:
-                continue
-    return versions
 
 
 class _Resume(keras.callbacks.Callback):

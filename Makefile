@@ -1,0 +1,47 @@
+# Each target sets up what it needs in .venv. PYTHON chooses the interpreter that makes it (3.11 to 3.13).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: app test check lint format train bench lock clean
+
+app: .venv/app  ## the demo on http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: .venv/test  ## all tests but network and soak
+	$(BIN)/pytest -m "not network and not soak"
+
+check: lint  ## what to run before a commit: lint and the fast tests
+	$(BIN)/pytest -m "not network and not soak and not slow"
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: .venv/app  ## CIFAR-10 is downloaded, or read from the folder that COLORIZER_DATA names
+	$(BIN)/python train.py --model autoencoder
+
+bench: .venv/test
+	$(BIN)/python benchmarks/latency.py
+
+lock: .venv/test  ## exact versions of all that the project needs, for all platforms
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate --quiet \
+		--output-file requirements.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+
+# One recipe makes both environments: .venv/app what the demo and training need, .venv/test that and the tests' tools.
+.venv/app .venv/test: pyproject.toml requirements.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable ".[$(@F)]"
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,73 @@
+"""What `Colorizer` adds to the bare network on one 32x32 image: ``python benchmarks/latency.py``.
+
+Each round times every variant in turn, so that a drift of the machine's speed falls on all alike; the ratios of the
+rounds are what counts. The record goes to ``benchmarks/results/latency.json``.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorizer.images import decode_image
+from colorizer.inference import DEFAULT_MODEL, Colorizer, find_model
+from colorizer.records import describe_machine, describe_versions
+from colorizer.runtime import KerasRuntime, import_keras
+
+ROUNDS, CALLS, BATCH = 30, 20, 256
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Measure, print and record."""
+    path = find_model(DEFAULT_MODEL)
+    image = decode_image(ROOT / "samples/cifar10/00_cat.png")
+    runtime, colorizer = KerasRuntime(path), Colorizer.load(path)
+    keras, _ = import_keras()
+    model = keras.models.load_model(path, compile=False)
+    one = np.random.default_rng(0).random((1, *runtime.size, 1), np.float32)
+    many = np.repeat(one, BATCH, axis=0)
+
+    variants: dict[str, Callable[[], Any]] = {
+        "bare network, compiled": lambda: runtime(one),
+        "Colorizer.colorize": lambda: colorizer.colorize(image),
+        "model.predict": lambda: model.predict(one, verbose=0),
+        f"bare network, compiled, batch of {BATCH}": lambda: runtime(many),
+        f"Colorizer.colorize_batch, {BATCH} images": lambda: colorizer.colorize_batch([image] * BATCH),
+    }
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for call in variants.values():
+        call()
+    for _ in range(ROUNDS):
+        for name, call in variants.items():
+            calls = 1 if "batch" in name or "predict" in name else CALLS
+            started = time.perf_counter()
+            for _ in range(calls):
+                call()
+            times[name].append((time.perf_counter() - started) / calls)
+
+    names = list(variants)
+    ratios = {
+        f"{other} / {base}": statistics.median(a / b for a, b in zip(times[other], times[base], strict=True))
+        for other, base in [(names[1], names[0]), (names[2], names[0]), (names[4], names[3])]
+    }
+    record = {
+        "model": DEFAULT_MODEL,
+        "image": "32x32 uint8 RGB array",
+        "rounds": ROUNDS,
+        "milliseconds, median": {name: round(1000 * statistics.median(t), 3) for name, t in times.items()},
+        "ratio, median of the rounds": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        "machine": describe_machine(),
+        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "tensorflow"),
+    }
+    text = json.dumps(record, indent=2)
+    print(text)
+    (ROOT / "benchmarks/results/latency.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The committed weights are what their records say, and paint what they painted when they were committed."""
+
+import csv
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from colorizer import Colorizer, decode_image, save_image
+from colorizer.inference import find_model, list_models
+
+SAMPLES = sorted((ROOT / "samples/cifar10").glob("*.png"))
+
+
+def read(model: str, name: str) -> dict:
+    return json.loads((find_model(model).parent / name).read_text())
+
+
+def test_samples_and_models_are_there():
+    assert len(SAMPLES) == 20
+    assert "autoencoder" in list_models()
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_record_fits_the_weights(model):
+    folder = find_model(model).parent
+    config, metrics = read(model, "config.json"), read(model, "metrics.json")
+    assert config["model_sha256"] == hashlib.sha256(find_model(model).read_bytes()).hexdigest()
+    assert metrics["model_sha256"] == config["model_sha256"]
+    assert metrics["data"] | {"name": "cifar10", "split": "test"} == metrics["data"]
+    assert metrics["n"] == metrics["data"]["rows"] == 10_000
+    assert find_model(model).stat().st_size < 10e6
+    with (folder / "history.csv").open() as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    assert config["best"]["val_loss"] == pytest.approx(min(losses), rel=1e-6)
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_golden_output(model):
+    """Compare with pictures of earlier; ``UPDATE_GOLDEN=1 pytest tests/test_checkpoints.py`` makes them anew."""
+    golden = find_model(model).parent / "golden.png"
+    painted = np.concatenate(Colorizer.load(model).colorize_batch(SAMPLES), axis=1)
+    if os.environ.get("UPDATE_GOLDEN"):
+        save_image(painted, golden)
+    difference = np.abs(painted.astype(int) - decode_image(golden))
+    assert difference.max() <= 2  # Processors differ in the last digits.
+    assert difference.mean() < 0.05

@@ -1,0 +1,143 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, encode, random_images
+
+from colorizer import Colorizer, decode_image
+from colorizer.cli import main
+
+IMAGES = random_images(4, 40)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Make a folder with images in two levels, a broken one and a file that is no image."""
+    folder = tmp_path / "scans"
+    (folder / "x").mkdir(parents=True)
+    (folder / "a.png").write_bytes(encode(IMAGES[0]))
+    (folder / "b.jpg").write_bytes(b"broken")
+    (folder / "notes.txt").write_text("not an image")
+    (folder / "x/c.bmp").write_bytes(encode(IMAGES[1], "BMP"))
+    (folder / "x/d.jpg").write_bytes(encode(IMAGES[2], "JPEG"))
+    (folder / "x/d.png").write_bytes(encode(IMAGES[3]))
+    return folder
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_one_file(tmp_path, capsys):
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    source.write_bytes(encode(IMAGES[0]))
+    assert main(["colorize", str(source), "--output", str(target)]) == 0
+    assert np.array_equal(decode_image(target), Colorizer.load().colorize(IMAGES[0]))
+    assert "1 colorized" in capsys.readouterr().out
+
+
+def test_a_broken_file_is_listed_and_does_not_stop_the_others(scans, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["colorize", str(scans), "--output", str(out), "--recursive"]) == 1
+    assert files(out) == ["a.png", "x/c.png", "x/d.jpg.png", "x/d.png.png"]
+    printed = capsys.readouterr()
+    assert "4 colorized, 1 failed" in printed.out
+    assert "b.jpg" in printed.err
+    assert "no image" in printed.err
+
+
+def test_folder_without_recursive_and_second_run(scans, tmp_path, capsys):
+    out = tmp_path / "out"
+    (scans / "b.jpg").unlink()
+    assert main(["colorize", str(scans), "--output", str(out)]) == 0
+    assert files(out) == ["a.png"]
+    (out / "a.png").write_bytes(b"kept")
+    assert main(["colorize", str(scans), "--output", str(out)]) == 0
+    assert (out / "a.png").read_bytes() == b"kept"
+    assert "1 skipped" in capsys.readouterr().out
+    assert main(["colorize", str(scans), "--output", str(out), "--overwrite"]) == 0
+    assert decode_image(out / "a.png").shape == (40, 40, 3)
+
+
+def test_formats(scans, tmp_path):
+    for name, expected in (("jpeg", "c.jpg"), ("webp", "c.webp"), ("tiff", "c.tif"), ("same", "c.png")):
+        out = tmp_path / name
+        assert main(["colorize", str(scans / "x/c.bmp"), "--output", str(out), "--format", name]) == 0
+        assert files(out) == [expected]
+    assert main(["colorize", str(scans / "x/d.jpg"), "--output", str(tmp_path / "same"), "--format", "same"]) == 0
+    assert "d.jpg" in files(tmp_path / "same")
+
+
+def test_output_folder_within_the_input_is_no_input(scans):
+    out = scans / "out"
+    (scans / "b.jpg").unlink()
+    for _ in range(2):
+        assert main(["colorize", str(scans), "--output", str(out), "--recursive"]) == 0
+    assert files(out) == ["a.png", "x/c.png", "x/d.jpg.png", "x/d.png.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.png", "--output", "o.png"], "no such file or folder: none.png"),
+        (["scans", "--output", "scans"], "is the input folder"),
+        (["scans", "--output", "o.png"], "must be a folder"),
+        (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
+        (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "--format jpeg"),
+        (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over an input"),
+        (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
+        (["empty", "--output", "o"], "no images in empty"),
+        (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
+    ],
+)
+def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    before = files(tmp_path)
+    assert main(["colorize", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
+    assert files(tmp_path) == before
+
+
+def test_evaluate(cifar_folder, tmp_path, capsys):
+    output = tmp_path / "figures" / "metrics.json"
+    arguments = ["evaluate", "--model", "autoencoder", "--data", str(cifar_folder), "--output", str(output)]
+    assert main(arguments) == 0
+    figures = json.loads(output.read_text())
+    keys = {"n", "mse", "psnr", "psnr_of_mean_mse", "ssim", "delta_e", "colorfulness", "error_left"}
+    assert keys | {"colorfulness_truth", "mse_gray_copy", "model", "data", "versions"} <= figures.keys()
+    assert keys <= figures["raw"].keys()
+    assert keys <= figures["gray_copy"].keys()
+    assert figures["n"] == 10
+    assert figures["model"] == "autoencoder"
+    assert figures["data"]["name"] == "cifar10"
+    assert figures["gray_copy"]["error_left"] == 1
+    assert figures["error_left"] == pytest.approx(figures["mse"] / figures["mse_gray_copy"])
+    assert figures["gray_copy"]["colorfulness"] == 0
+    assert str(tmp_path) not in output.read_text()
+    assert "error left" in capsys.readouterr().out
+
+
+def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
+    assert main(["evaluate", "--data", str(tmp_path / "none"), "--output", str(tmp_path / "m.json")]) == 1
+    assert "existing folder" in capsys.readouterr().err
+    assert main(["evaluate", "--data", str(tmp_path), "--split", "dev", "--output", str(tmp_path / "m.json")]) == 1
+
+
+def test_help_is_quick_and_free_of_tensorflow():
+    code = "import sys; from colorizer.cli import main\ntry: main(['colorize', '--help'])\nexcept SystemExit: pass\n"
+    run = subprocess.run(
+        [sys.executable, "-c", code + "sys.exit('tensorflow' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "100"},
+        timeout=60,
+    )
+    assert run.returncode == 0
+    assert "--output PATH" in run.stdout

@@ -1,0 +1,62 @@
+import cv2
+import numpy as np
+import pytest
+
+from colorizer import color
+
+RGB = np.random.default_rng(0).integers(0, 256, (301, 257, 3), dtype=np.uint8)
+
+
+def test_luma_is_opencv_gray():
+    assert np.array_equal(color.to_luma(RGB), cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY))
+
+
+def test_luma_of_a_stack_is_that_of_each():
+    stack = RGB[:300, :250].reshape(3, 100, 250, 3)
+    assert np.array_equal(color.to_luma(stack), np.stack([color.to_luma(image) for image in stack]))
+
+
+def test_luma_refuses_other_arrays():
+    with pytest.raises(ValueError, match="float64"):
+        color.to_luma(RGB / 255)
+    with pytest.raises(ValueError, match=r"\(301, 257\)"):
+        color.to_luma(RGB[..., 0])
+
+
+def test_round_trip_within_a_level():
+    back = color.join(color.to_luma(RGB), color.to_chroma(RGB))
+    assert np.abs(back.astype(int) - RGB).max() <= 1
+
+
+def test_chroma_of_gray_is_zero_and_of_primaries_a_half():
+    gray = np.full((1, 1, 3), 90, np.uint8)
+    assert np.abs(color.to_chroma(gray)).max() < 1e-6
+    blue, red = np.array([[[0, 0, 255]]], np.uint8), np.array([[[255, 0, 0]]], np.uint8)
+    assert color.to_chroma(blue)[0, 0, 0] == pytest.approx(0.5)
+    assert color.to_chroma(red)[0, 0, 1] == pytest.approx(0.5)
+
+
+def test_chroma_of_floats_equals_that_of_levels():
+    assert np.allclose(color.to_chroma(RGB), color.to_chroma((RGB / 255).astype(np.float32)), atol=1e-6)
+
+
+def test_join_keeps_luma_where_nothing_clips():
+    luma = np.full((50, 40), 128, np.uint8)
+    chroma = np.random.default_rng(1).uniform(-0.15, 0.15, (50, 40, 2)).astype(np.float32)
+    assert np.abs(color.to_luma(color.join(luma, chroma)).astype(int) - 128).max() <= 1
+
+
+def test_join_refuses_planes_of_two_sizes():
+    with pytest.raises(ValueError, match=r"\(4, 5\).*\(5, 4, 2\)"):
+        color.join(np.zeros((4, 5), np.uint8), np.zeros((5, 4, 2), np.float32))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (16, 16), (301, 257), (513, 33)])
+def test_upsampling_in_strips_equals_resizing_as_a_whole(size):
+    generator = np.random.default_rng(2)
+    luma = generator.integers(0, 256, size, dtype=np.uint8)
+    chroma = generator.uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
+    whole = color.join(luma, cv2.resize(chroma, size[::-1], interpolation=cv2.INTER_LINEAR))
+    strips = color.join_upsampled(luma, chroma)
+    assert strips.shape == (*size, 3)
+    assert np.abs(strips.astype(int) - whole).max() <= 1

@@ -1,0 +1,67 @@
+"""What README says is so: its figures stand in the records, and the files it names exist."""
+
+import json
+import re
+
+import pytest
+from conftest import ROOT
+
+from colorizer.inference import find_model
+
+README = (ROOT / "README.md").read_text()
+
+
+def rows() -> dict[str, list[str]]:
+    """Read the table of results: the cells after the name of each row."""
+    table = README.split("<!-- results -->")[1]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
+    return {row[0]: row[1:] for row in cells[2:]}
+
+
+def test_figures_equal_the_records():
+    metrics = json.loads((find_model("autoencoder").parent / "metrics.json").read_text())
+    figures = {
+        "Autoencoder, color on own luma": metrics,
+        "Autoencoder, its own picture (`--raw`)": metrics["raw"],
+        "Gray copy (no model)": metrics["gray_copy"],
+    }
+    assert rows().keys() == figures.keys()
+    for name, cells in rows().items():
+        record = figures[name]
+        expected = [
+            f"{record['mse']:.5f}",
+            f"{record['error_left']:.3f}",
+            f"{record['psnr']:.1f}",
+            f"{record['ssim']:.3f}",
+            f"{record['delta_e']:.1f}",
+            f"{record['colorfulness']:.1f}",
+        ]
+        assert cells == expected, name
+
+
+def test_latency_equals_the_record():
+    record = json.loads((ROOT / "benchmarks/results/latency.json").read_text())
+    ratio = record["ratio, median of the rounds"]["Colorizer.colorize / bare network, compiled"]
+    assert ratio <= 2
+    assert f"{ratio:.2f} times" in README
+
+
+@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "samples/README.md"])
+def test_links_lead_to_files(document):
+    folder = (ROOT / document).parent
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text())
+    assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_records_hold_no_paths():
+    for record in [*ROOT.glob("checkpoints/*/*.json"), *ROOT.glob("benchmarks/results/*.json")]:
+        assert not re.search(r'": "/|\\\\|/home/', record.read_text()), record
+
+
+def test_python_examples_of_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert examples
+    for example in examples:
+        exec(compile(example.replace("result.png", str(tmp_path / "result.png")), "README.md", "exec"), {})
+    assert (tmp_path / "result.png").exists()
