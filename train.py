@@ -2,32 +2,36 @@
 
 import argparse
 import logging
-import os
 import sys
 from dataclasses import fields
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury the progress bar.
-
 from colorizer.datasets import DatasetError
-from colorizer.training import TrainConfig, TrainingError, fit
+from colorizer.runtime import import_keras
+
+import_keras()  # First, and quietly: TensorFlow's start-up notes would bury the progress bar.
+from colorizer.training import TrainConfig, TrainingError, fit  # noqa: E402
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
     """Make the options of the command line from the fields of `TrainConfig`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description="Train a colorizer. A run that was stopped goes on with the same command."
+    )
     for option in fields(TrainConfig):
         flag = "--" + option.name.replace("_", "-")
-        help_text = option.metadata["help"]
-        if isinstance(option.default, bool):
-            parser.add_argument(flag, action="store_true", help=help_text)
-        elif isinstance(option.default, tuple):
-            kind = type(option.default[0])
-            parser.add_argument(flag, nargs="+", type=kind, default=option.default, help=help_text)
+        default, text = option.default, option.metadata["help"]
+        if isinstance(default, bool):
+            parser.add_argument(flag, action="store_true", help=text)
+        elif isinstance(default, tuple):
+            text = f"{text} (default: {' '.join(map(str, default))})"
+            parser.add_argument(flag, nargs="+", type=type(default[0]), default=default, help=text)
         else:
-            parser.add_argument(flag, type=type(option.default), default=option.default, help=help_text)
+            text = f"{text} (default: {default})" if default != "" else text
+            parser.add_argument(flag, type=type(default), default=default, help=text)
     values: dict[str, Any] = vars(parser.parse_args(arguments))
-    return TrainConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return TrainConfig(**values)
 
 
 def main() -> int:

@@ -173,7 +173,7 @@ def _name_results(sources: Sequence[tuple[Path, Path]], output: Path, format: st
         return _FORMATS.get(format) or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
 
     short = Counter(place.with_suffix(extension(place)) for _, place in sources)
-    jobs = {}
+    jobs: dict[Path, Path] = {}
     for source, place in sources:
         target = place.with_suffix(extension(place))
         if short[target] > 1:

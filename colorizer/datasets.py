@@ -61,7 +61,7 @@ class ImageDataset:
 
     name: str
     split: str
-    sources: Sequence[Any]
+    sources: Sequence[Any] | NDArray[np.uint8]
     ids: Sequence[str]
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]

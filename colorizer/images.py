@@ -221,7 +221,7 @@ def _unit_range(gray: NDArray[Any]) -> NDArray[np.float32]:
     low, high = float(gray.min()), float(gray.max())
     if low >= 0 and high <= 1:
         return gray
-    return (gray - low) / max(high - low, 1e-12)
+    return np.asarray((gray - low) / max(high - low, 1e-12), np.float32)
 
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:

@@ -103,7 +103,7 @@ class Colorizer:
     def _paint(self, lumas: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Run the network on thumbnails: the one place that calls it. Gives (N, h, w, 3) float32 RGB in [0, 1]."""
         thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in lumas])
-        return self._runtime(thumbnails[..., None].astype(np.float32) / 255)
+        return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255))
 
 
 def list_models() -> list[str]:
@@ -133,5 +133,5 @@ def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 def _enlarge(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Bring the network's RGB in [0, 1] to (H, W, 3) uint8."""
     if picture.shape[:2] != (height, width):
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
