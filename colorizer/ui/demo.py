@@ -1,0 +1,68 @@
+"""The page as a whole, and how it is served."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from colorizer.inference import DEFAULT_MODEL, Colorizer
+from colorizer.resources import resource_folder
+from colorizer.ui import about, test_set, your_image
+from colorizer.ui.guard import RefuseRemoteFiles
+from colorizer.ui.style import CSS, HEAD, build_theme
+
+_CHECK_EVERY, _KEEP_FILES = 300, 3300  # Seconds; together an hour, which is what the page promises.
+
+
+def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
+    """Build the page.
+
+    Parameters
+    ----------
+    colorizers : mapping of str to Colorizer
+        The models to choose from, by name; with a single one there is no choice to see.
+
+    Returns
+    -------
+    gradio.Blocks
+        The demo, ready to be launched with `launch_options`.
+    """
+    with gr.Blocks(title="Colorizer", analytics_enabled=False, delete_cache=(_CHECK_EVERY, _KEEP_FILES)) as demo:
+        gr.Markdown(
+            "# Colorizer\n\nGives color to grayscale images: a small neural network guesses the colors, "
+            "and every detail of the picture is kept.",
+            elem_id="header",
+        )
+        models = list(colorizers)
+        model = gr.Radio(
+            models,
+            value=DEFAULT_MODEL if DEFAULT_MODEL in models else models[0],
+            label="Model",
+            visible=len(models) > 1,
+            elem_id="model",
+        )
+        with gr.Tab("Your image", id="your-image"):
+            your_image.build(colorizers, model)
+        with gr.Tab("CIFAR-10 test set", id="test-set"):
+            test_set.build(demo, colorizers, model)
+        with gr.Tab("About", id="about"):
+            about.build(models)
+    # One picture at a time, since the network uses all cores; the waiting line is short, so that it moves.
+    return demo.queue(max_size=16, default_concurrency_limit=1)
+
+
+def launch_options() -> dict[str, Any]:
+    """List what a public server is launched with, as keywords of `gradio.Blocks.launch`."""
+    return {
+        "theme": build_theme(),
+        "css": CSS,
+        "head": HEAD,
+        "allowed_paths": [str(resource_folder("samples"))],
+        "max_file_size": "20mb",
+        "share": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "footer_links": ["api"],
+        "app_kwargs": {"middleware": [RefuseRemoteFiles.as_middleware()]},
+    }

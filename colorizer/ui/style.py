@@ -1,0 +1,86 @@
+"""How the page looks: colors, fonts and spacing, in light and dark."""
+
+import gradio as gr
+
+HEAD = '<meta name="color-scheme" content="light dark">'
+
+CSS = """
+.gradio-container {max-width: min(1200px, 100vw) !important; margin: 0 auto !important}
+#header {padding: 12px 0 4px}
+#header h1 {font-size: 1.9rem; letter-spacing: -0.02em; margin: 0 0 4px}
+#header p {font-size: 1.05rem; max-width: 64ch}
+#header p, .hint p {color: var(--body-text-color-subdued)}
+.hint p {font-size: 0.9rem}
+
+/* Labels stand above the pictures instead of on them. */
+label[data-testid="block-label"].float {
+    position: static; padding: 8px 12px; border: none; background: none; box-shadow: none;
+    color: var(--body-text-color); font-weight: 600;
+}
+label[data-testid="block-label"].float > span {display: none}
+
+/* Whole pictures, as large as their panel, never cropped. */
+.picture.picture .image-frame img {width: 100%; height: auto; max-height: 72vh; object-fit: contain}
+.picture .image-container > button {display: block; width: 100%}
+.pixelated img {image-rendering: pixelated}
+
+#source {border-color: var(--primary-300)}
+#source .image-frame img {object-fit: contain}
+
+.thumbnails.thumbnails .grid-container {
+    grid-template-columns: repeat(auto-fill, minmax(var(--thumbnail, 64px), 1fr));
+    grid-auto-rows: auto; gap: 8px; padding: 0; min-width: 0;
+}
+.thumbnails.thumbnails .grid-wrap {min-height: 0; max-height: none; padding: 0 12px 12px; overflow: visible}
+.thumbnails.thumbnails .thumbnail-item {width: 100%; height: auto; aspect-ratio: 1; min-width: 0}
+.thumbnails .caption-label {display: none}
+#examples {--thumbnail: 84px}
+
+#choice {align-items: flex-end}
+#choice button {white-space: nowrap}
+#download {width: fit-content; min-width: 260px}
+
+:is(#figures, #about-text) :is(table, tr, th, td) {border: none !important}
+:is(#figures, #about-text) table {width: auto}
+:is(#figures, #about-text) :is(th, td) {padding: 6px 24px 6px 0; text-align: right; white-space: nowrap}
+:is(#figures, #about-text) :is(th, td):first-child {text-align: left}
+:is(#figures, #about-text) tbody tr {border-top: 1px solid var(--border-color-primary) !important}
+#about-text {max-width: 76ch}
+
+footer .divider {display: none !important}
+
+@media (max-width: 640px) {
+    /* Else the tabs don't fit side by side, and Gradio hides them in a menu. */
+    .tab-container button {padding: 0 10px}
+    #download {width: 100%}
+    #choice button {flex-grow: 1 !important}
+    /* What was asked for comes before what else could be. */
+    #start {display: contents}
+    #start > :last-child {order: 1}
+    #test-panels {display: grid; grid-template-columns: 1fr 1fr}
+    :is(#figures, #about-text) :is(th, td) {padding-right: 12px}
+}
+"""
+
+
+def build_theme() -> gr.themes.Base:
+    """Build the theme; its fonts are those of the visitor's system, so that none is fetched."""
+    theme = gr.themes.Soft(
+        primary_hue="indigo",
+        secondary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="md",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Consolas", "monospace"],
+    )
+    # Panels are outlined, and subdued text is darker than the theme's own, which is too pale to read.
+    return theme.set(
+        body_background_fill="*neutral_50",
+        block_border_width="1px",
+        block_title_background_fill="transparent",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        block_title_padding="0",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+    )

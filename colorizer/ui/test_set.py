@@ -1,0 +1,136 @@
+"""The tab *CIFAR-10 test set*: what the model makes of images whose true colors are known."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load_dataset
+from colorizer.inference import Colorizer
+from colorizer.metrics import compare, gray_copy
+from colorizer.resources import resource_folder
+from colorizer.ui.pictures import build_panel, show_picture
+
+_ALL = "all classes"
+_GALLERY = 24
+
+_MEANING = """
+*Error left*: squared error against the true colors, as a share of the gray copy's; 100 % is no better than gray.
+*PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal.
+"""
+
+
+def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
+    """Build the tab inside ``demo``; ``model`` holds the name of the model to use."""
+    dataset, origin = _load_test_set()
+    gr.Markdown(origin, elem_id="origin", elem_classes=["hint"])
+    with gr.Row(elem_id="choice"):
+        wanted = gr.Dropdown(_class_names(dataset), value=_ALL, label="Class", filterable=False, elem_id="class")
+        another = gr.Button("Random image", variant="primary", size="md", scale=0, min_width=160, elem_id="random")
+        more = gr.Button(
+            "Other samples", visible=len(dataset) > _GALLERY, size="md", scale=0, min_width=160, elem_id="more"
+        )
+    gallery = gr.Gallery(
+        label="Samples to choose from",
+        format="png",
+        columns=12,
+        height="auto",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id="gallery",
+        elem_classes=["thumbnails", "pixelated"],
+    )
+    with gr.Row(elem_id="test-panels"):
+        gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
+        joined = build_panel("Colorized", "The test image, colorized", min_width=140, elem_id="test-joined")
+        raw = build_panel("Decoder's own", "What the decoder paints", min_width=140, elem_id="test-raw")
+        truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
+    figures = gr.Markdown(elem_id="figures")
+    gr.Markdown(_MEANING, elem_classes=["hint"])
+    samples = gr.State([])  # Rows of the data set that the gallery shows.
+    chosen = gr.State(0)  # The one whose colors are shown.
+
+    def fill(name: str) -> tuple[Any, list[int]]:
+        rows = _rows(dataset, name)
+        rows = sorted(random.sample(rows, min(_GALLERY, len(rows))))
+        return gr.Gallery([(dataset[i], _label(dataset, i)) for i in rows], selected_index=None), rows
+
+    def show(row: int, model: str) -> dict[Any, Any]:
+        image = dataset[row]
+        plain = gray_copy(image)
+        result = colorizers[model].colorize(image)
+        own = colorizers[model].colorize(image, raw=True)
+        measured = {"Gray copy": plain, "Colorized": result, "Decoder's own": own}
+        return {
+            chosen: row,
+            gray: show_picture(plain),
+            joined: show_picture(result),
+            raw: show_picture(own),
+            truth: show_picture(image),
+            figures: f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}\n\n"
+            + _table({name: compare(image, picture) for name, picture in measured.items()}),
+        }
+
+    def show_random(name: str, model: str) -> dict[Any, Any]:
+        return {**show(random.choice(_rows(dataset, name)), model), gallery: gr.Gallery(selected_index=None)}
+
+    def show_sample(rows: list[int], model: str, event: gr.SelectData) -> dict[Any, Any]:
+        return show(rows[event.index], model)
+
+    gr.on(
+        [demo.load, wanted.change, more.click],
+        fill,
+        wanted,
+        [gallery, samples],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    shown = [chosen, gray, joined, raw, truth, figures]
+    network: dict[str, Any] = {"concurrency_id": "network", "show_progress": "hidden", "api_visibility": "private"}
+    gr.on([demo.load, another.click], show_random, [wanted, model], [*shown, gallery], **network)
+    gallery.select(show_sample, [samples, model], shown, **network)
+    model.change(show, [chosen, model], shown, **network)
+
+
+def _load_test_set() -> tuple[ImageDataset, str]:
+    """Load the test set if it is on this machine, else the samples; and a sentence that says which."""
+    try:
+        dataset = load_dataset("cifar10", "test", download=False)
+        return dataset, f"All {len(dataset):,} images of the test set, none of which the model was trained on."
+    except DatasetError:
+        dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")
+    labels = [CIFAR10_CLASSES.index(name.split("_")[1].split(".")[0]) for name in dataset.ids]
+    dataset = replace(dataset, labels=np.array(labels), class_names=CIFAR10_CLASSES)
+    return dataset, (
+        f"The {len(dataset)} sample images that come with the project, the first of the test set. "
+        "To see all 10,000, name a folder that holds CIFAR-10 in `COLORIZER_DATA` and start the demo again."
+    )
+
+
+def _class_names(dataset: ImageDataset) -> list[str]:
+    present = [] if dataset.labels is None else sorted(set(dataset.labels.tolist()))
+    return [_ALL, *(dataset.class_names[label] for label in present)]
+
+
+def _rows(dataset: ImageDataset, name: str) -> list[int]:
+    if name == _ALL or dataset.labels is None:
+        return list(range(len(dataset)))
+    return np.flatnonzero(dataset.labels == dataset.class_names.index(name)).tolist()
+
+
+def _label(dataset: ImageDataset, row: int) -> str:
+    return "image" if dataset.labels is None else dataset.class_names[dataset.labels[row]]
+
+
+def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    gray_error = figures["Gray copy"]["mse"]
+    lines = ["| | Error left | PSNR | SSIM |", "|:--|--:|--:|--:|"]
+    for name, values in figures.items():
+        left = f"{values['mse'] / gray_error:.0%}" if gray_error else "–"
+        lines.append(f"| {name} | {left} | {values['psnr']:.1f} dB | {values['ssim']:.3f} |")
+    return "\n".join(lines)
