@@ -7,6 +7,8 @@ References
 ITU-T T.871 (JFIF), section 7, takes its luma weights from ITU-R BT.601.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,8 @@ _FROM_CHROMA = 255 * np.array(
     ],
     np.float32,
 )
+_GUIDED_SIDE = 256  # Long side at which the guided filter works; more costs time and measures no better.
+_CORRECTIONS = 3
 _STRIP_ROWS = 256  # Rows joined at a time: float chroma of a whole 100-megapixel scan would take gigabytes.
 
 
@@ -105,37 +109,93 @@ def join(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uin
 
 
 def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Bring small chroma to the size of a luma plane and join the two, strip by strip.
+    """Bring small chroma to the size of a luma plane, led by its edges, and join the two.
 
     Eyes are sharp for luma and blunt for chroma, so that a picture keeps its detail though its chroma was predicted on
-    a thumbnail. Only a strip of full-size chroma exists at a time.
+    a thumbnail; but color should end where objects end. At a middling size, chroma is upsampled by a guided filter
+    and corrected until its means are those that came in. From there to full size, it is a linear function of the luma
+    around each pixel (the fast guided filter), evaluated strip by strip: only a strip of full-size chroma exists at a
+    time. ``benchmarks/upsampling.py`` measures it against plain interpolation.
 
     Parameters
     ----------
     luma : (H, W) uint8
         Full-range Rec. 601 Y'.
     chroma : (h, w, 2) float32
-        Cb and Cr in [-0.5, 0.5] of the same picture at any smaller or equal size.
+        Cb and Cr in [-0.5, 0.5] of the same picture at another size.
 
     Returns
     -------
     (H, W, 3) uint8
         RGB, as `join` gives it.
+
+    References
+    ----------
+    K. He and J. Sun, "Fast Guided Filter", arXiv:1505.00996, 2015.
     """
-    height, width = luma.shape
+    # Where chroma is larger than the picture, its means are what counts.
+    chroma = _resize(chroma, min(chroma.shape[0], luma.shape[0]), min(chroma.shape[1], luma.shape[1]), cv2.INTER_AREA)
     if chroma.shape[:2] == luma.shape:
         return join(luma, chroma)
+    scale = min(1.0, _GUIDED_SIDE / max(luma.shape))
+    height, width = (max(round(side * scale), low) for side, low in zip(luma.shape, chroma.shape, strict=False))
+    guide = _resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / 255
+    chroma = _upsample_guided(chroma, guide)
+    if guide.shape == luma.shape:
+        return join(luma, chroma)
+    slope, offset = _fit(chroma, guide, (1, 1), 1e-4)
+    return _join_linear(luma, np.concatenate([slope, offset], axis=-1))
+
+
+def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Upsample chroma (h, w, 2) to the size of the guide (H, W) in [0, 1], keeping its means."""
+    low, high = chroma.shape[:2], guide.shape
+    radius = (round(high[0] / low[0]), round(high[1] / low[1]))
+    slope, offset = _fit(_resize(chroma, high[0], high[1], cv2.INTER_LINEAR), guide, radius, 1e-3)
+    result = _mean(slope, radius) * guide[..., None] + _mean(offset, radius)
+    for _ in range(_CORRECTIONS):  # The filter smooths; what it took from each pixel of the input is given back.
+        lost = chroma - _resize(result, low[0], low[1], cv2.INTER_AREA)
+        result += _resize(lost, high[0], high[1], cv2.INTER_CUBIC)
+    return result
+
+
+def _fit(
+    chroma: NDArray[np.float32], guide: NDArray[np.float32], radius: tuple[int, int], regularization: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit chroma = slope * guide + offset in the window around each pixel: both (H, W, 2)."""
+    mean, mean_chroma = _mean(guide, radius), _mean(chroma, radius)
+    variance = _mean(guide * guide, radius) - mean * mean
+    covariance = _mean(guide[..., None] * chroma, radius) - mean[..., None] * mean_chroma
+    slope = np.asarray(covariance / (variance[..., None] + regularization), np.float32)
+    return slope, mean_chroma - slope * mean[..., None]
+
+
+def _mean(plane: NDArray[np.float32], radius: tuple[int, int]) -> NDArray[np.float32]:
+    size = (2 * radius[1] + 1, 2 * radius[0] + 1)
+    return np.asarray(cv2.boxFilter(plane, -1, size, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> NDArray[Any]:
+    if plane.shape[:2] == (height, width):
+        return plane
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=interpolation), plane.dtype)
+
+
+def _join_linear(luma: NDArray[np.uint8], fit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Join luma (H, W) with the chroma that a small fit (h, w, 4) of slopes and offsets makes of it."""
+    height, width = luma.shape
     # Columns first: the wide but still low plane is small, and each strip then needs rows interpolated only.
-    wide = cv2.resize(chroma, (width, chroma.shape[0]), interpolation=cv2.INTER_LINEAR)
+    wide = _resize(fit, fit.shape[0], width, cv2.INTER_LINEAR)
     # Centers of pixels align: source row = (row + 1/2) h / H - 1/2.
-    rows = (np.arange(height, dtype=np.float32) + 0.5) * (chroma.shape[0] / height) - 0.5
-    rows = np.clip(rows, 0, chroma.shape[0] - 1)
+    rows = (np.arange(height, dtype=np.float32) + 0.5) * (fit.shape[0] / height) - 0.5
+    rows = np.clip(rows, 0, fit.shape[0] - 1)
     above = rows.astype(int)
-    below = np.minimum(above + 1, chroma.shape[0] - 1)
+    below = np.minimum(above + 1, fit.shape[0] - 1)
     weight = (rows - above)[:, None, None].astype(np.float32)
     rgb = np.empty((height, width, 3), np.uint8)
     for start in range(0, height, _STRIP_ROWS):
         part = slice(start, start + _STRIP_ROWS)
         strip = wide[above[part]] * (1 - weight[part]) + wide[below[part]] * weight[part]
-        rgb[part] = join(luma[part], strip)
+        y = luma[part, :, None].astype(np.float32) / 255
+        rgb[part] = join(luma[part], strip[..., :2] * y + strip[..., 2:])
     return rgb

@@ -51,12 +51,33 @@ def test_join_refuses_planes_of_two_sizes():
         color.join(np.zeros((4, 5), np.uint8), np.zeros((5, 4, 2), np.float32))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (16, 16), (301, 257), (513, 33)])
-def test_upsampling_in_strips_equals_resizing_as_a_whole(size):
-    generator = np.random.default_rng(2)
-    luma = generator.integers(0, 256, size, dtype=np.uint8)
-    chroma = generator.uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
-    whole = color.join(luma, cv2.resize(chroma, size[::-1], interpolation=cv2.INTER_LINEAR))
-    strips = color.join_upsampled(luma, chroma)
-    assert strips.shape == (*size, 3)
-    assert np.abs(strips.astype(int) - whole).max() <= 1
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (16, 16), (5, 100), (301, 257), (513, 33), (700, 900)])
+def test_upsampling_keeps_size_luma_and_even_color(size):
+    luma = np.random.default_rng(2).integers(100, 156, size, dtype=np.uint8)
+    chroma = np.full((16, 16, 2), (0.05, -0.1), np.float32)
+    rgb = color.join_upsampled(luma, chroma)
+    assert rgb.shape == (*size, 3)
+    assert np.array_equal(rgb, color.join(luma, np.broadcast_to(chroma[0, 0], (*size, 2))))
+
+
+def test_upsampled_color_ends_where_luma_does():
+    """Two halves, one reddish: the border runs through the middle of a pixel of the small chroma."""
+    size, border = 512, 272
+    luma = np.full((size, size), 80, np.uint8)
+    luma[:, border:] = 180
+    truth = np.zeros((size, size, 2), np.float32)
+    truth[:, border:, 1] = 0.2
+    small = cv2.resize(truth, (16, 16), interpolation=cv2.INTER_AREA)
+    rgb = color.join_upsampled(luma, small)
+    plain = color.join(luma, cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR))
+    near = slice(border - 24, border + 24)
+    error, plain_error = (np.abs(color.to_chroma(r)[:, near] - truth[:, near]).mean() for r in (rgb, plain))
+    assert error < 0.5 * plain_error
+
+
+def test_upsampling_in_strips_has_no_seams():
+    """A picture of 700 rows is joined in three strips; turned by 90 degrees it is cut elsewhere."""
+    luma = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, (700, 600), dtype=np.uint8), (0, 0), 9)
+    chroma = np.random.default_rng(4).uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
+    turned = color.join_upsampled(np.rot90(luma).copy(), np.rot90(chroma).copy())
+    assert np.abs(np.rot90(turned, -1).astype(int) - color.join_upsampled(luma, chroma)).max() <= 1
