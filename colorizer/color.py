@@ -139,7 +139,7 @@ def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDAr
         return join(luma, chroma)
     scale = min(1.0, _GUIDED_SIDE / max(luma.shape))
     height, width = (max(round(side * scale), low) for side, low in zip(luma.shape, chroma.shape, strict=False))
-    guide = _resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / 255
+    guide = _resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / np.float32(255)
     chroma = _upsample_guided(chroma, guide)
     if guide.shape == luma.shape:
         return join(luma, chroma)
