@@ -155,7 +155,9 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content))
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} is too large: {error}") from error
+        raise ImageError(
+            f"{name} is too large; the limit is {max_pixels / 1e6:.0f} megapixels: make it smaller first"
+        ) from error
     except Exception as error:
         raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
     with picture:

@@ -2,6 +2,11 @@
 
 import io
 import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +59,60 @@ def cifar_folder(tmp_path: Path) -> Path:
         name = f"plain_text/{split}-00000-of-00001.parquet"
         write_parquet(folder / name, cells, [i % 10 for i in range(count)])
     return folder
+
+
+# Notes each address outside the machine that a Python process looks up or connects to.
+_WATCH_NETWORK = """
+import os, sys
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        address = arguments[1] if event == "socket.connect" else arguments[0]
+        host = address[0] if isinstance(address, tuple) else address
+        if str(host) not in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "None"):
+            with open(os.environ["NETWORK_LOG"], "a") as log:
+                print(event, address, file=log)
+sys.addaudithook(note)
+"""
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def demo_environment(port: int) -> dict[str, str]:
+    """Give the environment that the demo is started in: no data set, only the samples."""
+    private = ("COLORIZER_DATA", "SPACE_ID", "HF_HUB_OFFLINE")
+    kept = {name: value for name, value in os.environ.items() if name not in private}
+    return {**kept, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+
+
+@pytest.fixture(scope="session")
+def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the demo as a user does, once for all tests; at the end, nothing has left the machine."""
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    (folder / "sitecustomize.py").write_text(_WATCH_NETWORK)
+    network, output = folder / "network.log", folder / "output.log"
+    environment = {
+        **demo_environment(port),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+        "HF_HOME": str(folder / "hub"),
+        "NETWORK_LOG": str(network),
+        "PYTHONPATH": str(folder),
+    }
+    with output.open("w") as log:
+        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 180
+        while f"http://127.0.0.1:{port}" not in output.read_text():
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the demo does not start:\n{output.read_text()}")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    assert "Traceback" not in output.read_text(), output.read_text()
+    assert not network.exists(), network.read_text()

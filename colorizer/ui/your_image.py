@@ -108,7 +108,7 @@ def _colorize(path: str, colorizer: Colorizer) -> tuple[NDArray[np.uint8], NDArr
     try:
         image = decode_image(path, max_pixels=MAX_PIXELS)
     except ImageError as error:
-        raise gr.Error(f"{error}.", title="This image can't be used", duration=30, print_exception=False) from error
+        raise gr.Error(str(error), title="This image can't be used", duration=30, print_exception=False) from error
     return image, colorizer.colorize(image)
 
 

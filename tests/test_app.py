@@ -1,0 +1,134 @@
+"""The demo's server, through Gradio's own client."""
+
+import io
+import shutil
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from conftest import ROOT, demo_environment, encode, free_port, random_images
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from colorizer import Colorizer, decode_image
+
+
+@pytest.fixture(scope="module")
+def client(demo_url: str) -> Client:
+    return Client(demo_url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    return Colorizer.load()
+
+
+def _colorize(client: Client, path: Path) -> Path:
+    return Path(client.predict(handle_file(str(path)), api_name="/colorize"))
+
+
+def _huge_png(side: int) -> bytes:
+    """Write a few kilobytes that claim side x side pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4) + kind + content + zlib.crc32(kind + content).to_bytes(4)
+
+    header = side.to_bytes(4) + side.to_bytes(4) + bytes([1, 0, 0, 0, 0])
+    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("name", ["samples/cifar10/00_cat.png", "samples/photos/cat.jpg"])
+def test_colorize_is_the_colorizer(client: Client, colorizer: Colorizer, name: str):
+    result = _colorize(client, ROOT / name)
+    assert result.name == f"{Path(name).stem}-color.png"
+    np.testing.assert_array_equal(decode_image(result), colorizer.colorize(ROOT / name))
+
+
+def _unusual() -> dict[str, bytes]:
+    rgb = random_images(1, 41)[0, :29]
+    rotated = Image.Exif()
+    rotated[274] = 6
+    deep = np.random.default_rng(0).integers(0, 65536, (17, 23), dtype=np.uint16)
+    cmyk = np.concatenate([rgb, rgb[..., :1]], axis=2)
+    return {
+        "transparent.png": encode(np.dstack([rgb, rgb[..., 0]])),
+        "animated.gif": encode(rgb, "GIF", save_all=True, append_images=[Image.fromarray(rgb[::-1])]),
+        "deep.png": encode(deep),
+        "rotated.jpg": encode(rgb, "JPEG", exif=rotated),
+        "cmyk.jpg": _encode_cmyk(cmyk),
+        "scan.tiff": encode(rgb, "TIFF"),
+        "phone.heic": encode(rgb, "HEIF", quality=90),
+        "one.png": encode(rgb[:1, :1]),
+        "straße (1).png": encode(rgb),
+    }
+
+
+def _encode_cmyk(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array, "CMYK").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", _unusual())
+def test_unusual_images(client: Client, colorizer: Colorizer, tmp_path: Path, name: str):
+    path = tmp_path / name
+    path.write_bytes(_unusual()[name])
+    np.testing.assert_array_equal(decode_image(_colorize(client, path)), colorizer.colorize(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.png", b"", "empty"),
+        ("notes.png", b"these are words, not pixels", "no image"),
+        ("cut.png", encode(random_images(1)[0])[:500], "damaged"),
+        ("huge.png", _huge_png(9_500), "limit is 50"),
+        ("bomb.png", _huge_png(20_000), "limit is 50"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image"),
+    ],
+)
+def test_bad_images_get_a_sentence(client: Client, tmp_path: Path, name: str, content: bytes, message: str):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(AppError) as caught:
+        _colorize(client, path)
+    assert str(caught.value).startswith(name)
+    assert message in str(caught.value)
+    assert "/" not in str(caught.value)
+
+
+def test_one_public_endpoint(client: Client):
+    assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ["/colorize"]
+
+
+def test_server_is_no_proxy(demo_url: str):
+    assert httpx.get(f"{demo_url}/gradio_api/file=https://example.org/").status_code == 403
+
+
+def _start(folder: Path, port: str) -> subprocess.CompletedProcess[str]:
+    environment = {**demo_environment(0), "GRADIO_SERVER_PORT": port}
+    return subprocess.run(
+        [sys.executable, "app.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_taken_port_is_one_line(demo_url: str):
+    port = demo_url.rpartition(":")[2]
+    done = _start(ROOT, port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"app.py: port {port} is taken by another program; choose one by GRADIO_SERVER_PORT\n"
+
+
+def test_missing_weights_are_one_line(tmp_path: Path):
+    shutil.copytree(ROOT / "colorizer", tmp_path / "colorizer", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copy(ROOT / "app.py", tmp_path)
+    done = _start(tmp_path, str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no trained weights" in done.stderr
+    assert done.stderr.count("\n") == 1
