@@ -14,7 +14,9 @@ _HOW = """
 The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
 small thumbnail and paints a color picture of it. The color of that picture is enlarged and joined with the brightness
 of the full image, so that no detail is lost, whatever the size.
+"""
 
+_LIMITS = """
 ### Limits
 
 - The colors are plausible guesses, not a record of what was there.
@@ -32,7 +34,8 @@ by the server or by this page.
 
 def build(models: Sequence[str]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
-    gr.Markdown("\n\n".join([_HOW, *filter(None, (_figures(model) for model in models))]), elem_id="about-text")
+    figures = [_figures(model) for model in models]
+    gr.Markdown("\n\n".join([_HOW, *figures, _LIMITS]), elem_id="about-text")
 
 
 def _figures(model: str) -> str:
@@ -41,19 +44,22 @@ def _figures(model: str) -> str:
     if not path.is_file():
         return ""
     record = json.loads(path.read_text("utf-8"))
-    rows = {"Gray copy": record["gray_copy"], "Colorized": record, "Decoder's own": record["raw"]}
-    lines = [
-        f"### How good: {model}",
-        f"Measured on {record['n']:,} images of {record['data']['name']} (test split):",
-        "| | Error left | PSNR | SSIM | Color difference (CIEDE2000) | Colorfulness |\n|:--|--:|--:|--:|--:|--:|\n"
-        + "\n".join(_line(name, values) for name, values in rows.items()),
-        f"The true images have a colorfulness of {record['colorfulness_truth']:.1f}.",
-    ]
-    return "\n\n".join(lines)
+    gray, raw = record["gray_copy"], record["raw"]
+    return f"""
+### How well: {model}
+
+Means over {record["n"]:,} test images of {record["data"]["name"]}:
+
+| | Error left | PSNR | SSIM |
+|:--|--:|--:|--:|
+{_line("Gray copy", gray)}
+{_line("Colorized", record)}
+{_line("Decoder's own", raw)}
+
+The mean color difference (CIEDE2000) is {record["delta_e"]:.1f}, in gray {gray["delta_e"]:.1f}; the colorfulness is
+{record["colorfulness"]:.1f}, that of the true images {record["colorfulness_truth"]:.1f}.
+"""
 
 
-def _line(name: str, values: dict[str, Any]) -> str:
-    return (
-        f"| {name} | {values['error_left']:.1%} | {values['psnr']:.1f} dB | {values['ssim']:.3f} "
-        f"| {values['delta_e']:.1f} | {values['colorfulness']:.1f} |"
-    )
+def _line(name: str, figures: dict[str, Any]) -> str:
+    return f"| {name} | {figures['error_left']:.0%} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |"

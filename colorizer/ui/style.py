@@ -5,7 +5,8 @@ import gradio as gr
 HEAD = '<meta name="color-scheme" content="light dark">'
 
 CSS = """
-.gradio-container {max-width: min(1200px, 100vw) !important; margin: 0 auto !important}
+/* Of the same width whatever the page holds. */
+.gradio-container {width: 100%; max-width: min(1200px, 100vw) !important; margin: 0 auto !important}
 #header {padding: 12px 0 4px}
 #header h1 {font-size: 1.9rem; letter-spacing: -0.02em; margin: 0 0 4px}
 #header p {font-size: 1.05rem; max-width: 64ch}
@@ -25,6 +26,7 @@ label[data-testid="block-label"].float > span {display: none}
 .pixelated img {image-rendering: pixelated}
 
 #source {border-color: var(--primary-300)}
+#source .image-container {height: calc(100% - 38px); min-height: 220px}  /* What its label leaves. */
 #source .image-frame img {object-fit: contain}
 
 .thumbnails.thumbnails .grid-container {
@@ -36,6 +38,10 @@ label[data-testid="block-label"].float > span {display: none}
 .thumbnails .caption-label {display: none}
 #examples {--thumbnail: 84px}
 
+#problem p {
+    margin: 0; padding: 10px 14px; border-left: 3px solid var(--error-icon-color); border-radius: var(--radius-sm);
+    background: var(--block-background-fill); color: var(--body-text-color);
+}
 #choice {align-items: flex-end}
 #choice button {white-space: nowrap}
 #download {width: fit-content; min-width: 260px}

@@ -15,7 +15,7 @@ from colorizer.resources import resource_folder
 from colorizer.ui.pictures import build_panel, show_picture
 
 _ALL = "all classes"
-_GALLERY = 24
+_GALLERY = 30
 
 _MEANING = """
 *Error left*: squared error against the true colors, as a share of the gray copy's; 100 % is no better than gray.
@@ -101,7 +101,7 @@ def _load_test_set() -> tuple[ImageDataset, str]:
     """Load the test set if it is on this machine, else the samples; and a sentence that says which."""
     try:
         dataset = load_dataset("cifar10", "test", download=False)
-        return dataset, f"All {len(dataset):,} images of the test set, none of which the model was trained on."
+        return dataset, f"{len(dataset):,} images: the test split of {dataset.name}, as found on this machine."
     except DatasetError:
         dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")
     labels = [CIFAR10_CLASSES.index(name.split("_")[1].split(".")[0]) for name in dataset.ids]

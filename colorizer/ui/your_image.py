@@ -1,5 +1,6 @@
 """The tab *Your image*: a file in, its colorized picture out."""
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from colorizer.images import ImageError, decode_image, has_color
 from colorizer.inference import Colorizer
 from colorizer.metrics import gray_copy
 from colorizer.resources import resource_folder
-from colorizer.ui.pictures import build_file_input, build_panel, save_png, show_picture
+from colorizer.ui.pictures import build_panel, save_png, show_picture
 
 MAX_PIXELS = 50_000_000
 """Largest picture that the demo takes: a phone's largest, and what fits into a small server's memory."""
@@ -25,11 +26,13 @@ _GRAY_NOTE = "This picture is gray already: there is no original color to compar
 def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
     """Build the tab inside the current `gradio.Blocks`; ``model`` holds the name of the model to use."""
     with gr.Row(elem_id="start"):
-        source = build_file_input(
+        source = gr.Image(
             label="Your image",
+            type="filepath",
+            image_mode=None,
             sources=["upload", "clipboard"],
             buttons=[],
-            height=260,
+            height=280,
             placeholder="Drop an image here, click to choose one, or paste it",
             alt_text="The image that you chose",
             elem_id="source",
@@ -50,6 +53,7 @@ def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
                 "A color photograph works too: the model sees only its gray copy, and the original is shown beside it.",
                 elem_classes=["hint"],
             )
+    problem = gr.HTML(visible=False, padding=False, elem_id="problem")
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(equal_height=False):
             gray = build_panel("Grayscale", "The image in grayscale", elem_id="gray")
@@ -60,14 +64,20 @@ def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
         note = gr.Markdown(_GRAY_NOTE, visible=False, elem_id="gray-note", elem_classes=["hint"])
         download = gr.DownloadButton("Download PNG", variant="primary", size="md", elem_id="download")
 
-    def show(path: str | None, model: str) -> dict[Any, Any]:
-        if path is None:
+    def show(upload: dict[str, Any] | None, model: str) -> dict[Any, Any]:
+        if upload is None:
             return {results: gr.Column(visible=False)}
-        image, result = _colorize(path, colorizers[model])
-        name = Path(path).stem
+        try:
+            path, image, result = _colorize(upload, colorizers, model)
+        except gr.Error as error:
+            # The place is free for the next try, no older result stays, and the words stay until there is one.
+            message = f"<p role='alert'>{html.escape(error.message)}</p>"
+            return {source: None, results: gr.Column(visible=False), problem: gr.HTML(message, visible=True)}
+        name = path.stem
         height, width = image.shape[:2]
         color = has_color(image)
         updates = {
+            problem: gr.HTML(visible=False),
             results: gr.Column(visible=True),
             gray: show_picture(_to_gray(image), f"{name}-gray.png"),
             colorized: show_picture(result, f"{name}-color.png"),
@@ -77,39 +87,50 @@ def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
                 f"Download PNG ({width} × {height})", value=save_png(result, f"{name}-color.png")
             ),
         }
-        if Path(path).suffix.lower() not in _SHOWN_BY_BROWSERS:
+        if path.suffix.lower() not in _SHOWN_BY_BROWSERS:
             updates[source] = save_png(image, f"{name}.png")
         return updates
 
     def choose_example(event: gr.SelectData) -> str:
         return str(_EXAMPLES[event.index])
 
-    def colorize(path: str, model: str) -> str:
+    def colorize(image: dict[str, Any], model: str) -> str:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
-        return save_png(_colorize(path, colorizers[model])[1], f"{Path(path).stem}-color.png")
+        path, _, result = _colorize(image, colorizers, model)
+        return save_png(result, f"{path.stem}-color.png")
 
     examples.select(choose_example, None, source, queue=False, show_progress="hidden", api_visibility="private")
-    shown = gr.on(
+    # The file is taken as it came. Gradio would open it first, and say no more than "Error" of a broken one.
+    network: dict[str, Any] = {"preprocess": False, "concurrency_id": "network"}
+    gr.on(
         [source.change, model.change],
         show,
         [source, model],
-        [source, results, gray, colorized, truth, note, download],
+        [source, problem, results, gray, colorized, truth, note, download],
         api_visibility="private",
-        concurrency_id="network",
         show_progress_on=[source],
+        **network,
     )
-    # After an error the place is free for the next try, and no older result stays beside it.
-    shown.failure(lambda: None, None, source, queue=False, api_visibility="private")
-    gr.on([], colorize, [source, model], download, api_name="colorize", concurrency_id="network")
+    gr.on([], colorize, [source, model], download, api_name="colorize", **network)
 
 
-def _colorize(path: str, colorizer: Colorizer) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Decode a file and colorize it; what is wrong with it is told as `gradio.Error`."""
+def _colorize(
+    upload: Mapping[str, Any] | None, colorizers: Mapping[str, Colorizer], model: str
+) -> tuple[Path, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Decode an uploaded file and colorize it; gives its path, its picture and the result.
+
+    What is wrong with it is told as `gradio.Error`, the only error whose words reach the callers of the API.
+    """
+    if not upload or not upload["path"]:  # A "data:" address has no path; it would pass by the limit on uploads.
+        raise gr.Error("Send an image file.", print_exception=False)
+    if model not in colorizers:
+        raise gr.Error(f"There is no model of that name; there are: {', '.join(colorizers)}", print_exception=False)
+    path = Path(upload["path"])
     try:
         image = decode_image(path, max_pixels=MAX_PIXELS)
     except ImageError as error:
-        raise gr.Error(str(error), title="This image can't be used", duration=30, print_exception=False) from error
-    return image, colorizer.colorize(image)
+        raise gr.Error(str(error), print_exception=False) from error
+    return path, image, colorizers[model].colorize(image)
 
 
 def _to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

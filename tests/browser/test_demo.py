@@ -130,16 +130,20 @@ def test_example(page: Page, colorizer: Colorizer):
     np.testing.assert_array_equal(_pixels(page, "#colorized"), colorizer.colorize(ROOT / "samples/photos/cat.jpg"))
 
 
-def test_broken_file(page: Page, tmp_path: Path):
-    path = tmp_path / "holiday.png"
-    path.write_text("these are words, not pixels")
-    page.set_input_files("#source input[type=file]", path)
-    toast = page.get_by_test_id("toast-body")
-    expect(toast).to_contain_text("holiday.png is no image", timeout=60_000)
-    assert "/" not in toast.inner_text()
-    # The place is free for the next try.
-    expect(page.get_by_text("Drop an image here")).to_be_visible(timeout=60_000)
-    expect(page.locator("#results")).to_be_hidden()
+def test_broken_files(page: Page, tmp_path: Path):
+    for name, content, message in (("holiday.png", "words, not pixels", "is no image"), ("beach.png", "", "is empty")):
+        path = tmp_path / name
+        path.write_text(content)
+        page.set_input_files("#source input[type=file]", path)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text(f"{name} {message}", timeout=60_000)
+        assert "/" not in alert.inner_text()
+        # The place is free for the next try.
+        expect(page.get_by_text("Drop an image here")).to_be_visible(timeout=60_000)
+        expect(page.locator("#results")).to_be_hidden()
+    page.set_input_files("#source input[type=file]", ROOT / "samples/cifar10/00_cat.png")
+    expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
+    expect(alert).to_be_hidden()
 
 
 @desktop
