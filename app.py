@@ -1,6 +1,7 @@
 """The demo: what ``make app`` starts and what a Hugging Face Space runs."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -25,6 +26,8 @@ def main() -> int:
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
     except (ModelError, OSError) as error:
         return _fail(str(error))
+    # However it is stopped, it deletes the files that it was given.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
     demo.block_thread()
     return 0

@@ -91,7 +91,7 @@ def demo_environment(port: int) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the demo as a user does, once for all tests; at the end, nothing has left the machine."""
+    """Start the demo as a user does, once for all tests; at the end, nothing has left the machine or stays on it."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     (folder / "sitecustomize.py").write_text(_WATCH_NETWORK)
     network, output = folder / "network.log", folder / "output.log"
@@ -116,3 +116,5 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(timeout=30)
     assert "Traceback" not in output.read_text(), output.read_text()
     assert not network.exists(), network.read_text()
+    examples = {path.name for path in (ROOT / "samples/photos").iterdir()}
+    assert {path.name for path in (folder / "gradio").rglob("*") if path.is_file()} <= examples

@@ -1,8 +1,20 @@
-"""How the page looks: colors, fonts and spacing, in light and dark."""
+"""How the page looks and feels: colors, fonts and spacing, in light and dark; Ctrl+V."""
 
 import gradio as gr
 
-HEAD = '<meta name="color-scheme" content="light dark">'
+# Gradio has a button that pastes; this lets Ctrl+V do the same, as if the file were dropped.
+HEAD = """
+<script>
+document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
+    const target = document.querySelector("#source input[type=file], #source .image-frame img");
+    if (!file || !target?.closest("#source").offsetParent) return;
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(file);
+    target.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+});
+</script>
+"""
 
 CSS = """
 /* Of the same width whatever the page holds. */

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, JSHandle, Page, expect, sync_playwright
 
 from colorizer import Colorizer, decode_image
 from colorizer.metrics import gray_copy
@@ -73,19 +73,17 @@ def _pixels(page: Page, panel: str) -> np.ndarray:
     return decode_image(page.request.get(source).body())
 
 
-def _drop(page: Page, path: Path) -> None:
-    """Drop a file onto the input, as a person does from a folder."""
-    content = base64.b64encode(path.read_bytes()).decode()
-    transfer = page.evaluate_handle(
+def _transfer(page: Page, path: Path) -> JSHandle:
+    """Make what a browser hands over when a file is dropped or pasted."""
+    return page.evaluate_handle(
         """([content, name]) => {
             const transfer = new DataTransfer();
             const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
             transfer.items.add(new File([bytes], name, {type: "image/png"}));
             return transfer;
         }""",
-        [content, path.name],
+        [base64.b64encode(path.read_bytes()).decode(), path.name],
     )
-    page.dispatch_event("#source input[type=file]", "drop", {"dataTransfer": transfer})
 
 
 def _open_test_set(page: Page) -> None:
@@ -115,12 +113,25 @@ def test_choose_a_file_and_download(page: Page, colorizer: Colorizer):
 def test_drop_a_gray_file(page: Page, colorizer: Colorizer, tmp_path: Path):
     path = tmp_path / "gray.png"
     Image.open(ROOT / "samples/cifar10/00_cat.png").convert("L").save(path)
-    _drop(page, path)
+    page.dispatch_event("#source input[type=file]", "drop", {"dataTransfer": _transfer(page, path)})
     expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
     expect(page.locator("#gray-note")).to_be_visible()
     expect(page.locator("#truth")).to_be_hidden()
     np.testing.assert_array_equal(_pixels(page, "#colorized"), colorizer.colorize(path))
     assert page.locator("#colorized img").evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+
+
+@desktop
+def test_paste(page: Page, colorizer: Colorizer):
+    for name in ("00_cat", "01_ship"):  # Into the empty place, then over the image that is there.
+        path = ROOT / f"samples/cifar10/{name}.png"
+        page.evaluate(
+            "clipboardData => document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData, bubbles: true}))",
+            _transfer(page, path),
+        )
+        colorized = page.locator("#colorized img")
+        expect(colorized).to_have_attribute("src", re.compile(f"{name}-color.png"), timeout=60_000)
+        np.testing.assert_array_equal(_pixels(page, "#colorized"), colorizer.colorize(path))
 
 
 @desktop
