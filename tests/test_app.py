@@ -103,6 +103,19 @@ def test_bad_images_get_a_sentence(client: Client, tmp_path: Path, name: str, co
     assert "/" not in str(caught.value)
 
 
+@pytest.mark.parametrize("models", [["autoencoder"], ["autoencoder", "unet"]])
+def test_models_are_a_choice_only_if_several(
+    models: list[str], colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    from colorizer.ui import build_demo
+
+    components = build_demo(dict.fromkeys(models, colorizer)).get_config_file()["components"]
+    [choice] = [component["props"] for component in components if component["props"].get("elem_id") == "model"]
+    assert [value for _, value in choice["choices"]] == models
+    assert choice["visible"] is (len(models) > 1)
+
+
 def test_one_public_endpoint(client: Client):
     assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ["/colorize"]
 

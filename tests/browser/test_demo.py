@@ -1,6 +1,7 @@
 """The demo in a real browser, as a person uses it."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -166,7 +167,6 @@ def test_file_that_browsers_can_not_show(page: Page, tmp_path: Path):
     expect(page.locator("#source img")).to_have_js_property("naturalWidth", 451, timeout=60_000)
 
 
-@desktop
 def test_random_test_image(page: Page):
     _open_test_set(page)
     figures = page.locator("#figures")
@@ -201,6 +201,10 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
 
 
 @desktop
-def test_about_says_what_happens_to_files(page: Page):
+def test_about(page: Page):
     page.get_by_role("tab", name="About").click()
-    expect(page.locator("#about-text")).to_contain_text("deleted after at most an hour")
+    about = page.locator("#about-text")
+    expect(about).to_contain_text("deleted after at most an hour")
+    record = ROOT / "checkpoints/autoencoder/metrics.json"
+    if record.exists():
+        expect(about).to_contain_text(f"{json.loads(record.read_text())['psnr']:.1f} dB")
