@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
 from colorizer.resources import resource_folder
+from colorizer.ui.figures import MEANING, build_table
 
 _HOW = """
 ### How it works
@@ -50,16 +50,10 @@ def _figures(model: str) -> str:
 
 Means over {record["n"]:,} test images of {record["data"]["name"]}:
 
-| | Error left | PSNR | SSIM |
-|:--|--:|--:|--:|
-{_line("Gray copy", gray)}
-{_line("Colorized", record)}
-{_line("Decoder's own", raw)}
+{build_table(gray, record, raw)}
+
+{MEANING}
 
 The mean color difference (CIEDE2000) is {record["delta_e"]:.1f}, in gray {gray["delta_e"]:.1f}; the colorfulness is
 {record["colorfulness"]:.1f}, that of the true images {record["colorfulness_truth"]:.1f}.
 """
-
-
-def _line(name: str, figures: dict[str, Any]) -> str:
-    return f"| {name} | {figures['error_left']:.0%} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |"

@@ -12,15 +12,11 @@ from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load
 from colorizer.inference import Colorizer
 from colorizer.metrics import compare, gray_copy
 from colorizer.resources import resource_folder
+from colorizer.ui.figures import MEANING, build_table
 from colorizer.ui.pictures import build_panel, show_picture
 
 _ALL = "all classes"
 _GALLERY = 30
-
-_MEANING = """
-*Error left*: squared error against the true colors, as a share of the gray copy's; 100 % is no better than gray.
-*PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal.
-"""
 
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
@@ -50,7 +46,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio)
         raw = build_panel("Decoder's own", "What the decoder paints", min_width=140, elem_id="test-raw")
         truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
     figures = gr.Markdown(elem_id="figures")
-    gr.Markdown(_MEANING, elem_classes=["hint"])
+    gr.Markdown(MEANING, elem_classes=["hint"])
     samples = gr.State([])  # Rows of the data set that the gallery shows.
     chosen = gr.State(0)  # The one whose colors are shown.
 
@@ -64,15 +60,15 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio)
         plain = gray_copy(image)
         result = colorizers[model].colorize(image)
         own = colorizers[model].colorize(image, raw=True)
-        measured = {"Gray copy": plain, "Colorized": result, "Decoder's own": own}
+        title = f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}"
+        table = build_table(*(compare(image, picture) for picture in (plain, result, own)))
         return {
             chosen: row,
             gray: show_picture(plain),
             joined: show_picture(result),
             raw: show_picture(own),
             truth: show_picture(image),
-            figures: f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}\n\n"
-            + _table({name: compare(image, picture) for name, picture in measured.items()}),
+            figures: f"{title}\n\n{table}",
         }
 
     def show_random(name: str, model: str) -> dict[Any, Any]:
@@ -125,12 +121,3 @@ def _rows(dataset: ImageDataset, name: str) -> list[int]:
 
 def _label(dataset: ImageDataset, row: int) -> str:
     return "image" if dataset.labels is None else dataset.class_names[dataset.labels[row]]
-
-
-def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
-    gray_error = figures["Gray copy"]["mse"]
-    lines = ["| | Error left | PSNR | SSIM |", "|:--|--:|--:|--:|"]
-    for name, values in figures.items():
-        left = f"{values['mse'] / gray_error:.0%}" if gray_error else "–"
-        lines.append(f"| {name} | {left} | {values['psnr']:.1f} dB | {values['ssim']:.3f} |")
-    return "\n".join(lines)

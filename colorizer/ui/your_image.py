@@ -130,6 +130,10 @@ def _colorize(
         image = decode_image(path, max_pixels=MAX_PIXELS)
     except ImageError as error:
         raise gr.Error(str(error), print_exception=False) from error
+    except FileNotFoundError as error:  # The page was left open for longer than files are kept.
+        raise gr.Error(
+            f"{path.name} is deleted by now, as all files are; bring it again", print_exception=False
+        ) from error
     return path, image, colorizers[model].colorize(image)
 
 
