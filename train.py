@@ -10,7 +10,8 @@ from colorizer.datasets import DatasetError
 from colorizer.runtime import import_keras
 
 import_keras()  # First, and quietly: TensorFlow's start-up notes would bury the progress bar.
-from colorizer.training import TrainConfig, TrainingError, fit  # noqa: E402
+from colorizer.train_config import TrainConfig, TrainingError  # noqa: E402
+from colorizer.training import fit  # noqa: E402
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:

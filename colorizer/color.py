@@ -24,8 +24,7 @@ _TO_CHROMA = np.array(
     ],
     np.float32,
 )
-# Rows give what R, G and B differ from luma by, in levels of 255, from Cb and Cr.
-_FROM_CHROMA = 255 * np.array(
+FROM_CHROMA = 255 * np.array(
     [
         [0.0, 2 * (1 - KR)],
         [-2 * KB * (1 - KB) / KG, -2 * KR * (1 - KR) / KG],
@@ -33,6 +32,7 @@ _FROM_CHROMA = 255 * np.array(
     ],
     np.float32,
 )
+"""Rows give what R, G and B differ from luma by, in levels of 255, from Cb and Cr."""
 _GUIDED_SIDE = 256  # Long side at which the guided filter works; more costs time and measures no better.
 _CORRECTIONS = 3
 _STRIP_ROWS = 256  # Rows joined at a time: float chroma of a whole 100-megapixel scan would take gigabytes.
@@ -104,7 +104,7 @@ def join(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uin
     """
     if luma.shape != chroma.shape[:2]:
         raise ValueError(f"luma of shape {luma.shape} and chroma of shape {chroma.shape} differ in height or width")
-    difference = cv2.transform(np.asarray(chroma, np.float32), _FROM_CHROMA)
+    difference = cv2.transform(np.asarray(chroma, np.float32), FROM_CHROMA)
     return cv2.add(cv2.merge([luma] * 3), difference, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 

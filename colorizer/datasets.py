@@ -210,7 +210,7 @@ def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) 
         disable=None,
     )
     for _, image in progress:
-        images[count] = _square(image, size)
+        images[count] = cut_square(image, size)
         count += 1
     return images[:count]
 
@@ -265,7 +265,8 @@ def build_pipeline(
     return epochs.flat_map(epoch_batches).map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-def _square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Cut an RGB image to its central square and bring that to (size, size, 3)."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, encode, random_images, write_parquet
 
-from colorizer import training
 from colorizer.datasets import DatasetError
 from colorizer.models.autoencoder import build_autoencoder
-from colorizer.training import TrainConfig, TrainingError, fit
+from colorizer.resume import save_model
+from colorizer.train_config import TrainConfig, TrainingError
+from colorizer.training import fit
 
 
 @pytest.fixture
@@ -94,14 +95,14 @@ def test_finished_training_does_nothing_more_and_other_options_are_refused(confi
 def test_weights_of_unknown_training_are_not_replaced(config):
     folder = config.folder
     folder.mkdir()
-    training.save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), folder / "model.keras")
+    save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), folder / "model.keras")
     with pytest.raises(TrainingError, match="holds a trained model"):
         fit(config)
 
 
 def test_training_starts_from_given_weights(config, tmp_path):
     start = tmp_path / "start.keras"
-    training.save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), start)
+    save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), start)
     folder = fit(replace(config, init=str(start), learning_rate=1e-12, epochs=1))
     for a, b in zip(keras.models.load_model(start).get_weights(), weights(folder), strict=True):
         assert np.allclose(a, b, atol=1e-6)
@@ -117,7 +118,7 @@ def test_bfloat16_is_published_as_float32(config):
 
 def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(tmp_path):
     model = build_autoencoder()
-    training.save_model(model, tmp_path / "model.keras")
+    save_model(model, tmp_path / "model.keras")
     assert (tmp_path / "model.keras").stat().st_size < 10e6
     luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)

@@ -1,0 +1,242 @@
+"""What the chroma U-Net learns from: batches at several working sizes, with augmentation and hints.
+
+A batch is a function of seed and step alone, so that a training that was stopped goes on with exactly the batches that
+it would have seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from colorizer.color import KB, KG, KR, to_chroma
+from colorizer.datasets import ImageDataset, cut_square
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
+"""Luma (B, S, S, 1), hints (B, S/2, S/2, 3), chroma (B, S/2, S/2, 2), labels (B,)."""
+
+_SMALLEST_CROP = 0.6  # Of the side of an image.
+_MEAN_HINTS = 8  # As in Zhang et al. 2017.
+
+
+@dataclass(frozen=True)
+class ImageArray:
+    """Decoded images of one data set.
+
+    Attributes
+    ----------
+    pixels : (N, S, S, 3) uint8
+        RGB images that have color.
+    labels : (N,) int32
+        Class of each, -1 where unknown.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def side(self) -> int:
+        """Height and width of the images."""
+        return self.pixels.shape[1]
+
+
+def load_colored(dataset: ImageDataset, largest: int, *, skip_corrupt: bool = False) -> ImageArray:
+    """Decode a data set, leaving out the images that are gray and so teach nothing.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        The images.
+    largest : int
+        Largest side that is needed. Images are kept as central squares of the first one's shorter side, or of this.
+    skip_corrupt : bool
+        As in `ImageDataset.decode`.
+    """
+    side = min(largest, *dataset[0].shape[:2])
+    pixels = np.empty((len(dataset), side, side, 3), np.uint8)
+    labels = np.full(len(dataset), -1, np.int32)
+    count = 0
+    description = f"reading {dataset.name} ({dataset.split})"
+    for index, image in tqdm(
+        dataset.decode(skip_corrupt=skip_corrupt), description, len(dataset), unit="image", disable=None
+    ):
+        if not np.ptp(image, axis=-1).any():
+            continue
+        pixels[count] = cut_square(image, side)
+        if dataset.labels is not None:
+            labels[count] = dataset.labels[index]
+        count += 1
+    return ImageArray(pixels[:count], labels[:count])
+
+
+class TrainingBatches:
+    """The batches of a training, by step.
+
+    Parameters
+    ----------
+    sets : list of ImageArray
+        Training images; a batch takes as many from each set that is at least as large as its working size.
+    sizes : tuple of int
+        Working sizes, drawn with equal chance.
+    batch_size : int
+        Images in a batch at the smallest size; larger sizes have as many pixels in a batch.
+    steps : int
+        Steps of the training.
+    seed : int
+        Of order, augmentation and hints.
+    """
+
+    def __init__(self, sets: list[ImageArray], sizes: tuple[int, ...], batch_size: int, steps: int, seed: int) -> None:
+        self._sets = sets
+        self._seed = seed
+        self._sizes = np.random.default_rng(seed).choice(sizes, steps)
+        quotas = {size: self._share(round(batch_size * (min(sizes) / size) ** 2), size) for size in set(sizes)}
+        self._counts = np.array([quotas[size] for size in self._sizes])
+        self._starts = np.cumsum(self._counts, axis=0) - self._counts
+        self._order = lru_cache(maxsize=4 * len(sets))(self._shuffle)
+
+    def __call__(self, step: int) -> Batch:
+        """Make the batch of a step."""
+        size = int(self._sizes[step])
+        rng = np.random.default_rng((self._seed, 1, step))
+        images, labels = [], []
+        for number, images_of_set in enumerate(self._sets):
+            for row in self._rows(number, self._starts[step, number], self._counts[step, number]):
+                images.append(augment(images_of_set.pixels[row], size, rng))
+                labels.append(images_of_set.labels[row])
+        luma, chroma = split_planes(np.stack(images))
+        return _change_tones(luma, rng), draw_hints(chroma, rng), chroma, np.array(labels, np.int32)
+
+    def _share(self, count: int, size: int) -> list[int]:
+        """Divide the images of a batch among the sets that are large enough, or all where none is."""
+        large = [images.side >= size for images in self._sets]
+        large = large if any(large) else [True] * len(large)
+        return [max(1, count // sum(large)) if used else 0 for used in large]
+
+    def _rows(self, number: int, start: int, count: int) -> list[int]:
+        """Take the next rows of a set, of which every pass has an order of its own."""
+        length = len(self._sets[number])
+        positions = range(start, start + count)
+        return [self._order(number, position // length)[position % length] for position in positions]
+
+    def _shuffle(self, number: int, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self._seed, 2, number, epoch)).permutation(len(self._sets[number]))
+
+
+class ValidationBatches:
+    """The images of validation as they are, each set at its own size, without hints."""
+
+    def __init__(self, sets: list[ImageArray], batch_size: int) -> None:
+        self._parts = []
+        smallest = min(images.side for images in sets)
+        for images in sets:
+            count = max(1, round(batch_size * (smallest / images.side) ** 2))
+            starts = range(0, len(images), count)
+            self._parts += [ImageArray(images.pixels[i : i + count], images.labels[i : i + count]) for i in starts]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __call__(self, step: int) -> Batch:
+        """Make one batch."""
+        part = self._parts[step]
+        luma, chroma = split_planes(part.pixels)
+        return luma, np.zeros((*chroma.shape[:3], 3), np.float32), chroma, part.labels
+
+
+def build_dataset(batches: Callable[[int], Batch], first: int, last: int, *, labeled: bool) -> "tf.data.Dataset":
+    """Turn batches into the `tf.data` pipeline of inputs and targets that the U-Net trains on, made ahead of need."""
+    import tensorflow as tf
+
+    def name(luma: "tf.Tensor", hints: "tf.Tensor", chroma: "tf.Tensor", labels: "tf.Tensor") -> tuple[dict, dict]:
+        for tensor, channels in ((luma, 1), (hints, 3), (chroma, 2)):
+            tensor.set_shape((None, None, None, channels))
+        labels.set_shape((None,))
+        targets = {"chroma": chroma, "label": labels} if labeled else {"chroma": chroma}
+        return {"luma": luma, "hints": hints}, targets
+
+    def make(step: "tf.Tensor") -> list["tf.Tensor"]:
+        return tf.numpy_function(batches, [step], [tf.float32, tf.float32, tf.float32, tf.int32])
+
+    steps = tf.data.Dataset.range(first, last)
+    return steps.map(make, num_parallel_calls=2, deterministic=True).map(name).prefetch(4)
+
+
+# === Parts of a batch ===
+
+
+def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Bring an image (S, S, 3) to (size, size, 3), half of them mirrored, half of them a part of the image."""
+    if rng.random() < 0.5:
+        side = round(len(image) * rng.uniform(_SMALLEST_CROP, 1))
+        top, left = rng.integers(len(image) - side + 1, size=2)
+        image = image[top : top + side, left : left + side]
+    image = cut_square(image, size)
+    return image[:, ::-1] if rng.random() < 0.5 else image
+
+
+def split_planes(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Split RGB (N, S, S, 3) into luma (N, S, S, 1) in [0, 1] and chroma (N, S/2, S/2, 2) in [-0.5, 0.5]."""
+    n, side = rgb.shape[:2]
+    luma = rgb.astype(np.float32) @ np.array([KR, KG, KB], np.float32) / 255
+    chroma = to_chroma(rgb).reshape(n, side // 2, 2, side // 2, 2, 2).mean(axis=(2, 4))
+    return luma[..., None], chroma
+
+
+def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Reveal the chroma of a few small patches in half of the images.
+
+    Parameters
+    ----------
+    chroma : (N, h, w, 2) float32
+        True chroma.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    (N, h, w, 3) float32
+        Mean chroma of each patch and 1 within it; 0 elsewhere.
+
+    References
+    ----------
+    R. Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors", SIGGRAPH 2017, section 3.2.
+    """
+    n, height, width = chroma.shape[:3]
+    hints = np.zeros((n, height, width, 3), np.float32)
+    for image in np.flatnonzero(rng.random(n) < 0.5):
+        count = rng.geometric(1 / _MEAN_HINTS)
+        rows, columns, sides = (
+            rng.integers(height, size=count),
+            rng.integers(width, size=count),
+            rng.choice((1, 1, 1, 2, 3), size=count),
+        )
+        for row, column, side in zip(rows, columns, sides, strict=True):
+            patch = (image, slice(row, row + side), slice(column, column + side))
+            hints[patch] = (*chroma[patch].mean(axis=(0, 1)), 1)
+    return hints
+
+
+def _change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Change gamma and contrast of half of the images: old photographs have other tones."""
+    n = len(luma)
+    changed = rng.random(n) < 0.5
+    gamma, contrast, lift = (
+        np.where(changed, values, neutral).astype(np.float32)[:, None, None, None]
+        for values, neutral in (
+            (np.exp(rng.uniform(-0.4, 0.4, n)), 1),
+            (rng.uniform(0.7, 1.1, n), 1),
+            (rng.uniform(-0.1, 0.1, n), 0),
+        )
+    )
+    return np.clip((luma**gamma - 0.5) * contrast + 0.5 + lift, 0, 1)

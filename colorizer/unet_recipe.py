@@ -1,0 +1,169 @@
+"""The training of the chroma U-Net: soft-encoded cross-entropy over chroma bins, AdamW, averaged weights."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from colorizer import figures
+from colorizer.chroma_batches import (
+    ImageArray,
+    TrainingBatches,
+    ValidationBatches,
+    build_dataset,
+    load_colored,
+    split_planes,
+)
+from colorizer.color import FROM_CHROMA, join_upsampled, to_luma
+from colorizer.datasets import ImageDataset
+from colorizer.distribution import build_bins, encoding_weights, measure_prior, softmax
+from colorizer.models.unet import build_unet
+from colorizer.recipes import Recipe
+from colorizer.train_config import TrainConfig, TrainingError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_LABEL_WEIGHT = 0.1  # Of the class in the loss.
+_EMA_MOMENTUM = 0.998
+_WARM_UP = 0.04  # Part of the training.
+_PRIOR_IMAGES = 2000  # Of each data set.
+
+
+class ChromaLoss(keras.losses.Loss):
+    """Cross-entropy between the predicted distribution over bins and true chroma, softly encoded."""
+
+    def __init__(self, bins: NDArray[np.float32]) -> None:
+        super().__init__(name="chroma_loss")
+        self._matrix, self._bias = encoding_weights(bins)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """(N, h, w, 2) chroma, (N, h, w, K) logits -> (N, h, w)."""
+        encoded = ops.softmax(ops.matmul(y_true, self._matrix) + self._bias)
+        return ops.categorical_crossentropy(encoded, y_pred, from_logits=True)
+
+
+class ErrorLeft(keras.metrics.Metric):
+    """Squared error in RGB of the mean of the predicted distribution, over that of the gray copy."""
+
+    def __init__(self, bins: NDArray[np.float32]) -> None:
+        super().__init__(name="error_left")
+        self._bins = bins
+        self._error = self.add_weight(name="error", initializer="zeros")
+        self._gray = self.add_weight(name="gray", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count (N, h, w, 2) chroma and (N, h, w, K) logits."""
+        mean = ops.matmul(ops.softmax(y_pred), self._bins)
+        self._error.assign_add(_rgb_error(y_true - mean))
+        self._gray.assign_add(_rgb_error(y_true))
+
+    def result(self) -> Any:
+        """Give the ratio: 1 for the gray copy, 0 for the truth."""
+        return self._error / ops.maximum(self._gray, 1e-12)
+
+
+class UNetRecipe(Recipe):
+    """The chroma U-Net at several working sizes, with hints in half of the images."""
+
+    def __init__(self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]]) -> None:
+        super().__init__(config, sets)
+        self._bins = build_bins()
+        # The classes of all sets, one set's after the other's.
+        counts = [0 if part.labels is None else int(part.labels.max(initial=-1)) + 1 for part, _ in sets]
+        self._classes = sum(counts)
+        self._offsets = np.cumsum([0, *counts])[:-1]
+        # Keras names figures by their output where there are several.
+        self.monitor = "val_chroma_error_left" if self._classes else "val_error_left"
+
+    def build(self) -> keras.Model:
+        return build_unet(len(self._bins), self.config.widths, self.config.dropout, self._classes)
+
+    def publish(self, model: keras.Model) -> keras.Model:
+        return keras.Model(model.input, {"chroma": model.output["chroma"]}, name="unet")
+
+    def load_images(self) -> None:
+        config = self.config
+        self._training = self._load(0)
+        self._validation = self._load(1)
+        if not all(map(len, self._training)) or not any(map(len, self._validation)):
+            raise TrainingError("no image that has color is left for training or validation")
+        count = sum(map(len, self._training))
+        self.steps_per_epoch = config.steps_per_epoch or math.ceil(count / config.batch_size)
+        self._steps = config.epochs * self.steps_per_epoch
+        chroma = [split_planes(images.pixels[:_PRIOR_IMAGES])[1].reshape(-1, 2) for images in self._training]
+        # Each set counts the same, whatever the size of its images, as it does in a batch.
+        self._prior = np.mean([measure_prior(part, self._bins) for part in chroma], axis=0)
+
+    def compile(self, model: keras.Model) -> None:
+        config = self.config
+        warm_up = max(1, round(_WARM_UP * self._steps))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 100, self._steps - warm_up, warmup_target=config.learning_rate, warmup_steps=warm_up
+        )
+        optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=config.weight_decay, use_ema=True, ema_momentum=_EMA_MOMENTUM
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        losses = {"chroma": ChromaLoss(self._bins)}
+        weights = {"chroma": 1.0}
+        if self._classes:
+            losses["label"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+            weights["label"] = _LABEL_WEIGHT
+        model.compile(optimizer, losses, loss_weights=weights, metrics={"chroma": [ErrorLeft(self._bins)]})
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
+
+    def training_data(self, first_epoch: int) -> "tf.data.Dataset":
+        config = self.config
+        batches = TrainingBatches(self._training, config.sizes, config.batch_size, self._steps, config.seed)
+        first = first_epoch * self.steps_per_epoch
+        return build_dataset(batches, first, self._steps, labeled=bool(self._classes))
+
+    def validation_data(self) -> "tf.data.Dataset":
+        batches = ValidationBatches([images for images in self._validation if len(images)], self.config.batch_size)
+        return build_dataset(batches, 0, len(batches), labeled=bool(self._classes))
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "input": {
+                "luma": {"plane": "luma, full-range Rec. 601", "range": [0, 1]},
+                "hints": {"planes": "Cb, Cr, mask, at half the size of luma", "range": [-0.5, 0.5]},
+                "multiple": 2 ** len(self.config.widths),
+                "sizes": sorted(set(self.config.sizes)),
+            },
+            "output": {
+                "chroma": "logits of the bins, at half the size of luma",
+                "bins": [[round(float(value), 4) for value in center] for center in self._bins],
+                "prior": [float(f"{value:.4g}") for value in self._prior],
+            },
+        }
+
+    def plot_samples(self, weights: Path, path: Path) -> None:
+        model = keras.models.load_model(weights, compile=False)
+        truth = self._validation[0].pixels[:8]
+        luma, chroma = split_planes(truth)
+        hints = np.zeros((*chroma.shape[:3], 3), np.float32)
+        logits = np.asarray(model({"luma": luma, "hints": hints})["chroma"])
+        gray = to_luma(truth)
+        painted = np.stack([join_upsampled(*pair) for pair in zip(gray, softmax(logits) @ self._bins, strict=True)])
+        figures.plot_grid({"grayscale": gray, "colorized": painted, "ground truth": truth}, path)
+
+    def _load(self, part: int) -> list[ImageArray]:
+        """Decode the training images (0) or those of validation (1) of each set, and tell the classes of sets apart."""
+        config = self.config
+        arrays = [load_colored(parts[part], max(config.sizes), skip_corrupt=config.skip_corrupt) for parts in self.sets]
+        return [
+            ImageArray(images.pixels, np.where(images.labels < 0, -1, images.labels + offset).astype(np.int32))
+            for images, offset in zip(arrays, self._offsets, strict=True)
+        ]
+
+
+def _rgb_error(chroma: Any) -> Any:
+    """Sum the squared differences of R, G and B that differences (N, h, w, 2) of Cb and Cr make."""
+    return ops.sum(ops.square(ops.matmul(chroma, FROM_CHROMA.T / 255)))

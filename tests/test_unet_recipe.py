@@ -1,0 +1,59 @@
+"""Training of the U-Net, on a handful of random images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorizer.resume import Resume
+from colorizer.train_config import TrainConfig
+from colorizer.training import fit
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """Options of a training of seconds."""
+    rng = np.random.default_rng(0)
+    for side, kinds in ((32, ("cat", "ship")), (48, ("tree",))):
+        for kind in kinds:
+            folder = tmp_path / f"images{side}" / kind
+            folder.mkdir(parents=True)
+            for i in range(8):
+                Image.fromarray(rng.integers(256, size=(side, side, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    return TrainConfig(
+        model="unet",
+        data=(str(tmp_path / "images32"), str(tmp_path / "images48")),
+        output=str(tmp_path / "out"),
+        epochs=3,
+        steps_per_epoch=2,
+        batch_size=4,
+        widths=(8, 8),
+        sizes=(32, 48),
+        validation=0.25,
+        precision="float32",
+        dropout=0.5,
+    )
+
+
+def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
+    whole = fit(config)
+    stopped = replace(config, output=str(tmp_path / "stopped"))
+    save_state = Resume._save_state
+
+    def save_and_die(self, epochs):
+        save_state(self, epochs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Resume, "_save_state", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(stopped)
+    resumed = fit(stopped)
+
+    assert (resumed / "history.csv").read_text() == (whole / "history.csv").read_text()
+    models = [keras.models.load_model(folder / "model.keras", compile=False) for folder in (whole, resumed)]
+    for expected, actual in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(actual, expected)
