@@ -188,7 +188,7 @@ def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> ND
 def split_planes(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Split RGB (N, S, S, 3) into luma (N, S, S, 1) in [0, 1] and chroma (N, S/2, S/2, 2) in [-0.5, 0.5]."""
     n, side = rgb.shape[:2]
-    luma = rgb.astype(np.float32) @ np.array([KR, KG, KB], np.float32) / 255
+    luma = rgb.astype(np.float32) @ (np.array([KR, KG, KB], np.float32) / np.float32(255))
     chroma = to_chroma(rgb).reshape(n, side // 2, 2, side // 2, 2, 2).mean(axis=(2, 4))
     return luma[..., None], chroma
 
