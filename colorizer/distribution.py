@@ -1,8 +1,9 @@
-"""Distributions over chroma: the bins, and how true chroma becomes a distribution over them.
+"""Distributions over chroma: the bins, how true chroma becomes a distribution over them, and how that becomes a color.
 
 References
 ----------
 R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016: bins, soft encoding, prior.
+A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021: dividing a prediction by a power of the prior.
 """
 
 import numpy as np
@@ -12,9 +13,9 @@ from colorizer.color import FROM_CHROMA
 
 STEP = 0.05
 """Distance of neighboring bins along Cb and Cr."""
-_WIDEST = (
-    0.85  # Largest difference of R, G and B that bins are made for: 99.5 % of the pixels of photographs have less.
-)
+# Largest difference of R, G and B that bins are made for: 99.5 % of the pixels of photographs have less.
+_WIDEST = 0.85
+_SMOOTHING = 0.1  # Part of the uniform distribution in the prior.
 
 
 def build_bins() -> NDArray[np.float32]:
@@ -57,3 +58,37 @@ def measure_prior(chroma: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
     matrix, bias = encoding_weights(bins)
     parts = np.array_split(chroma, max(1, len(chroma) // 65536))  # A million pixels at once would take a gigabyte.
     return np.sum([softmax(part @ matrix + bias).sum(axis=0) for part in parts], axis=0) / np.float32(len(chroma))
+
+
+def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    """Give rare colors back the weight that gray took from them: (..., K) / prior ** exponent, normalized.
+
+    The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed as in
+    Zhang et al. 2016, so that colors which hardly occur don't win.
+    """
+    if exponent == 0:
+        return probabilities
+    smooth = (1 - _SMOOTHING) * prior + _SMOOTHING / len(prior)
+    weights = probabilities * smooth**-exponent
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the variance of chroma, Cb and Cr together: (..., K) -> (...)."""
+    return probabilities @ np.sum(bins**2, axis=1) - np.sum((probabilities @ bins) ** 2, axis=-1)
+
+
+def doubt(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the normalized entropy: (..., K) -> (...) in [0, 1].
+
+    0 is the entropy of the softly encoded color of a bin, which is as sure as a prediction can be; 1 that of the
+    uniform distribution.
+    """
+    matrix, bias = encoding_weights(bins)
+    gray = bins[np.argmin(np.sum(bins**2, axis=1))]
+    surest = _entropy(softmax(gray @ matrix + bias))
+    return np.clip((_entropy(probabilities) - surest) / (np.log(np.float32(len(bins))) - surest), 0, 1)
+
+
+def _entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    return -np.sum(probabilities * np.log(probabilities + np.float32(1e-12)), axis=-1)

@@ -1,20 +1,28 @@
 """`Colorizer`: load a model once, colorize many images."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.chroma_painter import ChromaPainter, parse_hint
 from colorizer.color import join_upsampled, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
 from colorizer.runtime import KerasRuntime
 
 DEFAULT_MODEL = "autoencoder"
+DEFAULT_VIVIDNESS = 0.5
+DEFAULT_DETAIL = 64
 _BATCH = 256  # Images given to the network at once: as fast as more, and the memory stays small.
+
+
+HintLike = tuple[float, float, str | Sequence[int]]
+"""Column and row of a pixel, and the color that it has."""
 
 
 class ModelError(Exception):
@@ -35,8 +43,9 @@ class Colorizer:
     (32, 32, 3)
     """
 
-    def __init__(self, runtime: KerasRuntime) -> None:
+    def __init__(self, runtime: KerasRuntime, unet: ChromaPainter | None = None) -> None:
         self._runtime = runtime
+        self._unet = unet
 
     @classmethod
     def load(cls, model: str | Path = DEFAULT_MODEL) -> "Colorizer":
@@ -51,57 +60,183 @@ class Colorizer:
         Raises
         ------
         ModelError
-            If there is no such model or its file can't be used.
+            If there is no such model or its file, or the U-Net's ``config.json`` beside it, can't be used.
         """
         path = find_model(model)
         try:
-            return cls(KerasRuntime(path))
+            runtime = KerasRuntime(path)
         except Exception as error:  # Keras raises anything from OSError to TypeError on files it can't use.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {reason}") from error
+        if not runtime.takes_hints:
+            return cls(runtime)
+        try:
+            return cls(runtime, ChromaPainter(runtime, json.loads(path.with_name("config.json").read_text())))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{path.parent.name}/config.json, which holds the colors that {path.name} tells apart, can't be used: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
-    def colorize(self, image: Any, *, raw: bool = False, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    @property
+    def paints_rgb(self) -> bool:
+        """Whether the network paints a picture of its own (`raw`), as the autoencoder does."""
+        return self._unet is None
+
+    @overload
+    def colorize(
+        self,
+        image: Any,
+        *,
+        vividness: float = ...,
+        detail: int = ...,
+        hints: Sequence[HintLike] = ...,
+        alternatives: None = None,
+        raw: bool = ...,
+        seed: int = ...,
+        max_pixels: int = ...,
+    ) -> NDArray[np.uint8]: ...
+
+    @overload
+    def colorize(
+        self,
+        image: Any,
+        *,
+        vividness: float = ...,
+        detail: int = ...,
+        hints: Sequence[HintLike] = ...,
+        alternatives: int,
+        raw: bool = ...,
+        seed: int = ...,
+        max_pixels: int = ...,
+    ) -> list[NDArray[np.uint8]]: ...
+
+    def colorize(
+        self,
+        image: Any,
+        *,
+        vividness: float = DEFAULT_VIVIDNESS,
+        detail: int = DEFAULT_DETAIL,
+        hints: Sequence[HintLike] = (),
+        alternatives: int | None = None,
+        raw: bool = False,
+        seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
         """Colorize an image.
 
         Parameters
         ----------
         image : str, pathlib.Path, bytes, PIL.Image.Image or numpy.ndarray
             What `colorizer.images.decode_image` takes, of any size.
+        vividness : float
+            From 0, the color of least error, to 1, as colorful as real images. The autoencoder has only one.
+        detail : int
+            Long side of the thumbnail that the U-Net sees, in pixels; small images are not enlarged.
+        hints : sequence of (x, y, color)
+            Colors that the result has at pixels of the image, ``#RRGGBB`` or three numbers from 0 to 255. Their chroma
+            counts; luma stays the image's. U-Net only.
+        alternatives : int, optional
+            Give so many plausible colorizations instead of one. U-Net only.
         raw : bool
             Give the network's own picture, at its own resolution and enlarged to the image's size, instead of its color
-            on the image's luma.
+            on the image's luma. Autoencoder only.
+        seed : int
+            Of the alternatives.
         max_pixels : int
             Largest H x W that is accepted.
 
         Returns
         -------
-        (H, W, 3) or (H, W, 4) uint8
+        (H, W, 3) or (H, W, 4) uint8, or a list of them
             RGB of the image's size, with its alpha if it has transparency.
 
         Raises
         ------
         colorizer.images.ImageError
             If the image can't be decoded.
+        ValueError
+            If the model can't do what is asked, or a number is out of its range.
         """
-        return self._colorize([decode_image(image, max_pixels=max_pixels)], raw)[0]
+        _check(vividness, detail, alternatives)
+        pixels = decode_image(image, max_pixels=max_pixels)
+        if not hints and alternatives is None:
+            return self._colorize([pixels], raw, vividness, detail)[0]
+        if raw:
+            raise ValueError("raw goes neither with hints nor with alternatives")
+        unet = self._require_unet("hints" if hints else "alternatives")
+        luma = to_luma(pixels[:, :, :3])
+        fixed = [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
+        if alternatives is None:
+            return _join(pixels, luma, unet.paint([luma], vividness, detail, fixed)[0])
+        chromas = unet.paint_alternatives(luma, alternatives, vividness, detail, fixed, seed)
+        return [_join(pixels, luma, chroma) for chroma in chromas]
 
-    def colorize_batch(self, images: Sequence[Any], *, raw: bool = False) -> list[NDArray[np.uint8]]:
+    def colorize_batch(
+        self,
+        images: Sequence[Any],
+        *,
+        vividness: float = DEFAULT_VIVIDNESS,
+        detail: int = DEFAULT_DETAIL,
+        raw: bool = False,
+    ) -> list[NDArray[np.uint8]]:
         """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`."""
-        return self._colorize([decode_image(image) for image in images], raw)
+        _check(vividness, detail)
+        return self._colorize([decode_image(image) for image in images], raw, vividness, detail)
 
-    def _colorize(self, images: list[NDArray[np.uint8]], raw: bool) -> list[NDArray[np.uint8]]:
+    def uncertainty(
+        self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
+    ) -> NDArray[np.float32]:
+        """Tell where the colors of an image are a guess.
+
+        Parameters
+        ----------
+        image, detail, max_pixels
+            As in `colorize`.
+
+        Returns
+        -------
+        (H, W) float32
+            Normalized entropy of the predicted distribution: 0 where the network is sure, 1 where it knows nothing.
+
+        Raises
+        ------
+        colorizer.images.ImageError
+            If the image can't be decoded.
+        ValueError
+            If the model predicts no distribution: only the U-Net does.
+        """
+        _check(0, detail)
+        unet = self._require_unet("uncertainty")
+        luma = to_luma(decode_image(image, max_pixels=max_pixels)[:, :, :3])
+        doubt = cv2.resize(unet.doubt(luma, detail), luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(doubt, np.float32)
+
+    def _require_unet(self, ability: str) -> ChromaPainter:
+        if self._unet is None:
+            raise ValueError(f"the autoencoder has no {ability}: take the U-Net")
+        return self._unet
+
+    def _colorize(
+        self, images: list[NDArray[np.uint8]], raw: bool, vividness: float, detail: int
+    ) -> list[NDArray[np.uint8]]:
+        if raw and not self.paints_rgb:
+            raise ValueError("the U-Net predicts chroma only: the autoencoder alone has a raw picture of its own")
         results = []
         for start in range(0, len(images), _BATCH):
             part = images[start : start + _BATCH]
             lumas = [to_luma(image[:, :, :3]) for image in part]
-            painted = self._paint(lumas)
-            for image, luma, picture in zip(part, lumas, painted, strict=True):
+            if self._unet is not None:
+                chromas = self._unet.paint(lumas, vividness, detail)
+                results += [_join(*planes) for planes in zip(part, lumas, chromas, strict=True)]
+                continue
+            for image, luma, picture in zip(part, lumas, self._paint(lumas), strict=True):
                 rgb = _enlarge(picture, *luma.shape) if raw else join_upsampled(luma, to_chroma(picture))
-                results.append(np.dstack([rgb, image[:, :, 3]]) if image.shape[2] == 4 else rgb)
+                results.append(_with_alpha(rgb, image))
         return results
 
     def _paint(self, lumas: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Run the network on thumbnails: the one place that calls it. Gives (N, h, w, 3) float32 RGB in [0, 1]."""
+        """Run the autoencoder on thumbnails: (N, h, w, 3) float32 RGB in [0, 1]."""
         thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in lumas])
         return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255))
 
@@ -119,6 +254,25 @@ def find_model(model: str | Path) -> Path:
     raise ModelError(
         f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras"
     )
+
+
+def _check(vividness: float, detail: int, alternatives: int | None = None) -> None:
+    """Raise `ValueError` for numbers out of their range."""
+    if not 0 <= vividness <= 1:
+        raise ValueError(f"vividness must lie in [0, 1], got {vividness}")
+    if detail < 2:
+        raise ValueError(f"detail must be at least 2 pixels, got {detail}")
+    if alternatives is not None and alternatives < 1:
+        raise ValueError(f"alternatives must be at least 1, got {alternatives}")
+
+
+def _join(image: NDArray[np.uint8], luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return _with_alpha(join_upsampled(luma, chroma), image)
+
+
+def _with_alpha(rgb: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give a result the alpha of its image, where that has one."""
+    return np.dstack([rgb, image[:, :, 3]]) if image.shape[2] == 4 else rgb
 
 
 def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -77,8 +77,8 @@ class Recipe(ABC):
         """Describe input and output of the network: all that is needed to use it."""
 
     @abstractmethod
-    def plot_samples(self, weights: Path, path: Path) -> None:
-        """Draw a few validation images, colorized."""
+    def finish(self, folder: Path) -> None:
+        """Draw a few validation images, colorized by the best weights, and measure what is left to measure."""
 
 
 class AutoencoderRecipe(Recipe):
@@ -118,12 +118,12 @@ class AutoencoderRecipe(Recipe):
             "output": {"planes": "RGB", "range": [0, 1]},
         }
 
-    def plot_samples(self, weights: Path, path: Path) -> None:
-        model = keras.models.load_model(weights, compile=False)
+    def finish(self, folder: Path) -> None:
+        model = keras.models.load_model(folder / "model.keras", compile=False)
         truth = self._validation[:8]
         luma = to_luma(truth)
         painted = np.asarray(model(luma[..., None].astype(np.float32) / 255))
-        figures.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, path)
+        figures.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, folder / "samples.png")
 
     def _load(self, part: int) -> NDArray[np.uint8]:
         """Decode the training images (0) or those of validation (1) into one array (N, size, size, 3)."""

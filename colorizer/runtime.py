@@ -17,24 +17,48 @@ class KerasRuntime:
 
     Attributes
     ----------
+    takes_hints : bool
+        Whether it is the U-Net; else it is the autoencoder.
     size : tuple of int
-        Height and width of the images that the network takes.
+        Height and width of the images that the autoencoder takes; (0, 0) for the U-Net, which takes any.
     """
 
     def __init__(self, path: Path) -> None:
         """Load a ``.keras`` file; Keras refuses files that would run code."""
         keras, tf = import_keras()
-        self._model = keras.models.load_model(path, compile=False)
-        shape = self._model.input_shape
-        if len(shape) != 4 or shape[3] != 1 or self._model.output_shape[3] != 3:
-            raise ValueError(f"maps {shape} to {self._model.output_shape}, not (N, H, W, 1) to (N, H, W, 3)")
-        self.size: tuple[int, int] = shape[1:3]
+        model = keras.models.load_model(path, compile=False)
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+        outputs = [tuple(tensor.shape) for tensor in model.outputs]
+        planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
+        self.takes_hints = planes == {"luma": 1, "hints": 3}
+        self.size: tuple[int, int] = (0, 0)
+        if self.takes_hints:
+            self._names: tuple[str, ...] = ("luma", "hints")
+        elif list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
+            self._names = tuple(planes)
+            self.size = shapes[self._names[0]][1:3]
+        else:
+            raise ValueError(f"maps {shapes} to {outputs}: neither the autoencoder nor the U-Net")
         # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
-        self._call = tf.function(self._model, input_signature=[tf.TensorSpec(shape, tf.float32)])
+        self._call = tf.function(
+            lambda *inputs: keras.tree.flatten(model(dict(zip(self._names, inputs, strict=True))))[0],
+            input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names],
+        )
 
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network: (N, h, w, 1) float32 luma in [0, 1] -> (N, h, w, 3) float32 RGB in [0, 1]."""
-        return self._call(batch).numpy()
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network.
+
+        Parameters
+        ----------
+        *inputs : float32 arrays
+            The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints.
+
+        Returns
+        -------
+        float32 array
+            The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits.
+        """
+        return self._call(*inputs).numpy()
 
 
 def import_keras() -> tuple[Any, Any]:

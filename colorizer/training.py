@@ -92,7 +92,7 @@ def fit(config: TrainConfig) -> Path:
         callbacks=[*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume],
     )
     figures.plot_history(folder / "history.csv", folder / "curves.png")
-    recipe.plot_samples(folder / "model.keras", folder / "samples.png")
+    recipe.finish(folder)
     logger.info("trained in %.0f minutes: %s", (time.perf_counter() - started) / 60, folder)
     return folder
 

@@ -1,5 +1,6 @@
 """The training of the chroma U-Net: soft-encoded cross-entropy over chroma bins, AdamW, averaged weights."""
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,15 @@ from colorizer.chroma_batches import (
     load_colored,
     split_planes,
 )
+from colorizer.chroma_painter import ChromaPainter
 from colorizer.color import FROM_CHROMA, join_upsampled, to_luma
 from colorizer.datasets import ImageDataset
-from colorizer.distribution import build_bins, encoding_weights, measure_prior, softmax
+from colorizer.distribution import build_bins, encoding_weights, measure_prior
+from colorizer.images import write_whole
+from colorizer.metrics import colorfulness
 from colorizer.models.unet import build_unet
 from colorizer.recipes import Recipe
+from colorizer.runtime import KerasRuntime
 from colorizer.train_config import TrainConfig, TrainingError
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ _LABEL_WEIGHT = 0.1  # Of the class in the loss.
 _EMA_MOMENTUM = 0.998
 _WARM_UP = 0.04  # Part of the training.
 _PRIOR_IMAGES = 2000  # Of each data set.
+_CALIBRATION_IMAGES = 300  # Of each data set.
+_VIVID_EXPONENT = 0.6  # Until it is calibrated at the end.
 
 
 class ChromaLoss(keras.losses.Loss):
@@ -141,18 +148,39 @@ class UNetRecipe(Recipe):
                 "chroma": "logits of the bins, at half the size of luma",
                 "bins": [[round(float(value), 4) for value in center] for center in self._bins],
                 "prior": [float(f"{value:.4g}") for value in self._prior],
+                "vivid_exponent": _VIVID_EXPONENT,
             },
         }
 
-    def plot_samples(self, weights: Path, path: Path) -> None:
-        model = keras.models.load_model(weights, compile=False)
-        truth = self._validation[0].pixels[:8]
-        luma, chroma = split_planes(truth)
-        hints = np.zeros((*chroma.shape[:3], 3), np.float32)
-        logits = np.asarray(model({"luma": luma, "hints": hints})["chroma"])
-        gray = to_luma(truth)
-        painted = np.stack([join_upsampled(*pair) for pair in zip(gray, softmax(logits) @ self._bins, strict=True)])
-        figures.plot_grid({"grayscale": gray, "colorized": painted, "ground truth": truth}, path)
+    def finish(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        # With an exponent of 1, vividness is the exponent.
+        config["output"]["vivid_exponent"] = 1.0
+        painter = ChromaPainter(KerasRuntime(folder / "model.keras"), config)
+        truth = [image for images in self._validation for image in images.pixels[:_CALIBRATION_IMAGES]]
+        lumas = [to_luma(image) for image in truth]
+
+        def paint(exponent: float) -> list[NDArray[np.uint8]]:
+            chroma = painter.paint(lumas, exponent, max(self.config.sizes))
+            return [join_upsampled(*planes) for planes in zip(lumas, chroma, strict=True)]
+
+        wanted = np.mean([colorfulness(image) for image in truth])
+        low, high = 0.0, 1.0
+        for _ in range(6):  # To a hundredth or so, which is finer than anyone sees.
+            middle = (low + high) / 2
+            vivid = np.mean([colorfulness(image) for image in paint(middle)])
+            low, high = (middle, high) if vivid < wanted else (low, middle)
+        config["output"]["vivid_exponent"] = round((low + high) / 2, 3)
+        write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+
+        count = len(self._validation[0].pixels[:8])
+        columns = {
+            "grayscale": np.stack(lumas[:count]),
+            "least error": np.stack(paint(0)[:count]),
+            "vivid": np.stack(paint(config["output"]["vivid_exponent"])[:count]),
+            "ground truth": np.stack(truth[:count]),
+        }
+        figures.plot_grid(columns, folder / "samples.png")
 
     def _load(self, part: int) -> list[ImageArray]:
         """Decode the training images (0) or those of validation (1) of each set, and tell the classes of sets apart."""

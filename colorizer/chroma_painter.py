@@ -1,0 +1,174 @@
+"""The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and doubt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.color import to_chroma
+from colorizer.distribution import doubt, rebalance, softmax, spread
+from colorizer.runtime import KerasRuntime
+
+_BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
+_REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
+_ROUNDS = 4  # Colors drawn, one after the other, for each of several colorizations.
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A color that a person fixes at a point: the point in parts of width and height, the chroma in [-0.5, 0.5]."""
+
+    x: float
+    y: float
+    chroma: tuple[float, float]
+
+
+class ChromaPainter:
+    """Predicts chroma on the thumbnails of luma planes.
+
+    Parameters
+    ----------
+    runtime : KerasRuntime
+        The network.
+    config : dict
+        The ``config.json`` that training left beside it: bins, prior and sizes.
+    """
+
+    def __init__(self, runtime: KerasRuntime, config: dict[str, Any]) -> None:
+        self._runtime = runtime
+        self._multiple = int(config["input"]["multiple"])
+        self._bins = np.array(config["output"]["bins"], np.float32)
+        self._prior = np.array(config["output"]["prior"], np.float32)
+        self._exponent = float(config["output"]["vivid_exponent"])
+
+    def paint(
+        self, lumas: Sequence[NDArray[np.uint8]], vividness: float, detail: int, hints: Sequence[Hint] = ()
+    ) -> list[NDArray[np.float32]]:
+        """Predict the chroma of luma planes (H, W) of any sizes: (h, w, 2) each, at half of the working size."""
+        thumbnails = [shrink(luma, detail) for luma in lumas]
+        planes = [_plane_of_hints(thumbnail, hints) for thumbnail in thumbnails]
+        return [
+            self._decode(distribution, vividness, hints) for distribution in self._distributions(thumbnails, planes)
+        ]
+
+    def paint_alternatives(
+        self, luma: NDArray[np.uint8], count: int, vividness: float, detail: int, hints: Sequence[Hint], seed: int
+    ) -> list[NDArray[np.float32]]:
+        """Predict several plausible chromas of one luma plane.
+
+        Colors are drawn from the distribution at the most doubtful place, one after the other; each is then a hint to
+        the network, which paints the rest so that it goes with it. So each result is of one piece.
+        """
+        rng = np.random.default_rng(seed)
+        thumbnail = shrink(luma, detail)
+        planes = [_plane_of_hints(thumbnail, hints) for _ in range(count)]
+        for turn in range(_ROUNDS):
+            # The first colors lie evenly in the order of hues, so that no two results start alike.
+            chances = (rng.permutation(count) + rng.random(count)) / count if turn == 0 else rng.random(count)
+            for plane, distribution, chance in zip(
+                planes, self._distributions([thumbnail] * count, planes), chances, strict=True
+            ):
+                self._draw(plane, rebalance(distribution, self._prior, self._exponent), float(chance))
+        return [
+            self._decode(distribution, vividness, hints)
+            for distribution in self._distributions([thumbnail] * count, planes)
+        ]
+
+    def doubt(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.float32]:
+        """Tell how unsure the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
+        thumbnail = shrink(luma, detail)
+        return doubt(self._distributions([thumbnail], [_plane_of_hints(thumbnail, ())])[0], self._bins)
+
+    def _distributions(
+        self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """Run the network on each thumbnail and its mirror image, and average: (h, w, K) probabilities each."""
+        results: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(thumbnails)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, thumbnail in enumerate(thumbnails):
+            groups.setdefault(thumbnail.shape, []).append(i)
+        for members in groups.values():
+            for start in range(0, len(members), _BATCH):
+                part = members[start : start + _BATCH]
+                luma = np.stack([thumbnails[i] for i in part])[..., None].astype(np.float32) / np.float32(255)
+                fixed = np.stack([hints[i] for i in part])
+                both = [self._run(luma, fixed), self._run(luma[:, :, ::-1], fixed[:, :, ::-1])[:, :, ::-1]]
+                for i, distribution in zip(part, (both[0] + both[1]) / 2, strict=True):
+                    results[i] = distribution
+        return results
+
+    def _run(self, luma: NDArray[np.float32], hints: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network on planes of any even size: edges are mirrored up to the multiple that it takes."""
+        height, width = hints.shape[1:3]
+        bottom, right = -luma.shape[1] % self._multiple, -luma.shape[2] % self._multiple
+        luma = np.pad(luma, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="symmetric")
+        hints = np.pad(hints, ((0, 0), (0, bottom // 2), (0, right // 2), (0, 0)))
+        return softmax(self._runtime(luma, hints)[:, :height, :width])
+
+    def _decode(
+        self, distribution: NDArray[np.float32], vividness: float, hints: Sequence[Hint]
+    ) -> NDArray[np.float32]:
+        """Turn a distribution (h, w, K) into chroma (h, w, 2) that has the colors of the hints at their points."""
+        chroma = rebalance(distribution, self._prior, vividness * self._exponent) @ self._bins
+        return _meet(chroma, hints) if hints else chroma
+
+    def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> None:
+        """Put a hint at the most doubtful place that has none: the color that lies at `chance` in the order of hues."""
+        doubtful = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
+        row, column = np.unravel_index(int(np.argmax(doubtful)), doubtful.shape)
+        order = np.argsort(np.arctan2(self._bins[:, 1], self._bins[:, 0]))
+        cumulated = np.cumsum(distribution[row, column][order])
+        drawn = min(int(np.searchsorted(cumulated, chance * cumulated[-1])), len(order) - 1)
+        plane[row, column] = (*self._bins[order[drawn]], 1)
+
+
+def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
+    """Bring luma (H, W) to the thumbnail that the network sees: even sides, at most `detail` long, never enlarged."""
+    scale = min(1.0, detail / max(luma.shape))
+    height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
+    if luma.shape == (height, width):
+        return luma
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(luma, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:
+    """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it."""
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"the hint at ({x}, {y}) lies outside the image, which is {width} wide and {height} high")
+    try:
+        rgb = list(bytes.fromhex(color.removeprefix("#"))) if isinstance(color, str) else [int(c) for c in color]
+        if len(rgb) != 3 or not all(0 <= c <= 255 for c in rgb):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(f"a hint's color is #RRGGBB or three numbers from 0 to 255, got {color!r}") from None
+    cb, cr = to_chroma(np.array(rgb, np.uint8)).tolist()
+    return Hint((x + 0.5) / width, (y + 0.5) / height, (cb, cr))
+
+
+def _plane_of_hints(thumbnail: NDArray[np.uint8], hints: Sequence[Hint]) -> NDArray[np.float32]:
+    """Lay hints on the chroma grid of a thumbnail: (h, w, 3) Cb, Cr and mask; those of one cell are averaged."""
+    height, width = (side // 2 for side in thumbnail.shape)
+    plane = np.zeros((height, width, 3), np.float32)
+    for hint in hints:
+        plane[int(hint.y * height), int(hint.x * width)] += (*hint.chroma, 1)
+    return np.asarray(plane / np.maximum(plane[..., 2:], 1), np.float32)
+
+
+def _meet(chroma: NDArray[np.float32], hints: Sequence[Hint]) -> NDArray[np.float32]:
+    """Shift chroma (h, w, 2) around the hints so that each is met in its cell; the network comes close by itself."""
+    height, width = chroma.shape[:2]
+    cells = {(int(hint.y * height), int(hint.x * width)): hint.chroma for hint in hints}
+    points = np.array(list(cells), np.float32)
+    wanted = np.array(list(cells.values()), np.float32)
+
+    def near(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.exp(-0.5 * np.sum(distances**2, axis=-1) / _REACH**2)
+
+    missing = wanted - chroma[points[:, 0].astype(int), points[:, 1].astype(int)]
+    weights = np.linalg.solve(near(points[:, None] - points) + 1e-4 * np.eye(len(points), dtype=np.float32), missing)
+    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.float32)
+    return np.asarray(chroma + near(grid[:, :, None] - points) @ weights, np.float32)
