@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from conftest import encode, random_images
+
+from colorizer.chroma_batches import (
+    ImageArray,
+    TrainingBatches,
+    ValidationBatches,
+    augment,
+    draw_hints,
+    load_colored,
+    split_planes,
+)
+from colorizer.color import to_chroma, to_luma
+from colorizer.datasets import load_dataset
+
+
+@pytest.fixture
+def sets() -> list[ImageArray]:
+    return [ImageArray(random_images(20, side, seed=side), np.arange(20, dtype=np.int32) + side) for side in (32, 48)]
+
+
+def test_batches_follow_from_seed_and_step_alone(sets):
+    batches = TrainingBatches(sets, (32, 48), 8, 50, seed=1)
+    ahead = [batches(step) for step in range(20)]
+    again = TrainingBatches(sets, (32, 48), 8, 50, seed=1)(13)
+    for expected, actual in zip(ahead[13], again, strict=True):
+        assert np.array_equal(expected, actual)
+    other = TrainingBatches(sets, (32, 48), 8, 50, seed=2)
+    assert any(not np.array_equal(ahead[step][0], other(step)[0]) for step in range(5))
+
+
+def test_batches_have_one_size_each_and_as_many_pixels(sets):
+    batches = TrainingBatches(sets, (32, 48), 8, 50, seed=1)
+    shapes = {batches(step)[0].shape for step in range(50)}
+    assert shapes == {(8, 32, 32, 1), (4, 48, 48, 1)}
+    luma, hints, chroma, labels = batches(0)
+    assert {luma.dtype, hints.dtype, chroma.dtype} == {np.dtype(np.float32)}
+    assert hints.shape[:3] == chroma.shape[:3] == (len(labels), luma.shape[1] // 2, luma.shape[2] // 2)
+    assert 0 <= luma.min() <= luma.max() <= 1
+
+
+def test_every_pass_sees_every_image_once(sets):
+    batches = TrainingBatches(sets[:1], (32,), 5, 12, seed=0)
+    seen = np.concatenate([batches(step)[3] for step in range(12)]).reshape(3, 20)
+    for one in seen:
+        assert np.array_equal(np.sort(one), sets[0].labels)
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_validation_is_all_images_without_hints(sets):
+    batches = ValidationBatches(sets, 8)
+    parts = [batches(i) for i in range(len(batches))]
+    assert sum(len(labels) for *_, labels in parts) == 40
+    assert not any(hints.any() for _, hints, _, _ in parts)
+    assert np.allclose(parts[0][0][0, ..., 0] * 255, to_luma(sets[0].pixels[0]), atol=0.51)
+
+
+def test_planes_are_luma_and_chroma_at_half_size():
+    image = random_images(2)
+    luma, chroma = split_planes(image)
+    assert np.allclose(chroma[1, 3, 5], to_chroma(image[1, 6:8, 10:12]).mean(axis=(0, 1)), atol=1e-6)
+    assert luma.shape == (2, 32, 32, 1)
+
+
+def test_augmentation_mirrors_crops_and_enlarges():
+    rng = np.random.default_rng(0)
+    image = random_images(1, 64)[0]
+    assert {augment(image, size, rng).shape for size in (32, 64, 96)} == {(32, 32, 3), (64, 64, 3), (96, 96, 3)}
+    results = [augment(image, 64, rng) for _ in range(40)]
+    assert any(np.array_equal(result, image) for result in results)
+    assert any(np.array_equal(result, image[:, ::-1]) for result in results)
+
+
+def test_hints_are_true_chroma_in_half_of_the_images():
+    chroma = np.repeat(np.random.default_rng(1).random((1000, 1, 1, 2), np.float32), 16, axis=1).repeat(16, axis=2)
+    hints = draw_hints(chroma, np.random.default_rng(0))
+    hinted = hints[..., 2].any(axis=(1, 2))
+    assert 0.45 < hinted.mean() < 0.55
+    assert set(np.unique(hints[..., 2])) == {0, 1}
+    fixed = hints[..., 2] == 1
+    assert np.allclose(hints[fixed][:, :2], chroma[fixed], atol=1e-6)
+    assert not hints[~fixed].any()
+
+
+def test_gray_images_are_left_out(tmp_path):
+    for i, image in enumerate(random_images(3, 40)):
+        (tmp_path / f"{i}.png").write_bytes(encode(image))
+    (tmp_path / "gray.png").write_bytes(encode(np.full((40, 40, 3), 90, np.uint8)))
+    loaded = load_colored(load_dataset(str(tmp_path), "train"), largest=64)
+    assert loaded.pixels.shape == (3, 40, 40, 3)
+    assert (loaded.labels == -1).all()
