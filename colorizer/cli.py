@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer import __version__
 from colorizer.datasets import DatasetError
 from colorizer.images import EXTENSIONS, ImageError, readable_extensions, save_image
-from colorizer.inference import DEFAULT_MODEL, Colorizer, ModelError
+from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError
 
 _FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
@@ -62,6 +64,32 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument(
         "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
     )
+    _add_vividness(colorize, DEFAULT_VIVIDNESS)
+    colorize.add_argument(
+        "--detail",
+        type=int,
+        default=DEFAULT_DETAIL,
+        metavar="PIXELS",
+        help="long side of what the U-Net sees (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--hint",
+        action="append",
+        type=_hint,
+        default=[],
+        metavar="X,Y,#RRGGBB",
+        help="color of a pixel, which the U-Net spreads over its object; may be given several times",
+    )
+    colorize.add_argument(
+        "--alternatives",
+        type=int,
+        metavar="K",
+        help="several plausible results of the U-Net, named NAME-1 to NAME-K, instead of one",
+    )
+    colorize.add_argument(
+        "--uncertainty", action="store_true", help="also a map NAME-uncertainty, white where the U-Net had to guess"
+    )
+    colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
     colorize.add_argument(
         "--format", choices=[*_FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
     )
@@ -81,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="cifar10, or a folder: Parquet files, cifar-10-batches-py, class folders or images (default: %(default)s)",
     )
     evaluate.add_argument("--split", default="test", help="part of the data (default: %(default)s)")
+    _add_vividness(evaluate, 0.0)
     evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
     evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
     evaluate.set_defaults(run=_evaluate)
@@ -95,21 +124,52 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_vividness(command: argparse.ArgumentParser, default: float) -> None:
+    command.add_argument(
+        "--vividness",
+        type=float,
+        default=default,
+        metavar="0..1",
+        help="of the U-Net's colors: 0 for the least error, 1 for as colorful as real images (default: %(default)s)",
+    )
+
+
+def _hint(text: str) -> tuple[float, float, str]:
+    """Read X,Y,#RRGGBB."""
+    x, y, color = text.split(",")
+    return float(x), float(y), color.strip()
+
+
 # === colorizer colorize ===
 
 
 def _colorize(options: argparse.Namespace) -> int:
+    if options.alternatives is not None and options.alternatives < 1:
+        raise UsageError(f"--alternatives must be at least 1, got {options.alternatives}")
+    if not 0 <= options.vividness <= 1:
+        raise UsageError(f"--vividness must lie in [0, 1], got {options.vividness}")
     jobs = _plan(options)
-    todo = [(source, target) for source, target in jobs if options.overwrite or not target.exists()]
+    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
+    endings += ["-uncertainty"] if options.uncertainty else []
+
+    def targets(target: Path) -> list[Path]:
+        return [target.with_stem(target.stem + ending) for ending in endings]
+
+    todo = [job for job in jobs if options.overwrite or not all(path.exists() for path in targets(job[1]))]
     failed: list[str] = []
     if todo:
         model = Colorizer.load(options.model)
+        if model.paints_rgb and (options.hint or options.alternatives or options.uncertainty):
+            raise UsageError("hints, alternatives and uncertainty are the U-Net's: give its name with --model")
+        if options.raw and not model.paints_rgb:
+            raise UsageError("--raw is the autoencoder's: the U-Net paints no picture of its own")
         for source, target in tqdm(todo, unit="image", disable=None):
             try:
-                image = model.colorize(source, raw=options.raw)
+                results = _results(model, source, options)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                save_image(image, target)
-            except (ImageError, OSError, MemoryError) as error:  # One broken file doesn't stop the others.
+                for path, image in zip(targets(target), results, strict=True):
+                    save_image(image, path)
+            except (ImageError, OSError, MemoryError, ValueError) as error:  # A broken file doesn't stop the others.
                 failed.append(f"{source}: {error or type(error).__name__}")
     skipped = len(jobs) - len(todo)
     print(
@@ -120,6 +180,19 @@ def _colorize(options: argparse.Namespace) -> int:
     for line in failed:
         print(f"  {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _results(model: Colorizer, source: Path, options: argparse.Namespace) -> list[NDArray[np.uint8]]:
+    """Colorize one file in the ways that were asked for."""
+    asked = {"vividness": options.vividness, "detail": options.detail, "hints": options.hint, "seed": options.seed}
+    if options.alternatives:
+        results = model.colorize(source, alternatives=options.alternatives, **asked)
+    else:
+        results = [model.colorize(source, raw=options.raw, **asked)]
+    if options.uncertainty:
+        doubt = np.rint(model.uncertainty(source, detail=options.detail) * 255).astype(np.uint8)
+        results.append(np.repeat(doubt[..., None], 3, axis=-1))
+    return results
 
 
 def _plan(options: argparse.Namespace) -> list[tuple[Path, Path]]:
@@ -191,12 +264,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     from colorizer.evaluation import evaluate
 
     figures = evaluate(
-        options.model, options.data, options.output, split=options.split, skip_corrupt=options.skip_corrupt
+        options.model,
+        options.data,
+        options.output,
+        split=options.split,
+        vividness=options.vividness,
+        skip_corrupt=options.skip_corrupt,
     )
     print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
     print(f"{'':22}{'MSE':>9}{'error left':>12}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
-    rows = {"color on own luma": figures, "network's picture": figures["raw"], "gray copy": figures["gray_copy"]}
+    rows = {"color on own luma": figures, "network's picture": figures.get("raw"), "gray copy": figures["gray_copy"]}
     for name, row in rows.items():
+        if row is None:
+            continue
         print(
             f"{name:22}{row['mse']:9.5f}{row['error_left']:12.3f}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"

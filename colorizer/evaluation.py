@@ -21,7 +21,13 @@ _CHUNK_PIXELS = 16_000_000  # Of all images together: a folder of large photos m
 
 
 def evaluate(
-    model: str, data: str, output: str | Path, *, split: str = "test", skip_corrupt: bool = False
+    model: str,
+    data: str,
+    output: str | Path,
+    *,
+    split: str = "test",
+    vividness: float = 0.0,
+    skip_corrupt: bool = False,
 ) -> dict[str, Any]:
     """Measure how well the colors of a data set come back, and write the figures down.
 
@@ -31,6 +37,8 @@ def evaluate(
         As in `Colorizer.load` and `colorizer.datasets.load_dataset`.
     output : str or pathlib.Path
         The JSON file to write.
+    vividness : float
+        As in `Colorizer.colorize`.
     skip_corrupt : bool
         Leave corrupt images out instead of failing.
 
@@ -39,8 +47,8 @@ def evaluate(
     dict
         What was written. At the top the figures of the model's color on the images' own luma: means over the images of
         what `colorizer.metrics.compare` gives, ``psnr_of_mean_mse``, and ``error_left``: the mean squared error over
-        that of the gray copy. Under ``raw`` and ``gray_copy`` the same figures of the network's own picture and of the
-        luma copied to three channels. No path stands in it.
+        that of the gray copy. Under ``raw`` and ``gray_copy`` the same figures of the network's own picture (the
+        autoencoder's only) and of the luma copied to three channels. No path stands in it.
 
     Raises
     ------
@@ -57,14 +65,20 @@ def evaluate(
     colorizer = Colorizer.load(path)
     dataset = load_dataset(data, split)
 
-    rows: dict[str, list[dict[str, float]]] = {"joined": [], "raw": [], "gray_copy": []}
+    rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_copy": []}
+    if colorizer.paints_rgb:
+        rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
         for images in _chunks(dataset, skip_corrupt):
-            joined, raw = colorizer.colorize_batch(images), colorizer.colorize_batch(images, raw=True)
-            for truth, own_luma, own_picture in zip(images, joined, raw, strict=True):
-                rows["joined"].append(compare(truth, own_luma))
-                rows["raw"].append(compare(truth, own_picture))
-                rows["gray_copy"].append(compare(truth, gray_copy(truth)))
+            results = {
+                "joined": colorizer.colorize_batch(images, vividness=vividness),
+                "gray_copy": [gray_copy(truth) for truth in images],
+            }
+            if colorizer.paints_rgb:
+                results["raw"] = colorizer.colorize_batch(images, raw=True)
+            for i, truth in enumerate(images):
+                for kind, pictures in results.items():
+                    rows[kind].append(compare(truth, pictures[i]))
                 progress.update()
 
     baseline = _mean(rows["gray_copy"], "mse")
@@ -72,10 +86,10 @@ def evaluate(
         "model": path.parent.name,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "data": dataset.record(),
-        **_summary(rows["joined"], baseline),
+        "vividness": vividness,
+        **_summary(rows.pop("joined"), baseline),
         "mse_gray_copy": baseline,
-        "raw": _summary(rows["raw"], baseline),
-        "gray_copy": _summary(rows["gray_copy"], baseline),
+        **{kind: _summary(measured, baseline) for kind, measured in rows.items()},
         "machine": describe_machine(),
         "versions": describe_versions("keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow"),
     }
