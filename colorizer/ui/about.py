@@ -44,7 +44,7 @@ def _figures(model: str) -> str:
     if not path.is_file():
         return ""
     record = json.loads(path.read_text("utf-8"))
-    gray, raw = record["gray_copy"], record["raw"]
+    gray, raw = record["gray_copy"], record.get("raw")
     return f"""
 ### How well: {model}
 

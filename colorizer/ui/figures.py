@@ -9,10 +9,14 @@ MEANING = """
 """
 
 
-def build_table(gray_copy: Mapping[str, Any], colorized: Mapping[str, Any], decoders_own: Mapping[str, Any]) -> str:
-    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray copy, the result and the raw picture in Markdown."""
+def build_table(
+    gray_copy: Mapping[str, Any], colorized: Mapping[str, Any], decoders_own: Mapping[str, Any] | None
+) -> str:
+    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray copy, the result and any raw picture in Markdown."""
     lines = ["| | Error left | PSNR | SSIM |", "|:--|--:|--:|--:|"]
-    rows = {"Gray copy": gray_copy, "Colorized": colorized, "Decoder's own": decoders_own}
+    rows = {"Gray copy": gray_copy, "Colorized": colorized}
+    if decoders_own is not None:
+        rows["Decoder's own"] = decoders_own
     for name, figures in rows.items():
         # A true image that is gray itself leaves no error to compare with.
         left = f"{figures['mse'] / gray_copy['mse']:.0%}" if gray_copy["mse"] else "–"

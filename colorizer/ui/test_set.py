@@ -59,14 +59,15 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio)
         image = dataset[row]
         plain = gray_copy(image)
         result = colorizers[model].colorize(image)
-        own = colorizers[model].colorize(image, raw=True)
+        own = colorizers[model].colorize(image, raw=True) if colorizers[model].paints_rgb else None
         title = f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}"
-        table = build_table(*(compare(image, picture) for picture in (plain, result, own)))
+        of_own = None if own is None else compare(image, own)
+        table = build_table(compare(image, plain), compare(image, result), of_own)
         return {
             chosen: row,
             gray: show_picture(plain),
             joined: show_picture(result),
-            raw: show_picture(own),
+            raw: gr.Image(visible=False) if own is None else show_picture(own, visible=True),
             truth: show_picture(image),
             figures: f"{title}\n\n{table}",
         }
