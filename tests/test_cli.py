@@ -129,6 +129,58 @@ def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
     assert main(["evaluate", "--data", str(tmp_path), "--split", "dev", "--output", str(tmp_path / "m.json")]) == 1
 
 
+def test_abilities_of_the_unet(tmp_path):
+    source, out = tmp_path / "a.png", tmp_path / "out"
+    source.write_bytes(encode(IMAGES[0]))
+    command = ["colorize", str(source), "--output", str(out), "--model", "unet", "--vividness", "0.8", "--detail", "40"]
+    abilities = ["--hint", "5,6,#c06060", "--hint", "30,30,#4060a0", "--alternatives", "2", "--seed", "7"]
+    assert main([*command, *abilities, "--uncertainty"]) == 0
+    assert files(out) == ["a-1.png", "a-2.png", "a-uncertainty.png"]
+    expected = Colorizer.load("unet").colorize(
+        IMAGES[0],
+        vividness=0.8,
+        detail=40,
+        hints=[(5, 6, "#c06060"), (30, 30, "#4060a0")],
+        alternatives=2,
+        seed=7,
+    )
+    assert np.array_equal(decode_image(out / "a-1.png"), expected[0])
+    assert np.array_equal(decode_image(out / "a-2.png"), expected[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "autoencoder", "--alternatives", "2"], "are the U-Net's"),
+        (["--model", "unet", "--raw"], "is the autoencoder's"),
+        (["--vividness", "2"], "--vividness must lie in [0, 1], got 2.0"),
+        (["--alternatives", "0"], "--alternatives must be at least 1, got 0"),
+    ],
+)
+def test_abilities_that_a_model_lacks_are_refused(tmp_path, capsys, arguments, words):
+    source = tmp_path / "a.png"
+    source.write_bytes(encode(IMAGES[0]))
+    assert main(["colorize", str(source), "--output", str(tmp_path / "out"), *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_hint_that_is_none_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["colorize", "a.png", "--output", str(tmp_path), "--hint", "red"])
+    assert "--hint" in capsys.readouterr().err
+
+
+def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
+    output = tmp_path / "m.json"
+    command = ["evaluate", "--model", "unet", "--data", str(cifar_folder), "--output", str(output)]
+    assert main([*command, "--vividness", "0.5"]) == 0
+    figures = json.loads(output.read_text())
+    assert (figures["model"], figures["n"], figures["vividness"]) == ("unet", 10, 0.5)
+    assert figures["gray_copy"]["error_left"] == 1
+    assert "raw" not in figures
+    assert "network's picture" not in capsys.readouterr().out
+
+
 def test_help_is_quick_and_free_of_tensorflow():
     code = "import sys; from colorizer.cli import main\ntry: main(['colorize', '--help'])\nexcept SystemExit: pass\n"
     run = subprocess.run(

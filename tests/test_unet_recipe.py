@@ -54,6 +54,7 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
     resumed = fit(stopped)
 
     assert (resumed / "history.csv").read_text() == (whole / "history.csv").read_text()
+    assert (whole / "samples.png").read_bytes().startswith(b"\x89PNG")
     models = [keras.models.load_model(folder / "model.keras", compile=False) for folder in (whole, resumed)]
     for expected, actual in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(actual, expected)
