@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from colorizer.resources import resource_folder
-from colorizer.ui.figures import MEANING, build_table
+from colorizer.ui.figures import MEANING, build_table, title
 
 _HOW = """
 ### How it works
@@ -44,13 +44,16 @@ def _figures(model: str) -> str:
     if not path.is_file():
         return ""
     record = json.loads(path.read_text("utf-8"))
-    gray, raw = record["gray_copy"], record.get("raw")
+    gray = record["gray_copy"]
+    results = {title(model): record}
+    if "raw" in record:
+        results[f"{title(model)}'s own picture"] = record["raw"]
     return f"""
-### How well: {model}
+### How well: {title(model)}
 
 Means over {record["n"]:,} test images of {record["data"]["name"]}:
 
-{build_table(gray, record, raw)}
+{build_table(gray, results)}
 
 {MEANING}
 

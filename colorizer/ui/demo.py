@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from colorizer.inference import DEFAULT_MODEL, Colorizer
+from colorizer.inference import Colorizer
 from colorizer.resources import resource_folder
 from colorizer.ui import about, test_set, your_image
 from colorizer.ui.guard import RefuseRemoteFiles
@@ -33,20 +33,12 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             "and every detail of the picture is kept.",
             elem_id="header",
         )
-        models = list(colorizers)
-        model = gr.Radio(
-            models,
-            value=DEFAULT_MODEL if DEFAULT_MODEL in models else models[0],
-            label="Model",
-            visible=len(models) > 1,
-            elem_id="model",
-        )
         with gr.Tab("Your image", id="your-image"):
-            your_image.build(colorizers, model)
+            your_image.build(colorizers)
         with gr.Tab("CIFAR-10 test set", id="test-set"):
-            test_set.build(demo, colorizers, model)
+            test_set.build(demo, colorizers)
         with gr.Tab("About", id="about"):
-            about.build(models)
+            about.build(list(colorizers))
     # One picture at a time, since the network uses all cores; the waiting line is short, so that it moves.
     return demo.queue(max_size=16, default_concurrency_limit=1)
 

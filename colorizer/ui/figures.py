@@ -1,4 +1,4 @@
-"""Figures as a table, with a few words on what they mean."""
+"""Figures as a table, with a few words on what they mean, and the names that models have on the page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,18 @@ MEANING = """
 *PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal.
 """
 
+_TITLES = {"autoencoder": "Autoencoder", "unet": "U-Net"}
 
-def build_table(
-    gray_copy: Mapping[str, Any], colorized: Mapping[str, Any], decoders_own: Mapping[str, Any] | None
-) -> str:
-    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray copy, the result and any raw picture in Markdown."""
+
+def title(model: str) -> str:
+    """Name a model as people read it."""
+    return _TITLES.get(model, model)
+
+
+def build_table(gray_copy: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray copy and of results by their names in Markdown."""
     lines = ["| | Error left | PSNR | SSIM |", "|:--|--:|--:|--:|"]
-    rows = {"Gray copy": gray_copy, "Colorized": colorized}
-    if decoders_own is not None:
-        rows["Decoder's own"] = decoders_own
-    for name, figures in rows.items():
+    for name, figures in {"Gray copy": gray_copy, **results}.items():
         # A true image that is gray itself leaves no error to compare with.
         left = f"{figures['mse'] / gray_copy['mse']:.0%}" if gray_copy["mse"] else "–"
         lines.append(f"| {name} | {left} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |")

@@ -1,8 +1,9 @@
-"""The tab *CIFAR-10 test set*: what the model makes of images whose true colors are known."""
+"""The tab *CIFAR-10 test set*: what the models make of images whose true colors are known."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,15 +13,15 @@ from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load
 from colorizer.inference import Colorizer
 from colorizer.metrics import compare, gray_copy
 from colorizer.resources import resource_folder
-from colorizer.ui.figures import MEANING, build_table
+from colorizer.ui.figures import MEANING, build_table, title
 from colorizer.ui.pictures import build_panel, show_picture
 
 _ALL = "all classes"
 _GALLERY = 30
 
 
-def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
-    """Build the tab inside ``demo``; ``model`` holds the name of the model to use."""
+def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside ``demo``: all models beside each other."""
     dataset, origin = _load_test_set()
     gr.Markdown(origin, elem_id="origin", elem_classes=["hint"])
     with gr.Row(elem_id="choice"):
@@ -42,41 +43,37 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio)
     )
     with gr.Row(elem_id="test-panels"):
         gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
-        joined = build_panel("Colorized", "The test image, colorized", min_width=140, elem_id="test-joined")
-        raw = build_panel("Decoder's own", "What the decoder paints", min_width=140, elem_id="test-raw")
+        painted = {
+            name: build_panel(name, f"The test image, colorized: {name}", min_width=140, elem_id=f"test-{number}")
+            for number, name in enumerate(_ways(colorizers))
+        }
         truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
     figures = gr.Markdown(elem_id="figures")
     gr.Markdown(MEANING, elem_classes=["hint"])
     samples = gr.State([])  # Rows of the data set that the gallery shows.
-    chosen = gr.State(0)  # The one whose colors are shown.
 
     def fill(name: str) -> tuple[Any, list[int]]:
         rows = _rows(dataset, name)
         rows = sorted(random.sample(rows, min(_GALLERY, len(rows))))
         return gr.Gallery([(dataset[i], _label(dataset, i)) for i in rows], selected_index=None), rows
 
-    def show(row: int, model: str) -> dict[Any, Any]:
+    def show(row: int) -> dict[Any, Any]:
         image = dataset[row]
         plain = gray_copy(image)
-        result = colorizers[model].colorize(image)
-        own = colorizers[model].colorize(image, raw=True) if colorizers[model].paints_rgb else None
-        title = f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}"
-        of_own = None if own is None else compare(image, own)
-        table = build_table(compare(image, plain), compare(image, result), of_own)
+        results = {name: paint(image) for name, paint in _ways(colorizers).items()}
+        table = build_table(compare(image, plain), {name: compare(image, result) for name, result in results.items()})
         return {
-            chosen: row,
             gray: show_picture(plain),
-            joined: show_picture(result),
-            raw: gr.Image(visible=False) if own is None else show_picture(own, visible=True),
+            **{panel: show_picture(results[name]) for name, panel in painted.items()},
             truth: show_picture(image),
-            figures: f"{title}\n\n{table}",
+            figures: f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}\n\n{table}",
         }
 
-    def show_random(name: str, model: str) -> dict[Any, Any]:
-        return {**show(random.choice(_rows(dataset, name)), model), gallery: gr.Gallery(selected_index=None)}
+    def show_random(name: str) -> dict[Any, Any]:
+        return {**show(random.choice(_rows(dataset, name))), gallery: gr.Gallery(selected_index=None)}
 
-    def show_sample(rows: list[int], model: str, event: gr.SelectData) -> dict[Any, Any]:
-        return show(rows[event.index], model)
+    def show_sample(rows: list[int], event: gr.SelectData) -> dict[Any, Any]:
+        return show(rows[event.index])
 
     gr.on(
         [demo.load, wanted.change, more.click],
@@ -87,11 +84,20 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer], model: gr.Radio)
         show_progress="hidden",
         api_visibility="private",
     )
-    shown = [chosen, gray, joined, raw, truth, figures]
+    shown = [gray, *painted.values(), truth, figures]
     network: dict[str, Any] = {"concurrency_id": "network", "show_progress": "hidden", "api_visibility": "private"}
-    gr.on([demo.load, another.click], show_random, [wanted, model], [*shown, gallery], **network)
-    gallery.select(show_sample, [samples, model], shown, **network)
-    model.change(show, [chosen, model], shown, **network)
+    gr.on([demo.load, another.click], show_random, wanted, [*shown, gallery], **network)
+    gallery.select(show_sample, samples, shown, **network)
+
+
+def _ways(colorizers: Mapping[str, Colorizer]) -> dict[str, Callable[[Any], Any]]:
+    """List the ways in which a test image is colorized, by the titles of their panels."""
+    ways: dict[str, Callable[[Any], Any]] = {}
+    for model, colorizer in colorizers.items():
+        ways[title(model)] = colorizer.colorize
+        if colorizer.paints_rgb:
+            ways[f"{title(model)}'s own picture"] = partial(colorizer.colorize, raw=True)
+    return ways
 
 
 def _load_test_set() -> tuple[ImageDataset, str]:

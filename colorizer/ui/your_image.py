@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.images import ImageError, decode_image, has_color
-from colorizer.inference import Colorizer
+from colorizer.inference import DEFAULT_MODEL, Colorizer
 from colorizer.metrics import gray_copy
 from colorizer.resources import resource_folder
+from colorizer.ui.figures import title
 from colorizer.ui.pictures import build_panel, save_png, show_picture
 
 MAX_PIXELS = 50_000_000
@@ -23,8 +24,8 @@ _EXAMPLES = sorted((resource_folder("samples") / "photos").glob("*.jpg"))
 _GRAY_NOTE = "This picture is gray already: there is no original color to compare with."
 
 
-def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
-    """Build the tab inside the current `gradio.Blocks`; ``model`` holds the name of the model to use."""
+def build(colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside the current `gradio.Blocks`."""
     with gr.Row(elem_id="start"):
         source = gr.Image(
             label="Your image",
@@ -48,6 +49,13 @@ def build(colorizers: Mapping[str, Colorizer], model: gr.Radio) -> None:
                 buttons=[],
                 elem_id="examples",
                 elem_classes=["thumbnails"],
+            )
+            model = gr.Radio(
+                [(title(name), name) for name in colorizers],
+                value=DEFAULT_MODEL if DEFAULT_MODEL in colorizers else next(iter(colorizers)),
+                label="Model",
+                visible=len(colorizers) > 1,
+                elem_id="model",
             )
             gr.Markdown(
                 "A color photograph works too: the model sees only its gray copy, and the original is shown beside it.",
