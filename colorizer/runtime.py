@@ -39,10 +39,14 @@ class KerasRuntime:
             self.size = shapes[self._names[0]][1:3]
         else:
             raise ValueError(f"maps {shapes} to {outputs}: neither the autoencoder nor the U-Net")
+
+        def call(*inputs: Any) -> Any:
+            given = dict(zip(self._names, inputs, strict=True)) if self.takes_hints else inputs[0]
+            return keras.tree.flatten(model(given))[0]
+
         # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
         self._call = tf.function(
-            lambda *inputs: keras.tree.flatten(model(dict(zip(self._names, inputs, strict=True))))[0],
-            input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names],
+            call, input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names]
         )
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
