@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer.color import to_luma
-from colorizer.images import ImageError, decode_image, readable_extensions
+from colorizer.images import ImageError, decode_image, image_format, readable_extensions
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -118,8 +118,17 @@ class ImageDataset:
         logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
 
     def record(self) -> dict[str, Any]:
-        """Describe the data for the record of a training or an evaluation."""
-        return {"name": self.name, "split": self.split, "rows": len(self), "sha256": self.sha256}
+        """Describe the data for the record of a training or an evaluation.
+
+        The encoding of the first image stands for all: figures on JPEG copies are not those on the originals.
+        """
+        return {
+            "name": self.name,
+            "split": self.split,
+            "rows": len(self),
+            "encoding": image_format(self.sources[0]) if len(self) else None,
+            "sha256": self.sha256,
+        }
 
 
 def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool = True) -> ImageDataset:

@@ -140,6 +140,17 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
+    """Name the format of a file or of a file's bytes as Pillow does, ``JPEG`` for one; None for pixels and others."""
+    if isinstance(source, np.ndarray):
+        return None
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            return picture.format
+    except OSError:
+        return None
+
+
 def has_color(image: NDArray[np.uint8]) -> bool:
     """Tell whether any pixel of an (H, W, 3 or 4) uint8 image differs from gray."""
     red, green, blue = image[..., 0], image[..., 1], image[..., 2]

@@ -29,6 +29,7 @@ def test_parquet_folder(cifar_folder):
         "name": "cifar10",
         "split": "test",
         "rows": 10,
+        "encoding": "PNG",
         "sha256": hashlib.sha256(content).hexdigest(),
     }
 

@@ -44,14 +44,15 @@ def _figures(model: str) -> str:
     if not path.is_file():
         return ""
     record = json.loads(path.read_text("utf-8"))
-    gray = record["gray_copy"]
+    gray, data = record["gray_copy"], record["data"]
+    copies = ", as copies saved in JPEG" if data["name"] == "cifar10" and data.get("encoding") == "JPEG" else ""
     results = {title(model): record}
     if "raw" in record:
         results[f"{title(model)}'s own picture"] = record["raw"]
     return f"""
 ### How well: {title(model)}
 
-Means over {record["n"]:,} test images of {record["data"]["name"]}:
+Means over {record["n"]:,} test images of {data["name"]}{copies}:
 
 {build_table(gray, results)}
 
