@@ -1,4 +1,4 @@
-"""What `Colorizer` adds to the bare network on one 32x32 image: ``python benchmarks/latency.py``.
+"""What `Colorizer` adds to the bare autoencoder on one 32x32 image: ``python benchmarks/latency.py``.
 
 Each round times every variant in turn, so that a drift of the machine's speed falls on all alike; the ratios of the
 rounds are what counts. The record goes to ``benchmarks/results/latency.json``.
@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 
 from colorizer.images import decode_image
-from colorizer.inference import DEFAULT_MODEL, Colorizer, find_model
+from colorizer.inference import Colorizer, find_model
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import KerasRuntime, import_keras
 
+MODEL = "autoencoder"
 ROUNDS, CALLS, BATCH = 30, 20, 256
 ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
     """Measure, print and record."""
-    path = find_model(DEFAULT_MODEL)
+    path = find_model(MODEL)
     image = decode_image(ROOT / "samples/cifar10/00_cat.png")
     runtime, colorizer = KerasRuntime(path), Colorizer.load(path)
     keras, _ = import_keras()
@@ -56,7 +57,7 @@ def main() -> None:
         for other, base in [(names[1], names[0]), (names[2], names[0]), (names[4], names[3])]
     }
     record = {
-        "model": DEFAULT_MODEL,
+        "model": MODEL,
         "image": "32x32 uint8 RGB array",
         "rounds": ROUNDS,
         "milliseconds, median": {name: round(1000 * statistics.median(t), 3) for name, t in times.items()},

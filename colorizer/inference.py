@@ -15,7 +15,7 @@ from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
 from colorizer.runtime import KerasRuntime
 
-DEFAULT_MODEL = "autoencoder"
+DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.5
 DEFAULT_DETAIL = 64
 _BATCH = 256  # Images given to the network at once: as fast as more, and the memory stays small.
@@ -242,8 +242,9 @@ class Colorizer:
 
 
 def list_models() -> list[str]:
-    """List the names of the models that come with the project."""
-    return sorted(path.parent.name for path in resource_folder("checkpoints").glob("*/model.keras"))
+    """List the names of the models that come with the project, the default first."""
+    names = [path.parent.name for path in resource_folder("checkpoints").glob("*/model.keras")]
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def find_model(model: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from colorizer import Colorizer, decode_image, save_image
@@ -19,18 +20,22 @@ def stack(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 def main() -> None:
     """Draw the thumbnails, enlarged without smoothing, and a photograph."""
-    colorizer = Colorizer.load()
+    autoencoder, unet = Colorizer.load("autoencoder"), Colorizer.load("unet")
     truth = [decode_image(path) for path in sorted((ROOT / "samples/cifar10").glob("*.png"))[:10]]
     rows = [
         [gray_copy(image) for image in truth],
-        colorizer.colorize_batch(truth),
-        colorizer.colorize_batch(truth, raw=True),
+        autoencoder.colorize_batch(truth),
+        autoencoder.colorize_batch(truth, raw=True),
+        unet.colorize_batch(truth, vividness=0),
+        unet.colorize_batch(truth, vividness=1),
         truth,
     ]
     save_image(stack([[i.repeat(3, axis=0).repeat(3, axis=1) for i in row] for row in rows]), ROOT / "docs/cifar10.png")
 
     photo = decode_image(ROOT / "samples/photos/astronaut.jpg")
-    save_image(stack([[gray_copy(photo), colorizer.colorize(photo), photo]]), ROOT / "docs/photo.jpg")
+    panels = [gray_copy(photo), autoencoder.colorize(photo), unet.colorize(photo), photo]
+    smaller = [cv2.resize(panel, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA) for panel in panels]
+    save_image(stack([smaller]), ROOT / "docs/photo.jpg")
 
 
 if __name__ == "__main__":

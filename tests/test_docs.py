@@ -19,8 +19,11 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_figures_equal_the_records():
-    metrics = json.loads((find_model("autoencoder").parent / "metrics.json").read_text())
+    metrics, unet = (
+        json.loads((find_model(model).parent / "metrics.json").read_text()) for model in ("autoencoder", "unet")
+    )
     figures = {
+        "U-Net (`--vividness 0`)": unet,
         "Autoencoder, color on own luma": metrics,
         "Autoencoder, its own picture (`--raw`)": metrics["raw"],
         "Gray copy (no model)": metrics["gray_copy"],

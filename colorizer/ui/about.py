@@ -46,9 +46,9 @@ def _figures(model: str) -> str:
     record = json.loads(path.read_text("utf-8"))
     gray, data = record["gray_copy"], record["data"]
     copies = ", as copies saved in JPEG" if data["name"] == "cifar10" and data.get("encoding") == "JPEG" else ""
-    results = {title(model): record}
+    results = {"Colorized": record}
     if "raw" in record:
-        results[f"{title(model)}'s own picture"] = record["raw"]
+        results["Its own picture"] = record["raw"]
     return f"""
 ### How well: {title(model)}
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -22,6 +22,7 @@ _GALLERY = 30
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``: all models beside each other."""
+    ways = _list_ways(colorizers)
     dataset, origin = _load_test_set()
     gr.Markdown(origin, elem_id="origin", elem_classes=["hint"])
     with gr.Row(elem_id="choice"):
@@ -43,10 +44,10 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     )
     with gr.Row(elem_id="test-panels"):
         gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
-        painted = {
-            name: build_panel(name, f"The test image, colorized: {name}", min_width=140, elem_id=f"test-{number}")
-            for number, name in enumerate(_ways(colorizers))
-        }
+        painted = [
+            build_panel(way.title, f"The test image: {way.title}", min_width=140, elem_id=f"test-{way.name}")
+            for way in ways
+        ]
         truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
     figures = gr.Markdown(elem_id="figures")
     gr.Markdown(MEANING, elem_classes=["hint"])
@@ -60,11 +61,12 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     def show(row: int) -> dict[Any, Any]:
         image = dataset[row]
         plain = gray_copy(image)
-        results = {name: paint(image) for name, paint in _ways(colorizers).items()}
-        table = build_table(compare(image, plain), {name: compare(image, result) for name, result in results.items()})
+        results = [way.paint(image) for way in ways]
+        measured = {way.title: compare(image, result) for way, result in zip(ways, results, strict=True)}
+        table = build_table(compare(image, plain), measured)
         return {
             gray: show_picture(plain),
-            **{panel: show_picture(results[name]) for name, panel in painted.items()},
+            **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
             truth: show_picture(image),
             figures: f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}\n\n{table}",
         }
@@ -84,19 +86,26 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    shown = [gray, *painted.values(), truth, figures]
+    shown = [gray, *painted, truth, figures]
     network: dict[str, Any] = {"concurrency_id": "network", "show_progress": "hidden", "api_visibility": "private"}
     gr.on([demo.load, another.click], show_random, wanted, [*shown, gallery], **network)
     gallery.select(show_sample, samples, shown, **network)
 
 
-def _ways(colorizers: Mapping[str, Colorizer]) -> dict[str, Callable[[Any], Any]]:
-    """List the ways in which a test image is colorized, by the titles of their panels."""
-    ways: dict[str, Callable[[Any], Any]] = {}
+class _Way(NamedTuple):
+    """A way in which a test image is colorized."""
+
+    name: str
+    title: str
+    paint: Callable[[Any], Any]
+
+
+def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
+    ways = []
     for model, colorizer in colorizers.items():
-        ways[title(model)] = colorizer.colorize
+        ways.append(_Way(model, f"Colorized ({title(model)})", colorizer.colorize))
         if colorizer.paints_rgb:
-            ways[f"{title(model)}'s own picture"] = partial(colorizer.colorize, raw=True)
+            ways.append(_Way(f"{model}-raw", f"{title(model)}'s own", partial(colorizer.colorize, raw=True)))
     return ways
 
 

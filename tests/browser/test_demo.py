@@ -89,7 +89,7 @@ def _transfer(page: Page, path: Path) -> JSHandle:
 
 def _open_test_set(page: Page) -> None:
     page.get_by_role("tab", name="CIFAR-10 test set").click()
-    expect(page.locator("#test-0 img")).to_be_visible(timeout=60_000)
+    expect(page.locator("#test-autoencoder img")).to_be_visible(timeout=60_000)
 
 
 def test_choose_a_file_and_download(page: Page, colorizer: Colorizer):
@@ -178,7 +178,7 @@ def test_random_test_image(page: Page):
         return figures.inner_text() != before
 
     assert any(draw() for _ in range(40))  # The same image may be drawn again.
-    expect(page.locator("#test-0 img")).to_be_visible()
+    expect(page.locator("#test-autoencoder img")).to_be_visible()
 
 
 def test_choose_a_test_image(page: Page, colorizer: Colorizer):
@@ -190,12 +190,16 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
     expect(thumbnails).to_have_count(2, timeout=60_000)
     thumbnails.nth(1).click()
     expect(page.locator("#figures")).to_contain_text("cat, image 9 of 20", timeout=60_000)
-    expect(page.locator("#figures")).to_contain_text(re.compile(r"Autoencoder\s+\d+%\s+\d+\.\d dB\s+0\.\d{3}"))
+    expect(page.locator("#figures")).to_contain_text(
+        re.compile(r"Colorized \(Autoencoder\)\s+\d+%\s+\d+\.\d dB\s+0\.\d{3}")
+    )
     truth = decode_image(ROOT / "samples/cifar10/08_cat.png")
     np.testing.assert_array_equal(_pixels(page, "#test-truth"), truth)
     np.testing.assert_array_equal(_pixels(page, "#test-gray"), gray_copy(truth))
-    np.testing.assert_array_equal(_pixels(page, "#test-0"), colorizer.colorize(truth))
-    np.testing.assert_array_equal(_pixels(page, "#test-1"), colorizer.colorize(truth, raw=True))
+    np.testing.assert_array_equal(_pixels(page, "#test-unet"), colorizer.colorize(truth))
+    autoencoder = Colorizer.load("autoencoder")
+    np.testing.assert_array_equal(_pixels(page, "#test-autoencoder"), autoencoder.colorize(truth))
+    np.testing.assert_array_equal(_pixels(page, "#test-autoencoder-raw"), autoencoder.colorize(truth, raw=True))
     assert page.locator("#test-truth img").bounding_box()["width"] > 120
     assert page.locator("#test-truth img").evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
 
