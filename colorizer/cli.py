@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -74,11 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     colorize.add_argument(
         "--hint",
-        action="append",
+        action="extend",
+        nargs="+",
         type=_hint,
         default=[],
         metavar="X,Y,#RRGGBB",
-        help="color of a pixel, which the U-Net spreads over its object; may be given several times",
+        help="color of a pixel, which the U-Net spreads over its object",
     )
     colorize.add_argument(
         "--alternatives",
@@ -134,10 +136,12 @@ def _add_vividness(command: argparse.ArgumentParser, default: float) -> None:
     )
 
 
-def _hint(text: str) -> tuple[float, float, str]:
+def _hint(text: str) -> tuple[int, int, str]:
     """Read X,Y,#RRGGBB."""
-    x, y, color = text.split(",")
-    return float(x), float(y), color.strip()
+    match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,#RRGGBB, a pixel's column and row and its color")
+    return int(match[1]), int(match[2]), match[3]
 
 
 # === colorizer colorize ===
@@ -149,26 +153,20 @@ def _colorize(options: argparse.Namespace) -> int:
     if not 0 <= options.vividness <= 1:
         raise UsageError(f"--vividness must lie in [0, 1], got {options.vividness}")
     jobs = _plan(options)
-    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
-    endings += ["-uncertainty"] if options.uncertainty else []
-
-    def targets(target: Path) -> list[Path]:
-        return [target.with_stem(target.stem + ending) for ending in endings]
-
-    todo = [job for job in jobs if options.overwrite or not all(path.exists() for path in targets(job[1]))]
+    todo = [job for job in jobs if options.overwrite or not all(target.exists() for target in job[1])]
     failed: list[str] = []
     if todo:
         model = Colorizer.load(options.model)
         if model.paints_rgb and (options.hint or options.alternatives or options.uncertainty):
-            raise UsageError("hints, alternatives and uncertainty are the U-Net's: give its name with --model")
+            raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
         if options.raw and not model.paints_rgb:
-            raise UsageError("--raw is the autoencoder's: the U-Net paints no picture of its own")
-        for source, target in tqdm(todo, unit="image", disable=None):
+            raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
+        for source, targets in tqdm(todo, unit="image", disable=None):
             try:
                 results = _results(model, source, options)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                for path, image in zip(targets(target), results, strict=True):
-                    save_image(image, path)
+                targets[0].parent.mkdir(parents=True, exist_ok=True)
+                for target, image in zip(targets, results, strict=True):
+                    save_image(image, target)
             except (ImageError, OSError, MemoryError, ValueError) as error:  # A broken file doesn't stop the others.
                 failed.append(f"{source}: {error or type(error).__name__}")
     skipped = len(jobs) - len(todo)
@@ -195,8 +193,8 @@ def _results(model: Colorizer, source: Path, options: argparse.Namespace) -> lis
     return results
 
 
-def _plan(options: argparse.Namespace) -> list[tuple[Path, Path]]:
-    """List the files to read and to write."""
+def _plan(options: argparse.Namespace) -> list[tuple[Path, list[Path]]]:
+    """List the files to read, each with those to write."""
     output: Path = options.output
     for path in options.inputs:
         if not path.exists():
@@ -217,11 +215,16 @@ def _plan(options: argparse.Namespace) -> list[tuple[Path, Path]]:
             deeper = "" if options.recursive else " (folders within folders are taken with --recursive)"
             raise UsageError(f"no images in {', '.join(map(str, options.inputs))}{deeper}")
         jobs = _name_results(sources, output, options.format or "png")
-    originals = {path.resolve() for path, _ in jobs}
-    for source, target in jobs:
-        if target.resolve() in originals:
-            raise UsageError(f"{source} would be colorized over an input, {target}: give another --output")
-    return jobs
+    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
+    endings += ["-uncertainty"] if options.uncertainty else []
+    plan = [(source, [target.with_stem(target.stem + ending) for ending in endings]) for source, target in jobs]
+    taken = {source.resolve() for source, _ in jobs}
+    for source, targets in plan:
+        for target in targets:
+            if target.resolve() in taken:
+                raise UsageError(f"{source} would be colorized over another file, {target}: give another --output")
+            taken.add(target.resolve())
+    return plan
 
 
 def _sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:

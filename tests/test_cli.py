@@ -87,7 +87,7 @@ def test_output_folder_within_the_input_is_no_input(scans):
         (["scans", "--output", "o.png"], "must be a folder"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
         (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "--format jpeg"),
-        (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over an input"),
+        (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over another file"),
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
         (["empty", "--output", "o"], "no images in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
