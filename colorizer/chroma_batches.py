@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer.color import KB, KG, KR, to_chroma
-from colorizer.datasets import ImageDataset, cut_square
+from colorizer.datasets import ImageDataset
+from colorizer.pipelines import cut_square
 
 if TYPE_CHECKING:
     import tensorflow as tf

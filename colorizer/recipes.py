@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from colorizer import figures
 from colorizer.color import to_luma
-from colorizer.datasets import ImageDataset, build_pipeline, load_array
+from colorizer.datasets import ImageDataset
 from colorizer.models.autoencoder import build_autoencoder
+from colorizer.pipelines import build_pipeline, load_array
 from colorizer.train_config import TrainConfig, TrainingError
 
 if TYPE_CHECKING:

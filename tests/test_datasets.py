@@ -11,11 +11,10 @@ from colorizer.color import to_luma
 from colorizer.datasets import (
     CIFAR10_CLASSES,
     DatasetError,
-    build_pipeline,
-    load_array,
     load_dataset,
     split_validation,
 )
+from colorizer.pipelines import build_pipeline, load_array
 
 
 def test_parquet_folder(cifar_folder):
