@@ -37,7 +37,7 @@ _LABEL_WEIGHT = 0.1  # Of the class in the loss.
 _EMA_MOMENTUM = 0.998
 _WARM_UP = 0.04  # Part of the training.
 _PRIOR_IMAGES = 2000  # Of each data set.
-_CALIBRATION_IMAGES = 300  # Of each data set.
+_CALIBRATION_IMAGES = 200  # Of each data set.
 _VIVID = 0.95  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
 _VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
 
