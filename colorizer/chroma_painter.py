@@ -14,7 +14,7 @@ from colorizer.runtime import KerasRuntime
 
 _BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
-_ROUNDS = 4  # Colors drawn, one after the other, for each of several colorizations.
+_ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ChromaPainter:
             for plane, distribution, chance in zip(
                 planes, self._distributions([thumbnail] * count, planes), chances, strict=True
             ):
-                self._draw(plane, rebalance(distribution, self._prior, self._exponent), float(chance))
+                self._draw(plane, distribution, float(chance))
         return [
             self._decode(distribution, vividness, hints)
             for distribution in self._distributions([thumbnail] * count, planes)

@@ -15,7 +15,7 @@ STEP = 0.05
 """Distance of neighboring bins along Cb and Cr."""
 # Largest difference of R, G and B that bins are made for: 99.5 % of the pixels of photographs have less.
 _WIDEST = 0.85
-_SMOOTHING = 0.1  # Part of the uniform distribution in the prior.
+_SMOOTHING = 0.5  # Part of the uniform distribution in the prior, as in Zhang et al. 2016.
 
 
 def build_bins() -> NDArray[np.float32]:
@@ -63,8 +63,8 @@ def measure_prior(chroma: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
 def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     """Give rare colors back the weight that gray took from them: (..., K) / prior ** exponent, normalized.
 
-    The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed as in
-    Zhang et al. 2016, so that colors which hardly occur don't win.
+    The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed, so
+    that colors which hardly occur don't win.
     """
     if exponent == 0:
         return probabilities

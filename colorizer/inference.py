@@ -16,8 +16,8 @@ from colorizer.resources import resource_folder
 from colorizer.runtime import KerasRuntime
 
 DEFAULT_MODEL = "unet"
-DEFAULT_VIVIDNESS = 0.5
-DEFAULT_DETAIL = 64
+DEFAULT_VIVIDNESS = 0.3
+DEFAULT_DETAIL = 96
 _BATCH = 256  # Images given to the network at once: as fast as more, and the memory stays small.
 
 

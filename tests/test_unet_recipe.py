@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> TrainConfig:
         epochs=3,
         steps_per_epoch=2,
         batch_size=4,
-        widths=(8, 8),
+        widths=(8,),
         sizes=(32, 48),
         validation=0.25,
         precision="float32",
@@ -58,3 +58,21 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
     models = [keras.models.load_model(folder / "model.keras", compile=False) for folder in (whole, resumed)]
     for expected, actual in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(actual, expected)
+
+
+def test_training_goes_on_from_published_weights_and_without_classes(config, tmp_path):
+    """Folders without folders of classes have no labels; weights are taken over all the same."""
+    start = fit(replace(config, epochs=1))
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i, path in enumerate(sorted((tmp_path / "images48").rglob("*.png"))):
+        path.rename(flat / f"{i}.png")
+    options = {"data": (str(flat),), "init": str(start / "model.keras"), "learning_rate": 1e-12, "epochs": 1}
+    further = fit(replace(config, output=str(tmp_path / "further"), **options))
+    before, after = (
+        [variable.numpy() for variable in keras.models.load_model(f / "model.keras", compile=False).trainable_variables]
+        for f in (start, further)
+    )
+    for expected, actual in zip(before, after, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+    assert "val_error_left" in (further / "history.csv").read_text()
