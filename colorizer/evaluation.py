@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def evaluate(
     """
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("a"):  # Seen before minutes of work, not after.
+    with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
         pass
     path = find_model(model)
     colorizer = Colorizer.load(path)

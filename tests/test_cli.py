@@ -126,6 +126,7 @@ def test_evaluate(cifar_folder, tmp_path, capsys):
 def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
     assert main(["evaluate", "--data", str(tmp_path / "none"), "--output", str(tmp_path / "m.json")]) == 1
     assert "existing folder" in capsys.readouterr().err
+    assert not (tmp_path / "m.json").exists()
     assert main(["evaluate", "--data", str(tmp_path), "--split", "dev", "--output", str(tmp_path / "m.json")]) == 1
 
 
