@@ -11,9 +11,10 @@ from colorizer.ui.figures import MEANING, build_table, title
 _HOW = """
 ### How it works
 
-The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
-small thumbnail and paints a color picture of it. The color of that picture is enlarged and joined with the brightness
-of the full image, so that no detail is lost, whatever the size.
+The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). A network sees the brightness as a
+small thumbnail and guesses its colors: the *autoencoder* squeezes the thumbnail through 256 numbers and paints it anew,
+the *U-Net* tells for each place how likely each color is. The colors are enlarged and joined with the brightness of the
+full image, so that no detail is lost, whatever the size.
 """
 
 _LIMITS = """
@@ -22,8 +23,8 @@ _LIMITS = """
 - The colors are plausible guesses, not a record of what was there.
 - Many colors are right for one gray. The network answers with something like their mean, which is muted.
 - Color comes at the resolution of a thumbnail: it is soft, and small things take the color of what surrounds them.
-- It learned from small images of animals and vehicles (CIFAR-10). The further a picture is from those, the less it
-  knows.
+- The models learned from thumbnails: animals and vehicles (CIFAR-10), and the U-Net also 200 kinds of things (Tiny
+  ImageNet). The further a picture is from those, the less they know.
 
 ### Privacy
 
@@ -35,7 +36,7 @@ by the server or by this page.
 def build(models: Sequence[str]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
     figures = [_figures(model) for model in models]
-    gr.Markdown("\n\n".join([_HOW, *figures, _LIMITS]), elem_id="about-text")
+    gr.Markdown("\n\n".join([_HOW, *figures, MEANING, _LIMITS]), elem_id="about-text")
 
 
 def _figures(model: str) -> str:
@@ -55,8 +56,6 @@ def _figures(model: str) -> str:
 Means over {record["n"]:,} test images of {data["name"]}{copies}:
 
 {build_table(gray, results)}
-
-{MEANING}
 
 The mean color difference (CIEDE2000) is {record["delta_e"]:.1f}, in gray {gray["delta_e"]:.1f}; the colorfulness is
 {record["colorfulness"]:.1f}, that of the true images {record["colorfulness_truth"]:.1f}.

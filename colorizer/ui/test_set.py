@@ -18,6 +18,10 @@ from colorizer.ui.pictures import build_panel, show_picture
 
 _ALL = "all classes"
 _GALLERY = 30
+_WAYS = """
+*U-Net*, *Autoencoder*: the colors of that model on the image's own brightness. *Decoder's own*: the picture that the
+autoencoder paints by itself, from the 256 numbers that it keeps of an image.
+"""
 
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
@@ -45,12 +49,12 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     with gr.Row(elem_id="test-panels"):
         gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
         painted = [
-            build_panel(way.title, f"The test image: {way.title}", min_width=140, elem_id=f"test-{way.name}")
+            build_panel(way.title, f"The test image, colorized: {way.title}", min_width=140, elem_id=f"test-{way.name}")
             for way in ways
         ]
         truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
     figures = gr.Markdown(elem_id="figures")
-    gr.Markdown(MEANING, elem_classes=["hint"])
+    gr.Markdown(_WAYS + MEANING, elem_classes=["hint"])
     samples = gr.State([])  # Rows of the data set that the gallery shows.
 
     def fill(name: str) -> tuple[Any, list[int]]:
@@ -103,9 +107,9 @@ class _Way(NamedTuple):
 def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
     ways = []
     for model, colorizer in colorizers.items():
-        ways.append(_Way(model, f"Colorized ({title(model)})", colorizer.colorize))
+        ways.append(_Way(model, title(model), colorizer.colorize))
         if colorizer.paints_rgb:
-            ways.append(_Way(f"{model}-raw", f"{title(model)}'s own", partial(colorizer.colorize, raw=True)))
+            ways.append(_Way(f"{model}-raw", "Decoder's own", partial(colorizer.colorize, raw=True)))
     return ways
 
 
