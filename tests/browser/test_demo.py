@@ -190,9 +190,7 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
     expect(thumbnails).to_have_count(2, timeout=60_000)
     thumbnails.nth(1).click()
     expect(page.locator("#figures")).to_contain_text("cat, image 9 of 20", timeout=60_000)
-    expect(page.locator("#figures")).to_contain_text(
-        re.compile(r"Autoencoder\s+\d+%\s+\d+\.\d dB\s+0\.\d{3}")
-    )
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"Autoencoder\s+\d+%\s+\d+\.\d dB\s+0\.\d{3}"))
     truth = decode_image(ROOT / "samples/cifar10/08_cat.png")
     np.testing.assert_array_equal(_pixels(page, "#test-truth"), truth)
     np.testing.assert_array_equal(_pixels(page, "#test-gray"), gray_copy(truth))
