@@ -25,6 +25,7 @@ RESUME = "resume"
 """Folder of the state, within the output folder."""
 BEST = "best.weights.h5"
 """File in it: the best weights of which ``model.keras`` is not made yet."""
+_SAVING = ".save-"  # Folders in which a model is written before it takes its place.
 
 
 class Resume(keras.callbacks.Callback):
@@ -52,11 +53,16 @@ class Resume(keras.callbacks.Callback):
         self.others = others
         self.folder = output / RESUME
         self.saved: Path | None = None
+        self.stopped = False  # Whether the training ended early, since it did not improve any more.
 
     def find(self, *, overwrite: bool) -> int:
         """Find the epoch to go on from, 0 in a fresh folder; refuse a folder that holds something else."""
         if overwrite:
             shutil.rmtree(self.folder, ignore_errors=True)
+        # What a kill left half written; the epoch that wrote it is trained again.
+        (self.folder / BEST).unlink(missing_ok=True)
+        for unfinished in self.output.glob(f"{_SAVING}*"):
+            shutil.rmtree(unfinished)
         saved = sorted(self.folder.glob("epoch-*"))
         if not saved:
             weights = self.output / "model.keras"
@@ -78,6 +84,7 @@ class Resume(keras.callbacks.Callback):
                 "same, another --output, or --overwrite"
             )
         self._trim_history(state["epoch"])
+        self.stopped = any(remembered.get("stopped_epoch") for remembered in state["callbacks"])
         return int(state["epoch"])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -142,7 +149,7 @@ def save_model(model: keras.Model, path: Path) -> None:
     Weights are stored in half precision, which halves the file and changes outputs by less than a tenth of a level in
     255. ``keras.models.load_model(path, compile=False)`` reads them into float32 variables.
     """
-    with tempfile.TemporaryDirectory(prefix=".save-", dir=path.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=_SAVING, dir=path.parent) as temporary:
         full, half = Path(temporary, "full.keras"), Path(temporary, "half.keras")
         model.save(full)
         _halve(full, half)

@@ -76,7 +76,7 @@ def fit(config: TrainConfig) -> Path:
     ]
     resume = Resume(folder, record, _build(recipe, "float32"), recipe.publish, callbacks)
     first_epoch = resume.find(overwrite=config.overwrite)
-    if first_epoch >= config.epochs:
+    if first_epoch >= config.epochs or resume.stopped:
         logger.info("%s: trained already, %d epochs", folder, first_epoch)
         return folder
 

@@ -92,6 +92,25 @@ def test_finished_training_does_nothing_more_and_other_options_are_refused(confi
     assert (folder / "model.keras").read_bytes() != before
 
 
+def test_training_that_stopped_early_is_not_taken_up_again(config):
+    config = replace(config, epochs=9, patience=1, learning_rate=1e-12)
+    folder = fit(config)
+    assert len(history(folder)) == 2
+    fit(config)
+    assert len(history(folder)) == 2
+
+
+def test_half_written_files_of_a_kill_are_cleared(config):
+    folder = fit(replace(config, epochs=1))
+    (folder / "resume/best.weights.h5").write_bytes(b"half of it")
+    (folder / ".save-killed").mkdir()
+    fit(config)
+    assert len(history(folder)) == 2
+    assert {path.name for path in folder.iterdir()} == {
+        *("model.keras", "config.json", "history.csv", "curves.png", "samples.png", "resume")
+    }
+
+
 def test_weights_of_unknown_training_are_not_replaced(config):
     folder = config.folder
     folder.mkdir()

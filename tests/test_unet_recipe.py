@@ -38,6 +38,7 @@ def config(tmp_path: Path) -> TrainConfig:
     )
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
     whole = fit(config)
     stopped = replace(config, output=str(tmp_path / "stopped"))
@@ -60,6 +61,7 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_published_weights_and_without_classes(config, tmp_path):
     """Folders without folders of classes have no labels; weights are taken over all the same."""
     start = fit(replace(config, epochs=1))
