@@ -42,6 +42,13 @@ def test_figures_equal_the_records():
         assert cells == expected, name
 
 
+def test_further_figures_equal_their_records():
+    for name in re.findall(r"checkpoints/unet/metrics-[a-z-]+\.json", README):
+        record = json.loads((ROOT / name).read_text())
+        assert record["model_sha256"] == json.loads((ROOT / "checkpoints/unet/config.json").read_text())["model_sha256"]
+        assert f"{record['error_left']:.3f} of the" in README
+
+
 def test_latency_equals_the_record():
     record = json.loads((ROOT / "benchmarks/results/latency.json").read_text())
     ratio = record["ratio, median of the rounds"]["Colorizer.colorize / bare network, compiled"]
