@@ -55,6 +55,8 @@ def fit(config: TrainConfig) -> Path:
     sets = [split_validation(load_dataset(d, "train"), config.validation, config.seed) for d in config.data]
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)
+    if config.init:
+        _start_from(recipe.publish(model), config.init)
     recipe.load_images()
     recipe.compile(model)
 
@@ -120,19 +122,20 @@ def _check_folder(folder: Path) -> None:
 
 
 def _build(recipe: Recipe, precision: str) -> keras.Model:
-    """Build the network in the given precision, with the weights to start from."""
+    """Build the network in the given precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
-        model = recipe.build()
+        return recipe.build()
     except ValueError as error:
         raise TrainingError(str(error)) from error
     finally:
         keras.config.set_dtype_policy(before)
-    init = recipe.config.init
-    if init:
-        try:
-            recipe.publish(model).set_weights(keras.models.load_model(init, compile=False).get_weights())
-        except Exception as error:
-            raise TrainingError(f"--init {init} doesn't fit this model: {error}".splitlines()[0]) from error
-    return model
+
+
+def _start_from(model: keras.Model, init: str) -> None:
+    """Give a model the weights of a ``model.keras``."""
+    try:
+        model.set_weights(keras.models.load_model(init, compile=False).get_weights())
+    except Exception as error:
+        raise TrainingError(f"--init {init} doesn't fit this model: {error}".splitlines()[0]) from error
