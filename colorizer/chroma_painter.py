@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.color import to_chroma
+from colorizer.color import resize, to_chroma
 from colorizer.distribution import doubt, rebalance, softmax, spread
 from colorizer.runtime import KerasRuntime
 
@@ -129,10 +129,7 @@ def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
     """Bring luma (H, W) to the thumbnail that the network sees: even sides, at most `detail` long, never enlarged."""
     scale = min(1.0, detail / max(luma.shape))
     height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
-    if luma.shape == (height, width):
-        return luma
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(luma, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+    return resize(luma, height, width, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:

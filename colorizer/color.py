@@ -134,12 +134,12 @@ def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDAr
     K. He and J. Sun, "Fast Guided Filter", arXiv:1505.00996, 2015.
     """
     # Where chroma is larger than the picture, its means are what counts.
-    chroma = _resize(chroma, min(chroma.shape[0], luma.shape[0]), min(chroma.shape[1], luma.shape[1]), cv2.INTER_AREA)
+    chroma = resize(chroma, min(chroma.shape[0], luma.shape[0]), min(chroma.shape[1], luma.shape[1]), cv2.INTER_AREA)
     if chroma.shape[:2] == luma.shape:
         return join(luma, chroma)
     scale = min(1.0, _GUIDED_SIDE / max(luma.shape))
     height, width = (max(round(side * scale), low) for side, low in zip(luma.shape, chroma.shape, strict=False))
-    guide = _resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+    guide = resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / np.float32(255)
     chroma = _upsample_guided(chroma, guide)
     if guide.shape == luma.shape:
         return join(luma, chroma)
@@ -151,11 +151,11 @@ def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) ->
     """Upsample chroma (h, w, 2) to the size of the guide (H, W) in [0, 1], keeping its means."""
     low, high = chroma.shape[:2], guide.shape
     radius = (round(high[0] / low[0]), round(high[1] / low[1]))
-    slope, offset = _fit(_resize(chroma, high[0], high[1], cv2.INTER_LINEAR), guide, radius, 1e-3)
+    slope, offset = _fit(resize(chroma, high[0], high[1], cv2.INTER_LINEAR), guide, radius, 1e-3)
     result = _mean(slope, radius) * guide[..., None] + _mean(offset, radius)
     for _ in range(_CORRECTIONS):  # The filter smooths; what it took from each pixel of the input is given back.
-        lost = chroma - _resize(result, low[0], low[1], cv2.INTER_AREA)
-        result += _resize(lost, high[0], high[1], cv2.INTER_CUBIC)
+        lost = chroma - resize(result, low[0], low[1], cv2.INTER_AREA)
+        result += resize(lost, high[0], high[1], cv2.INTER_CUBIC)
     return result
 
 
@@ -175,7 +175,8 @@ def _mean(plane: NDArray[np.float32], radius: tuple[int, int]) -> NDArray[np.flo
     return np.asarray(cv2.boxFilter(plane, -1, size, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> NDArray[Any]:
+def resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> NDArray[Any]:
+    """Bring a plane or image to another size by one of OpenCV's interpolations, keeping its dtype."""
     if plane.shape[:2] == (height, width):
         return plane
     return np.asarray(cv2.resize(plane, (width, height), interpolation=interpolation), plane.dtype)
@@ -185,7 +186,7 @@ def _join_linear(luma: NDArray[np.uint8], fit: NDArray[np.float32]) -> NDArray[n
     """Join luma (H, W) with the chroma that a small fit (h, w, 4) of slopes and offsets makes of it."""
     height, width = luma.shape
     # Columns first: the wide but still low plane is small, and each strip then needs rows interpolated only.
-    wide = _resize(fit, fit.shape[0], width, cv2.INTER_LINEAR)
+    wide = resize(fit, fit.shape[0], width, cv2.INTER_LINEAR)
     # Centers of pixels align: source row = (row + 1/2) h / H - 1/2.
     rows = (np.arange(height, dtype=np.float32) + 0.5) * (fit.shape[0] / height) - 0.5
     rows = np.clip(rows, 0, fit.shape[0] - 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.chroma_painter import ChromaPainter, parse_hint
-from colorizer.color import join_upsampled, to_chroma, to_luma
+from colorizer.color import join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
 from colorizer.runtime import KerasRuntime
@@ -209,8 +209,7 @@ class Colorizer:
         _check(0, detail)
         unet = self._require_unet("uncertainty")
         luma = to_luma(decode_image(image, max_pixels=max_pixels)[:, :, :3])
-        doubt = cv2.resize(unet.doubt(luma, detail), luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(doubt, np.float32)
+        return resize(unet.doubt(luma, detail), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _require_unet(self, ability: str) -> ChromaPainter:
         if self._unet is None:
@@ -278,15 +277,11 @@ def _with_alpha(rgb: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.
 
 def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Bring luma (H, W) to the size that the network sees; averaging, since anything else lets fine detail alias."""
-    if luma.shape == (height, width):
-        return luma
     larger = luma.shape[0] > height or luma.shape[1] > width
-    interpolation = cv2.INTER_AREA if larger else cv2.INTER_LINEAR
-    return cv2.resize(luma, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+    return resize(luma, height, width, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
 
 
 def _enlarge(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Bring the network's RGB in [0, 1] to (H, W, 3) uint8."""
-    if picture.shape[:2] != (height, width):
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+    picture = resize(picture, height, width, cv2.INTER_LINEAR)
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)

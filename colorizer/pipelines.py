@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.color import to_luma
+from colorizer.color import resize, to_luma
 from colorizer.datasets import ImageDataset
 
 if TYPE_CHECKING:
@@ -102,7 +102,4 @@ def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top : top + side, left : left + side]
-    if side == size:
-        return image
-    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    return cv2.resize(image, (size, size), interpolation=interpolation).astype(np.uint8, copy=False)
+    return resize(image, size, size, cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
