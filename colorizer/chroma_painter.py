@@ -45,14 +45,21 @@ class ChromaPainter:
         self._exponent = float(config["output"]["vivid_exponent"])
 
     def paint(
-        self, lumas: Sequence[NDArray[np.uint8]], vividness: float, detail: int, hints: Sequence[Hint] = ()
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[Hint]] | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Predict the chroma of luma planes (H, W) of any sizes: (h, w, 2) each, at half of the working size."""
+        """Predict the chroma of luma planes (H, W) of any sizes, each with hints of its own.
+
+        Gives (h, w, 2) each, at half of the working size.
+        """
+        hints = [()] * len(lumas) if hints is None else hints
         thumbnails = [shrink(luma, detail) for luma in lumas]
-        planes = [_plane_of_hints(thumbnail, hints) for thumbnail in thumbnails]
-        return [
-            self._decode(distribution, vividness, hints) for distribution in self._distributions(thumbnails, planes)
-        ]
+        planes = [_plane_of_hints(*pair) for pair in zip(thumbnails, hints, strict=True)]
+        distributions = self._distributions(thumbnails, planes)
+        return [self._decode(*pair, vividness) for pair in zip(distributions, hints, strict=True)]
 
     def paint_alternatives(
         self, luma: NDArray[np.uint8], count: int, vividness: float, detail: int, hints: Sequence[Hint], seed: int
@@ -73,7 +80,7 @@ class ChromaPainter:
             ):
                 self._draw(plane, distribution, float(chance))
         return [
-            self._decode(distribution, vividness, hints)
+            self._decode(distribution, hints, vividness)
             for distribution in self._distributions([thumbnail] * count, planes)
         ]
 
@@ -109,7 +116,7 @@ class ChromaPainter:
         return softmax(self._runtime(luma, hints)[:, :height, :width])
 
     def _decode(
-        self, distribution: NDArray[np.float32], vividness: float, hints: Sequence[Hint]
+        self, distribution: NDArray[np.float32], hints: Sequence[Hint], vividness: float
     ) -> NDArray[np.float32]:
         """Turn a distribution (h, w, K) into chroma (h, w, 2) that has the colors of the hints at their points."""
         chroma = rebalance(distribution, self._prior, vividness * self._exponent) @ self._bins

@@ -66,13 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
     )
     _add_vividness(colorize, DEFAULT_VIVIDNESS)
-    colorize.add_argument(
-        "--detail",
-        type=int,
-        default=DEFAULT_DETAIL,
-        metavar="PIXELS",
-        help="long side of what the U-Net sees (default: %(default)s)",
-    )
+    _add_detail(colorize)
     colorize.add_argument(
         "--hint",
         action="extend",
@@ -112,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--split", default="test", help="part of the data (default: %(default)s)")
     _add_vividness(evaluate, 0.0)
+    _add_detail(evaluate)
+    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
+    evaluate.add_argument(
+        "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+    )
+    evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="file for a picture of the best, typical and worst results"
+    )
     evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
     evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
     evaluate.set_defaults(run=_evaluate)
@@ -133,6 +135,16 @@ def _add_vividness(command: argparse.ArgumentParser, default: float) -> None:
         default=default,
         metavar="0..1",
         help="of the U-Net's colors: 0 for the least error, 1 for as colorful as real images (default: %(default)s)",
+    )
+
+
+def _add_detail(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--detail",
+        type=int,
+        default=DEFAULT_DETAIL,
+        metavar="PIXELS",
+        help="long side of what the U-Net sees (default: %(default)s)",
     )
 
 
@@ -266,14 +278,21 @@ def _name_results(sources: Sequence[tuple[Path, Path]], output: Path, format: st
 def _evaluate(options: argparse.Namespace) -> int:
     from colorizer.evaluation import evaluate
 
-    figures = evaluate(
-        options.model,
-        options.data,
-        options.output,
-        split=options.split,
-        vividness=options.vividness,
-        skip_corrupt=options.skip_corrupt,
-    )
+    try:
+        figures = evaluate(
+            options.model,
+            options.data,
+            options.output,
+            split=options.split,
+            vividness=options.vividness,
+            detail=options.detail,
+            size=options.size,
+            abilities=options.abilities,
+            sheet=options.sheet,
+            skip_corrupt=options.skip_corrupt,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
     print(f"{'':22}{'MSE':>9}{'error left':>12}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
     rows = {"color on own luma": figures, "network's picture": figures.get("raw"), "gray copy": figures["gray_copy"]}

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.chroma_painter import ChromaPainter, parse_hint
+from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
 from colorizer.color import join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
@@ -160,15 +160,13 @@ class Colorizer:
         """
         _check(vividness, detail, alternatives)
         pixels = decode_image(image, max_pixels=max_pixels)
-        if not hints and alternatives is None:
-            return self._colorize([pixels], raw, vividness, detail)[0]
-        if raw:
-            raise ValueError("raw goes neither with hints nor with alternatives")
-        unet = self._require_unet("hints" if hints else "alternatives")
-        luma = to_luma(pixels[:, :, :3])
-        fixed = [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
         if alternatives is None:
-            return _join(pixels, luma, unet.paint([luma], vividness, detail, fixed)[0])
+            return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
+        if raw:
+            raise ValueError("raw doesn't go with alternatives")
+        unet = self._require_unet("alternatives")
+        luma = to_luma(pixels[:, :, :3])
+        fixed = _parse_hints(hints, luma)
         chromas = unet.paint_alternatives(luma, alternatives, vividness, detail, fixed, seed)
         return [_join(pixels, luma, chroma) for chroma in chromas]
 
@@ -178,11 +176,17 @@ class Colorizer:
         *,
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int = DEFAULT_DETAIL,
+        hints: Sequence[Sequence[HintLike]] | None = None,
         raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
-        """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`."""
+        """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`.
+
+        `hints` has an entry an image.
+        """
         _check(vividness, detail)
-        return self._colorize([decode_image(image) for image in images], raw, vividness, detail)
+        if hints is not None and len(hints) != len(images):
+            raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
+        return self._colorize([decode_image(image) for image in images], raw, vividness, detail, hints)
 
     def uncertainty(
         self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
@@ -217,8 +221,17 @@ class Colorizer:
         return self._unet
 
     def _colorize(
-        self, images: list[NDArray[np.uint8]], raw: bool, vividness: float, detail: int
+        self,
+        images: list[NDArray[np.uint8]],
+        raw: bool,
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[HintLike]] | None,
     ) -> list[NDArray[np.uint8]]:
+        if raw and hints:
+            raise ValueError("raw doesn't go with hints")
+        if hints:
+            self._require_unet("hints")
         if raw and not self.paints_rgb:
             raise ValueError("the U-Net predicts chroma only: the autoencoder alone has a raw picture of its own")
         results = []
@@ -226,7 +239,9 @@ class Colorizer:
             part = images[start : start + _BATCH]
             lumas = [to_luma(image[:, :, :3]) for image in part]
             if self._unet is not None:
-                chromas = self._unet.paint(lumas, vividness, detail)
+                given = [()] * len(part) if hints is None else hints[start : start + _BATCH]
+                fixed = [_parse_hints(*pair) for pair in zip(given, lumas, strict=True)]
+                chromas = self._unet.paint(lumas, vividness, detail, fixed)
                 results += [_join(*planes) for planes in zip(part, lumas, chromas, strict=True)]
                 continue
             for image, luma, picture in zip(part, lumas, self._paint(lumas), strict=True):
@@ -264,6 +279,10 @@ def _check(vividness: float, detail: int, alternatives: int | None = None) -> No
         raise ValueError(f"detail must be at least 2 pixels, got {detail}")
     if alternatives is not None and alternatives < 1:
         raise ValueError(f"alternatives must be at least 1, got {alternatives}")
+
+
+def _parse_hints(hints: Sequence[HintLike], luma: NDArray[np.uint8]) -> list[Hint]:
+    return [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
 
 
 def _join(image: NDArray[np.uint8], luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
