@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colorizer.color import resize, to_chroma
 from colorizer.distribution import doubt, rebalance, softmax, spread
-from colorizer.runtime import KerasRuntime
+from colorizer.runtime import Runtime
 
 _BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
@@ -31,13 +31,13 @@ class ChromaPainter:
 
     Parameters
     ----------
-    runtime : KerasRuntime
+    runtime : Runtime
         The network.
     config : dict
         The ``config.json`` that training left beside it: bins, prior and sizes.
     """
 
-    def __init__(self, runtime: KerasRuntime, config: dict[str, Any]) -> None:
+    def __init__(self, runtime: Runtime, config: dict[str, Any]) -> None:
         self._runtime = runtime
         self._multiple = int(config["input"]["multiple"])
         self._bins = np.array(config["output"]["bins"], np.float32)

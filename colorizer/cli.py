@@ -15,7 +15,7 @@ from tqdm import tqdm
 from colorizer import __version__
 from colorizer.datasets import DatasetError
 from colorizer.images import EXTENSIONS, ImageError, readable_extensions, save_image
-from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError
+from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
 
 _FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DatasetError, OSError) as error:
         print(f"colorizer: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(f"colorizer: this needs {error.name}, which is not installed: pip install .[train]", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ncolorizer: stopped; what was written is whole, and the same command does the rest", file=sys.stderr)
         return 130
@@ -118,7 +121,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (colorize, evaluate):
+    export = commands.add_parser(
+        "export",
+        help="make the file that runs without TensorFlow",
+        description="Make model.tflite beside a model.keras: what the command line and the demo run, without "
+        "TensorFlow. It is checked against the model on the project's samples. TensorFlow is needed to make it.",
+    )
+    export.set_defaults(run=_export)
+
+    for command in (colorize, evaluate, export):
         command.add_argument(
             "--model",
             default=DEFAULT_MODEL,
@@ -303,4 +314,19 @@ def _evaluate(options: argparse.Namespace) -> int:
             f"{name:22}{row['mse']:9.5f}{row['error_left']:12.3f}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
         )
+    return 0
+
+
+# === colorizer export ===
+
+
+def _export(options: argparse.Namespace) -> int:
+    from colorizer.export import export
+
+    record = export(options.model)
+    print(f"{', '.join(record['files'])} written beside {find_model(options.model)}")
+    print(
+        f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
+        f"mean: {record['mean_difference']:.5f}"
+    )
     return 0

@@ -121,7 +121,7 @@ def evaluate(
         "by_class": _by_class(dataset, indices, errors, baselines),
         **({"abilities": further.summary()} if further else {}),
         "machine": describe_machine(),
-        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow"),
+        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
     }
     write_whole(output, (json.dumps(figures, indent=2) + "\n").encode())
     if sheet:

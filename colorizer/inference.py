@@ -13,7 +13,7 @@ from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
 from colorizer.color import join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
-from colorizer.runtime import KerasRuntime
+from colorizer.runtime import Runtime, load_runtime
 
 DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.3
@@ -43,7 +43,7 @@ class Colorizer:
     (32, 32, 3)
     """
 
-    def __init__(self, runtime: KerasRuntime, unet: ChromaPainter | None = None) -> None:
+    def __init__(self, runtime: Runtime, unet: ChromaPainter | None = None) -> None:
         self._runtime = runtime
         self._unet = unet
 
@@ -55,19 +55,25 @@ class Colorizer:
         ----------
         model : str or pathlib.Path
             Name of a model that comes with the project (`list_models`), or the path of a ``model.keras`` file or of the
-            folder that holds it.
+            folder that holds it. The ``model.tflite`` beside it is what runs, if there is one; if not, TensorFlow must
+            be installed.
 
         Raises
         ------
         ModelError
-            If there is no such model or its file, or the U-Net's ``config.json`` beside it, can't be used.
+            If there is no such model, if its file, the export or the U-Net's ``config.json`` beside it, can't be used.
         """
         path = find_model(model)
         try:
-            runtime = KerasRuntime(path)
+            runtime = load_runtime(path)
         except Exception as error:  # Keras raises anything from OSError to TypeError on files it can't use.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {reason}") from error
+        return cls.of(runtime, path)
+
+    @classmethod
+    def of(cls, runtime: Runtime, path: Path) -> "Colorizer":
+        """Make one of a network that is loaded, and of what stands beside its file; `ModelError` as for `load`."""
         if not runtime.takes_hints:
             return cls(runtime)
         try:
