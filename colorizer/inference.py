@@ -159,7 +159,7 @@ class Colorizer:
             If the model can't do what is asked, or a number is out of its range.
         """
         _check(vividness, detail, alternatives)
-        pixels = decode_image(image, max_pixels=max_pixels)
+        pixels = decode_image(image, max_pixels=max_pixels, copy=False)
         if not hints and alternatives is None:
             return self._colorize([pixels], raw, vividness, detail)[0]
         if raw:
@@ -179,10 +179,13 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int = DEFAULT_DETAIL,
         raw: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
         """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`."""
         _check(vividness, detail)
-        return self._colorize([decode_image(image) for image in images], raw, vividness, detail)
+        return self._colorize(
+            [decode_image(image, max_pixels=max_pixels, copy=False) for image in images], raw, vividness, detail
+        )
 
     def uncertainty(
         self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
@@ -208,7 +211,7 @@ class Colorizer:
         """
         _check(0, detail)
         unet = self._require_unet("uncertainty")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels)[:, :, :3])
+        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
         return resize(unet.doubt(luma, detail), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _require_unet(self, ability: str) -> ChromaPainter:
