@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,26 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, wanted in names.items():
+        for leftover in folder.glob(".*.part"):
+            if leftover.name[1:].rsplit(".", 2)[0] in wanted:
+                leftover.unlink(missing_ok=True)
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
+    try:
+        with Image.open(path, formats=_formats()) as picture:
+            return picture.height, picture.width
+    except Exception:  # Its decoding will tell why.
+        return None
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
