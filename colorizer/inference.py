@@ -165,7 +165,7 @@ class Colorizer:
             If the model can't do what is asked, or a number is out of its range.
         """
         _check(vividness, detail, alternatives)
-        pixels = decode_image(image, max_pixels=max_pixels)
+        pixels = decode_image(image, max_pixels=max_pixels, copy=False)
         if alternatives is None:
             return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
         if raw:
@@ -184,6 +184,7 @@ class Colorizer:
         detail: int = DEFAULT_DETAIL,
         hints: Sequence[Sequence[HintLike]] | None = None,
         raw: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
         """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`.
 
@@ -192,7 +193,8 @@ class Colorizer:
         _check(vividness, detail)
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
-        return self._colorize([decode_image(image) for image in images], raw, vividness, detail, hints)
+        pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
+        return self._colorize(pixels, raw, vividness, detail, hints)
 
     def uncertainty(
         self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
@@ -218,7 +220,7 @@ class Colorizer:
         """
         _check(0, detail)
         unet = self._require_unet("uncertainty")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels)[:, :, :3])
+        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
         return resize(unet.doubt(luma, detail), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _require_unet(self, ability: str) -> ChromaPainter:
