@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from colorizer import __version__
 from colorizer.datasets import DatasetError
 from colorizer.images import EXTENSIONS, ImageError, readable_extensions, save_image
 from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError
+
+if TYPE_CHECKING:
+    from colorizer.hub import Upload
 
 _FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
@@ -27,6 +31,8 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
+    logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -116,12 +122,39 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (colorize, evaluate):
+    push = commands.add_parser(
+        "push",
+        help="share a model on the Hugging Face Hub",
+        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+    )
+    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.set_defaults(run=_push)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="run the demo as a Hugging Face Space",
+        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+    )
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument(
+        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+    )
+    deploy.add_argument(
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+    )
+    deploy.set_defaults(run=_deploy)
+    for command in (push, deploy):
+        command.add_argument(
+            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+        )
+
+    for command in (colorize, evaluate, push):
         command.add_argument(
             "--model",
             default=DEFAULT_MODEL,
-            metavar="NAME|PATH",
-            help="name of a model that comes with the project, or a model.keras (default: %(default)s)",
+            metavar="NAME|PATH|hf://USER/MODEL@REVISION",
+            help="name of a model that comes with the project, a model.keras, or a model on the Hugging Face Hub "
+            "(default: %(default)s)",
         )
     return parser
 
@@ -284,4 +317,39 @@ def _evaluate(options: argparse.Namespace) -> int:
             f"{name:22}{row['mse']:9.5f}{row['error_left']:12.3f}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
         )
+    return 0
+
+
+# === colorizer push, colorizer deploy ===
+
+
+def _push(options: argparse.Namespace) -> int:
+    from colorizer.model_card import plan_model
+
+    try:
+        upload = plan_model(options.repo, options.model)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return _upload(upload, options.dry_run)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from colorizer.space import PAYMENT, plan_space
+
+    try:
+        upload = plan_space(options.repo, static=options.static, models=options.models)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.static:
+        print(PAYMENT)
+    return _upload(upload, options.dry_run)
+
+
+def _upload(upload: "Upload", dry_run: bool) -> int:
+    from colorizer.hub import send
+
+    if dry_run:
+        print(f"{upload.describe()}; nothing was uploaded")
+    else:
+        print(f"uploaded: {send(upload)}")
     return 0

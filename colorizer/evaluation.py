@@ -84,7 +84,7 @@ def evaluate(
 
     baseline = _mean(rows["gray_copy"], "mse")
     figures = {
-        "model": path.parent.name,
+        "model": model if model.startswith("hf://") else path.parent.name,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "data": dataset.record(),
         "vividness": vividness,
