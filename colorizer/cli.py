@@ -341,7 +341,7 @@ def _deploy(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if not options.static:
-        print(PAYMENT)
+        print(PAYMENT, flush=True)
     return _upload(upload, options.dry_run)
 
 

@@ -28,14 +28,14 @@ from colorizer.inference import ModelError
 MARK = "colorizer"
 """The tag by which a repository is known as one that this project has uploaded."""
 
-WEIGHTS = {"model.tflite": "tflite_sha256", "model.keras": "model_sha256"}
-"""Files that hold weights, best first, and where ``config.json`` has their SHA-256. Neither can run code."""
+WEIGHTS = ("model.keras", "model.tflite")
+"""Files that hold weights: Keras' own, and its export for a light runtime, if there is one. Neither can run code."""
 
 _PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait for ever.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
+_TOKEN = "`hf auth login` or the variable HF_TOKEN gives one, https://huggingface.co/settings/tokens makes one"
 _REASONS = {
-    401: "the Hub doesn't accept the token, or there is no such repository, or it is private (401): `hf auth login` or "
-    "the variable HF_TOKEN gives a token, https://huggingface.co/settings/tokens makes one",
+    401: "the Hub doesn't accept the token, or wants one, or there is no such repository (401): " + _TOKEN,
     402: "the Hub asks for payment (402): a Gradio Space on CPU hardware needs a paid account, PRO for a person or "
     "Team for an organization; `deploy --static` needs none",
     403: "no right to it (403): it belongs to another account, or the token may only read",
@@ -115,7 +115,7 @@ def send(upload: Upload) -> str:
     api = HfApi(library_name="colorizer", library_version=__version__)
     repo, kind = upload.repo, upload.kind
     if get_token() is None:
-        raise HubError(f"no token for {api.endpoint}: {_REASONS[401].partition(': ')[2]}")
+        raise HubError(f"an upload needs a token of {api.endpoint}: {_TOKEN}")
     with _explained(repo):
         get_session().timeout = _PATIENCE
         present = _list_files(api, upload)
@@ -145,14 +145,14 @@ def download_model(reference: str) -> Path:
     Returns
     -------
     pathlib.Path
-        The file of the weights, beside its ``config.json``. What is in the cache is not downloaded again: a full commit
-        hash needs no request at all, a branch needs none without network.
+        The ``model.keras``, beside its export and ``config.json``. What is in the cache is not downloaded again: a full
+        commit hash needs no request at all, a branch needs none without network.
 
     Raises
     ------
     colorizer.inference.ModelError
-        If there is no such model, the Hub can't be reached, or the weights' SHA-256 is not the one that the
-        ``config.json`` has; nothing of those is kept.
+        If there is no such model, the Hub can't be reached, or the SHA-256 of weights is not the one that the
+        ``config.json`` has; nothing of that model is kept then.
     """
     match = _REFERENCE.fullmatch(reference)
     if match is None:
@@ -160,25 +160,36 @@ def download_model(reference: str) -> Path:
     try:
         with _explained(reference):
             config = _fetch(match[1], "config.json", match[2] or constants.DEFAULT_REVISION)
-            record = json.loads(config.read_text("utf-8"))
-            known = [name for name, key in WEIGHTS.items() if isinstance(record, dict) and key in record]
-            if not known:
-                raise HubError(f"{reference}: its config.json names no SHA-256 of weights: not a model of this project")
+            try:
+                hashes = {name: sha for name, sha in read_hashes(config).items() if name in WEIGHTS}
+            except ValueError:
+                _forget(config)
+                raise
             # Of the same commit, even if the branch moves meanwhile.
-            weights = _fetch(match[1], known[0], config.parent.name)
-            with weights.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            weights = {name: _fetch(match[1], name, config.parent.name) for name in hashes}
+            found = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()}
     except HubError as error:
         raise ModelError(str(error)) from error
-    if found != record[WEIGHTS[known[0]]]:
-        for path in (weights, config):  # Else the next attempt would find them in the cache.
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+    if damaged := [name for name in hashes if found[name] != hashes[name]]:
+        _forget(config, *weights.values())
+        name = damaged[0]
         raise ModelError(
-            f"{reference}: {known[0]} has the SHA-256 {found[:12]}…, but its config.json says "
-            f"{str(record[WEIGHTS[known[0]]])[:12]}…: it was damaged or replaced, and is not used; try again"
+            f"{reference}: {name} has the SHA-256 {found[name][:12]}…, but its config.json says {hashes[name][:12]}…: "
+            "it was damaged or replaced, and is not used; try again"
         )
-    return weights
+    return weights["model.keras"]
+
+
+def read_hashes(config: Path) -> dict[str, str]:
+    """Read the SHA-256 of each file of weights from a model's ``config.json``; `ValueError` if it has none."""
+    try:
+        record = json.loads(config.read_text("utf-8"))
+        hashes = {"model.keras": record["model_sha256"], **record.get("export", {}).get("files", {})}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        hashes = {}
+    if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
+        raise ValueError("its config.json names no SHA-256 of weights: it is not a model of this project")
+    return hashes
 
 
 def _fetch(repo: str, name: str, revision: str) -> Path:
@@ -202,6 +213,13 @@ def _fetch(repo: str, name: str, revision: str) -> Path:
         except OSError:
             pass
         raise
+
+
+def _forget(*paths: Path) -> None:
+    """Remove files from the cache, where the next attempt would find them, with the blobs that they link to."""
+    for path in paths:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _list_files(api: HfApi, upload: Upload) -> list[str] | None:

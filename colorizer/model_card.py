@@ -14,13 +14,22 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from colorizer.datasets import CIFAR10_HUB
 from colorizer.figures import plot_grid
-from colorizer.hub import MARK, WEIGHTS, Upload
+from colorizer.hub import MARK, Upload, read_hashes
 from colorizer.images import decode_image
 from colorizer.inference import Colorizer, find_model
 from colorizer.metrics import compare, gray_copy
 from colorizer.resources import resource_folder
 
-_FILES = (*WEIGHTS, "config.json", "history.csv", "metrics*.json", "golden.png", "samples.png", "curves.png")
+_FILES = (
+    "model.keras",
+    "*.tflite",
+    "config.json",
+    "history.csv",
+    "metrics*.json",
+    "golden.png",
+    "samples.png",
+    "curves.png",
+)
 _PICTURE = "good-and-bad.png"
 _SHOWN = 4  # Results of each kind in the picture.
 _TITLES = {"autoencoder": "Colorizer: autoencoder", "unet": "Colorizer: U-Net"}
@@ -133,9 +142,10 @@ def plan_model(repo: str, model: str) -> Upload:
     if "config.json" not in found:
         raise ValueError(f"there is no config.json, the record of the training, beside the weights of {model}")
     config = json.loads(found["config.json"].read_text("utf-8"))
-    for name, key in WEIGHTS.items():
-        if name in found and hashlib.sha256(found[name].read_bytes()).hexdigest() != config.get(key):
-            raise ValueError(f"{name} of {model} is not the one that its config.json describes: {key} differs")
+    hashes = read_hashes(found["config.json"])
+    for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
+        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != hashes.get(name):
+            raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
     measured = sorted((name for name in found if name.startswith("metrics")), key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}
     for name, record in records.items():

@@ -29,7 +29,15 @@ _MACHINE = {  # A Space's, to which the markers of requirements apply.
     "platform_machine": "x86_64",
     "extra": "",
 }
-_DEMO = ("app.py", "LICENSE", "colorizer/**/*.py", "samples/README.md", "samples/**/*.png", "samples/**/*.jpg")
+_DEMO = (
+    "app.py",
+    "LICENSE",
+    "colorizer/**/*.py",
+    "samples/README.md",
+    "samples/**/*.png",
+    "samples/**/*.jpg",
+    *(f"checkpoints/*/{name}" for name in (*WEIGHTS, "config.json", "metrics.json")),
+)
 _TEXT = """
 # Colorizer
 
@@ -127,12 +135,8 @@ def _applies(requirement: Requirement) -> bool:
 
 
 def _find_demo(root: Path) -> dict[str, Path]:
-    """Find the demo's files by an explicit list of patterns; of weights, only what the demo loads."""
+    """Find the demo's files by the explicit list of patterns."""
     paths = [path for pattern in _DEMO for path in sorted(root.glob(pattern))]
-    for folder in sorted((root / "checkpoints").iterdir()):
-        weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-        if weights is not None:
-            paths += [weights, *sorted(folder.glob("*.json"))]
     return {path.relative_to(root).as_posix(): path for path in paths}
 
 
