@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,15 @@ from colorizer.folder_run import Outcome, run_jobs
 from colorizer.images import MAX_PIXELS
 from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
 
+if TYPE_CHECKING:
+    from colorizer.hub import Upload
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
+    logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -142,12 +148,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
-    for command in (colorize, evaluate, export):
+    push = commands.add_parser(
+        "push",
+        help="share a model on the Hugging Face Hub",
+        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+    )
+    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.set_defaults(run=_push)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="run the demo as a Hugging Face Space",
+        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+    )
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument(
+        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+    )
+    deploy.add_argument(
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+    )
+    deploy.set_defaults(run=_deploy)
+    for command in (push, deploy):
+        command.add_argument(
+            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+        )
+
+    for command in (colorize, evaluate, export, push):
         command.add_argument(
             "--model",
             default=DEFAULT_MODEL,
-            metavar="NAME|PATH",
-            help="name of a model that comes with the project, or a model.keras (default: %(default)s)",
+            metavar="NAME|PATH|hf://USER/MODEL@REVISION",
+            help="name of a model that comes with the project, a model.keras, or a model on the Hugging Face Hub "
+            "(default: %(default)s)",
         )
     return parser
 
@@ -308,4 +341,39 @@ def _export(options: argparse.Namespace) -> int:
         f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
         f"mean: {record['mean_difference']:.5f}"
     )
+    return 0
+
+
+# === colorizer push, colorizer deploy ===
+
+
+def _push(options: argparse.Namespace) -> int:
+    from colorizer.model_card import plan_model
+
+    try:
+        upload = plan_model(options.repo, options.model)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return _upload(upload, options.dry_run)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from colorizer.space import PAYMENT, plan_space
+
+    try:
+        upload = plan_space(options.repo, static=options.static, models=options.models)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.static:
+        print(PAYMENT, flush=True)
+    return _upload(upload, options.dry_run)
+
+
+def _upload(upload: "Upload", dry_run: bool) -> int:
+    from colorizer.hub import send
+
+    if dry_run:
+        print(f"{upload.describe()}; nothing was uploaded")
+    else:
+        print(f"uploaded: {send(upload)}")
     return 0

@@ -55,13 +55,15 @@ class Colorizer:
         ----------
         model : str or pathlib.Path
             Name of a model that comes with the project (`list_models`), or the path of a ``model.keras`` file or of the
-            folder that holds it. The ``model.tflite`` beside it is what runs, if there is one; if not, TensorFlow must
-            be installed.
+            folder that holds it, or ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the
+            revision (a commit, tag or branch) may be left out. The ``model.tflite`` beside it is what runs, if there is
+            one; if not, TensorFlow must be installed.
 
         Raises
         ------
         ModelError
-            If there is no such model, if its file, the export or the U-Net's ``config.json`` beside it, can't be used.
+            If there is no such model; if its file, the export or the U-Net's ``config.json`` beside it, can't be used;
+            or if the Hub can't be reached or gives other weights than their ``config.json`` says.
         """
         path = find_model(model)
         try:
@@ -270,12 +272,17 @@ def list_models() -> list[str]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Find the file of a model by its name or path; `ModelError` if there is none."""
+    """Find the file of a model by its name, path or place on the Hub; `ModelError` if there is none."""
+    if str(model).startswith("hf://"):
+        from colorizer.hub import download_model
+
+        return download_model(str(model))
     for path in (resource_folder("checkpoints") / model / "model.keras", Path(model), Path(model) / "model.keras"):
         if path.is_file():
             return path
     raise ModelError(
-        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras"
+        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras, "
+        "or hf://USER/MODEL"
     )
 
 
