@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def main() -> None:
     measures: dict[str, tuple[Callable[[], Any], float]] = {}  # What runs, and how many units a call counts.
     for dtype in (tf.float32, tf.bfloat16):
         matrix = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
-        multiply = tf.function(lambda m=matrix: tf.matmul(m, m))
+        multiply = partial(tf.function(tf.matmul), matrix, matrix)
         measures[f"matrix multiplication, {dtype.name}, GFLOP/s"] = (multiply, 2 * MATRIX**3 / 1e9)
 
     rng = np.random.default_rng(0)
@@ -53,8 +54,8 @@ def main() -> None:
         hints = np.zeros((count, size // 2, size // 2, 3), np.float32)
         images = list(np.repeat(np.rint(luma * 255).astype(np.uint8), 3, axis=-1))
         name = f"{size} x {size}, {count} at once, images/s"
-        measures[f"bare network, {name}"] = (lambda luma=luma, hints=hints: runtime(luma, hints), count)
-        measures[f"Colorizer, {name}"] = (lambda images=images: colorizer.colorize_batch(images), count)
+        measures[f"bare network, {name}"] = (partial(runtime, luma, hints), count)
+        measures[f"Colorizer, {name}"] = (partial(colorizer.colorize_batch, images), count)
 
     for call, _ in measures.values():
         call()
