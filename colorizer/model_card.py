@@ -216,7 +216,7 @@ def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
             task_type="image-to-image",
             task_name="Image colorization",
             dataset_type=CIFAR10_HUB if data["name"] == "cifar10" else data["name"],
-            dataset_name=f"{data['name']} ({data['encoding']})" if data.get("encoding") else data["name"],
+            dataset_name=_name(data),
             dataset_split=data["split"],
             metric_type=key,
             metric_name=f"{name}, vividness {vividness:g}",
@@ -226,13 +226,20 @@ def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
     ]
 
 
+def _name(data: dict[str, Any]) -> str:
+    """Name data with all that makes figures on them differ: how they are encoded, and shrunk to which long side."""
+    details = [data.get("encoding"), f"{data['size']} pixels" if "size" in data else None]
+    given = ", ".join(detail for detail in details if detail)
+    return f"{data['name']} ({given})" if given else data["name"]
+
+
 def _results(records: list[dict[str, Any]]) -> str:
     """Lay out the figures of all records, each beside those of the gray copy."""
     if not records:
         return "Not measured yet: `colorizer evaluate` does it."
     lines = ["| data | images | | " + " | ".join(_METRICS) + " |", "|---|---|---|" + "---|" * len(_METRICS)]
     for record in records:
-        data = f"{record['data']['name']} ({record['data']['split']})"
+        data = f"{_name(record['data'])}, {record['data']['split']}"
         rows = {f"colorized, vividness {record['vividness']:g}": record}
         rows |= {"network's own picture": record["raw"]} if "raw" in record else {}
         for name, row in {**rows, "gray copy": record["gray_copy"]}.items():

@@ -28,8 +28,8 @@ _KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 class Fault:
     """A failure of the requests whose ``METHOD /path`` the pattern matches.
 
-    The action is a status to answer, or ``cut``: the connection ends in the middle of the body, an upload's or a
-    download's. After so many times it is over.
+    The action is a status to answer; or ``cut``: the connection ends in the middle of the body, an upload's or a
+    download's; or ``stall``: a second without an answer. After so many times it is over.
     """
 
     pattern: str
@@ -119,7 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(size // 2)
             return self._hang_up()
         self._body = self._read_body(size)
-        if fault is not None and not self._cut:
+        if fault is not None and fault.action == "stall":
+            threading.Event().wait(1)
+        elif fault is not None and not self._cut:
             return self._refuse(int(fault.action), "the stand-in was asked to fail")
         for pattern, needs_token, answer in _ROUTES:
             match = re.fullmatch(pattern, request)

@@ -316,6 +316,14 @@ def test_no_token_and_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch, caps
     assert hub.requests == []
 
 
+@pytest.mark.parametrize("pattern", ["GET /api/models", "PUT /store/"])
+def test_a_hub_that_does_not_answer_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch, pattern: str):
+    monkeypatch.setattr("colorizer.hub._PATIENCE", 0.1)
+    hub.faults.append(Fault(pattern, "stall"))
+    with pytest.raises(HubError, match=r"no connection to .* \(timed out\)"):
+        send(upload())
+
+
 def test_front_matter_that_the_hub_refuses(hub: Hub):
     with pytest.raises(HubError, match="ada/net: the Hub answers 400: "):
         send(upload(**{"README.md": b"---\ntags: [\n---\n"}))

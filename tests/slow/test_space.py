@@ -44,10 +44,10 @@ def space(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("space")
     given = environment(hub, folder.parent / "maker", HF_TOKEN=TOKEN, PYTHONPATH=str(ROOT))
     for arguments in (["deploy", "ada/demo", "--models", "ada/unet"], ["push", "ada/unet", "--model", "unet"]):
-        subprocess.run([sys.executable, "-c", _COMMAND, *arguments], env=given, check=True, timeout=200)
+        subprocess.run([sys.executable, "-c", _COMMAND, *arguments], env=given, check=True, timeout=600)
     clean = environment(hub, folder.parent / "home")
-    subprocess.run([sys.executable, "-c", _PULL], cwd=folder, env=clean, check=True, timeout=100)
-    subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=folder, check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", _PULL], cwd=folder, env=clean, check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=folder, check=True, timeout=300)
     install = [".venv/bin/python", "-m", "pip", "install", "--quiet", "--no-compile", "-r", "requirements.txt"]
     subprocess.run(install, cwd=folder, env=clean, check=True, timeout=1500)
     return folder
@@ -63,7 +63,7 @@ def test_the_space_runs_from_its_own_files(hub: Hub, space: Path, tmp_path: Path
     with output.open("w") as log:
         server = subprocess.Popen([".venv/bin/python", "app.py"], cwd=space, env=given, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while url not in output.read_text():
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the Space does not start:\n{output.read_text()}")
@@ -86,5 +86,5 @@ def test_a_model_pulled_from_the_hub_gives_the_same_bytes(hub: Hub, space: Path,
     )
     command = [".venv/bin/python", "-c", code, str(CAT)]
     given = environment(hub, tmp_path / "home")
-    run = subprocess.run(command, cwd=space, env=given, check=True, stdout=subprocess.PIPE, timeout=200)
+    run = subprocess.run(command, cwd=space, env=given, check=True, stdout=subprocess.PIPE, timeout=600)
     assert run.stdout == Colorizer.load("unet").colorize(CAT, vividness=0.7).tobytes()
