@@ -22,12 +22,13 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: .venv/app  ## CIFAR-10 is downloaded, or read from the folder that COLORIZER_DATA names
+train: .venv/train  ## CIFAR-10 is downloaded, or read from the folder that COLORIZER_DATA names
 	$(BIN)/python train.py --model autoencoder
 
 bench: .venv/test
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/photos.py
+	$(BIN)/python benchmarks/runtimes.py
 
 soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones
 	$(BIN)/python benchmarks/folder.py
@@ -41,8 +42,8 @@ lock: .venv/test  ## exact versions of all that the project needs, for all platf
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
 
-# One recipe makes both environments: .venv/app what the demo and training need, .venv/test that and the tests' tools.
-.venv/app .venv/test: pyproject.toml requirements.txt | $(BIN)/python
+# One recipe for what the demo needs, what training needs, and both of them with the tests' tools.
+.venv/app .venv/train .venv/test: pyproject.toml requirements.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint requirements.txt --editable ".[$(@F)]"
 	touch $@
 

@@ -108,7 +108,7 @@ def main() -> None:
             "first run over time": thin(first),
             "second run over time": thin(second),
             "machine": describe_machine(),
-            "versions": describe_versions("keras", "numpy", "opencv-python-headless", "pillow", "tensorflow"),
+            "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "pillow"),
         }
     text = json.dumps(record, indent=2)
     print(text)

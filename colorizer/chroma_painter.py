@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colorizer.color import resize, to_chroma
 from colorizer.distribution import doubt, rebalance, softmax, spread
-from colorizer.runtime import KerasRuntime
+from colorizer.runtime import Runtime
 
 _BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
@@ -31,13 +31,13 @@ class ChromaPainter:
 
     Parameters
     ----------
-    runtime : KerasRuntime
+    runtime : Runtime
         The network.
     config : dict
         The ``config.json`` that training left beside it: bins, prior and sizes.
     """
 
-    def __init__(self, runtime: KerasRuntime, config: dict[str, Any]) -> None:
+    def __init__(self, runtime: Runtime, config: dict[str, Any]) -> None:
         self._runtime = runtime
         self._multiple = int(config["input"]["multiple"])
         self._bins = np.array(config["output"]["bins"], np.float32)
@@ -45,14 +45,21 @@ class ChromaPainter:
         self._exponent = float(config["output"]["vivid_exponent"])
 
     def paint(
-        self, lumas: Sequence[NDArray[np.uint8]], vividness: float, detail: int, hints: Sequence[Hint] = ()
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[Hint]] | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Predict the chroma of luma planes (H, W) of any sizes: (h, w, 2) each, at half of the working size."""
+        """Predict the chroma of luma planes (H, W) of any sizes, each with hints of its own.
+
+        Gives (h, w, 2) each, at half of the working size.
+        """
+        hints = [()] * len(lumas) if hints is None else hints
         thumbnails = [shrink(luma, detail) for luma in lumas]
-        planes = [_plane_of_hints(thumbnail, hints) for thumbnail in thumbnails]
-        return [
-            self._decode(distribution, vividness, hints) for distribution in self._distributions(thumbnails, planes)
-        ]
+        planes = [_plane_of_hints(*pair) for pair in zip(thumbnails, hints, strict=True)]
+        distributions = self._distributions(thumbnails, planes)
+        return [self._decode(*pair, vividness) for pair in zip(distributions, hints, strict=True)]
 
     def paint_alternatives(
         self, luma: NDArray[np.uint8], count: int, vividness: float, detail: int, hints: Sequence[Hint], seed: int
@@ -73,7 +80,7 @@ class ChromaPainter:
             ):
                 self._draw(plane, distribution, float(chance))
         return [
-            self._decode(distribution, vividness, hints)
+            self._decode(distribution, hints, vividness)
             for distribution in self._distributions([thumbnail] * count, planes)
         ]
 
@@ -109,7 +116,7 @@ class ChromaPainter:
         return softmax(self._runtime(luma, hints)[:, :height, :width])
 
     def _decode(
-        self, distribution: NDArray[np.float32], vividness: float, hints: Sequence[Hint]
+        self, distribution: NDArray[np.float32], hints: Sequence[Hint], vividness: float
     ) -> NDArray[np.float32]:
         """Turn a distribution (h, w, K) into chroma (h, w, 2) that has the colors of the hints at their points."""
         chroma = rebalance(distribution, self._prior, vividness * self._exponent) @ self._bins

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,17 @@ from colorizer.datasets import DatasetError
 from colorizer.folder_plan import FORMATS, Job, UsageError, plan_jobs
 from colorizer.folder_run import Outcome, run_jobs
 from colorizer.images import MAX_PIXELS
-from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError
+from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
+
+if TYPE_CHECKING:
+    from colorizer.hub import Upload
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
+    logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -35,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DatasetError, OSError) as error:
         print(f"colorizer: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(f"colorizer: this needs {error.name}, which is not installed: pip install .[train]", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ncolorizer: stopped; what was written is whole, and the same command does the rest", file=sys.stderr)
         return 130
@@ -65,13 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
     )
     _add_vividness(colorize, DEFAULT_VIVIDNESS)
-    colorize.add_argument(
-        "--detail",
-        type=int,
-        default=DEFAULT_DETAIL,
-        metavar="PIXELS",
-        help="long side of what the U-Net sees (default: %(default)s)",
-    )
+    _add_detail(colorize)
     colorize.add_argument(
         "--hint",
         action="extend",
@@ -125,16 +128,59 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--split", default="test", help="part of the data (default: %(default)s)")
     _add_vividness(evaluate, 0.0)
+    _add_detail(evaluate)
+    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
+    evaluate.add_argument(
+        "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+    )
+    evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="file for a picture of the best, typical and worst results"
+    )
     evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
     evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (colorize, evaluate):
+    export = commands.add_parser(
+        "export",
+        help="make the file that runs without TensorFlow",
+        description="Make model.tflite beside a model.keras: what the command line and the demo run, without "
+        "TensorFlow. It is checked against the model on the project's samples. TensorFlow is needed to make it.",
+    )
+    export.set_defaults(run=_export)
+
+    push = commands.add_parser(
+        "push",
+        help="share a model on the Hugging Face Hub",
+        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+    )
+    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.set_defaults(run=_push)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="run the demo as a Hugging Face Space",
+        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+    )
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument(
+        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+    )
+    deploy.add_argument(
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+    )
+    deploy.set_defaults(run=_deploy)
+    for command in (push, deploy):
+        command.add_argument(
+            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+        )
+
+    for command in (colorize, evaluate, export, push):
         command.add_argument(
             "--model",
             default=DEFAULT_MODEL,
-            metavar="NAME|PATH",
-            help="name of a model that comes with the project, or a model.keras (default: %(default)s)",
+            metavar="NAME|PATH|hf://USER/MODEL@REVISION",
+            help="name of a model that comes with the project, a model.keras, or a model on the Hugging Face Hub "
+            "(default: %(default)s)",
         )
     return parser
 
@@ -146,6 +192,16 @@ def _add_vividness(command: argparse.ArgumentParser, default: float) -> None:
         default=default,
         metavar="0..1",
         help="of the U-Net's colors: 0 for the least error, 1 for as colorful as real images (default: %(default)s)",
+    )
+
+
+def _add_detail(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--detail",
+        type=int,
+        default=DEFAULT_DETAIL,
+        metavar="PIXELS",
+        help="long side of what the U-Net sees (default: %(default)s)",
     )
 
 
@@ -245,14 +301,21 @@ def _paint(
 def _evaluate(options: argparse.Namespace) -> int:
     from colorizer.evaluation import evaluate
 
-    figures = evaluate(
-        options.model,
-        options.data,
-        options.output,
-        split=options.split,
-        vividness=options.vividness,
-        skip_corrupt=options.skip_corrupt,
-    )
+    try:
+        figures = evaluate(
+            options.model,
+            options.data,
+            options.output,
+            split=options.split,
+            vividness=options.vividness,
+            detail=options.detail,
+            size=options.size,
+            abilities=options.abilities,
+            sheet=options.sheet,
+            skip_corrupt=options.skip_corrupt,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
     print(f"{'':22}{'MSE':>9}{'error left':>12}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
     rows = {"color on own luma": figures, "network's picture": figures.get("raw"), "gray copy": figures["gray_copy"]}
@@ -263,4 +326,54 @@ def _evaluate(options: argparse.Namespace) -> int:
             f"{name:22}{row['mse']:9.5f}{row['error_left']:12.3f}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
         )
+    return 0
+
+
+# === colorizer export ===
+
+
+def _export(options: argparse.Namespace) -> int:
+    from colorizer.export import export
+
+    record = export(options.model)
+    print(f"{', '.join(record['files'])} written beside {find_model(options.model)}")
+    print(
+        f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
+        f"mean: {record['mean_difference']:.5f}"
+    )
+    return 0
+
+
+# === colorizer push, colorizer deploy ===
+
+
+def _push(options: argparse.Namespace) -> int:
+    from colorizer.model_card import plan_model
+
+    try:
+        upload = plan_model(options.repo, options.model)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return _upload(upload, options.dry_run)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from colorizer.space import PAYMENT, plan_space
+
+    try:
+        upload = plan_space(options.repo, static=options.static, models=options.models)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.static:
+        print(PAYMENT, flush=True)
+    return _upload(upload, options.dry_run)
+
+
+def _upload(upload: "Upload", dry_run: bool) -> int:
+    from colorizer.hub import send
+
+    if dry_run:
+        print(f"{upload.describe()}; nothing was uploaded")
+    else:
+        print(f"uploaded: {send(upload)}")
     return 0

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from colorizer.abilities import AbilityFigures
 from colorizer.datasets import ImageDataset, load_dataset
 from colorizer.images import write_whole
-from colorizer.inference import Colorizer, find_model
+from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
+from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
+from colorizer.sheet import draw_sheet
 
 _CHUNK_IMAGES = 256
 _CHUNK_PIXELS = 16_000_000  # Of all images together: a folder of large photos must not fill the memory.
@@ -28,6 +31,10 @@ def evaluate(
     *,
     split: str = "test",
     vividness: float = 0.0,
+    detail: int = DEFAULT_DETAIL,
+    size: int | None = None,
+    abilities: bool = False,
+    sheet: str | Path | None = None,
     skip_corrupt: bool = False,
 ) -> dict[str, Any]:
     """Measure how well the colors of a data set come back, and write the figures down.
@@ -38,8 +45,14 @@ def evaluate(
         As in `Colorizer.load` and `colorizer.datasets.load_dataset`.
     output : str or pathlib.Path
         The JSON file to write.
-    vividness : float
+    vividness, detail : float, int
         As in `Colorizer.colorize`.
+    size : int, optional
+        Long side in pixels that larger images are shrunk to before all else.
+    abilities : bool
+        Measure also what the U-Net does beyond one answer, see `colorizer.abilities`; it takes about ten times as long.
+    sheet : str or pathlib.Path, optional
+        A PNG file for a picture of the best, the typical and the worst results, see `colorizer.sheet`.
     skip_corrupt : bool
         Leave corrupt images out instead of failing.
 
@@ -49,30 +62,39 @@ def evaluate(
         What was written. At the top the figures of the model's color on the images' own luma: means over the images of
         what `colorizer.metrics.compare` gives, ``psnr_of_mean_mse``, and ``error_left``: the mean squared error over
         that of the gray copy. Under ``raw`` and ``gray_copy`` the same figures of the network's own picture (the
-        autoencoder's only) and of the luma copied to three channels. No path stands in it.
+        autoencoder's only) and of the luma copied to three channels; under ``by_class`` the error left by class, where
+        the data have classes; under ``abilities`` those. No path stands in it.
 
     Raises
     ------
     colorizer.inference.ModelError, colorizer.datasets.DatasetError
         If the model or the data can't be loaded, or images are corrupt.
+    ValueError
+        If a number is out of its range, or abilities are asked of the autoencoder.
     OSError
         If the output can't be written; before anything is measured.
     """
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
-        pass
+    for folder in (output.parent, Path(sheet or output).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # What can't be written is seen before minutes of work, not after.
+            pass
     path = find_model(model)
     colorizer = Colorizer.load(path)
+    if abilities and colorizer.paints_rgb:
+        raise ValueError("the autoencoder has one answer only: abilities are the U-Net's")
     dataset = load_dataset(data, split)
+    further = AbilityFigures(colorizer, detail) if abilities else None
 
+    indices: list[int] = []
     rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_copy": []}
     if colorizer.paints_rgb:
         rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
-        for images in _chunks(dataset, skip_corrupt):
+        for chunk in _chunks(dataset, size, skip_corrupt):
+            images = list(chunk.values())
             results = {
-                "joined": colorizer.colorize_batch(images, vividness=vividness),
+                "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail),
                 "gray_copy": [gray_copy(truth) for truth in images],
             }
             if colorizer.paints_rgb:
@@ -80,35 +102,56 @@ def evaluate(
             for i, truth in enumerate(images):
                 for kind, pictures in results.items():
                     rows[kind].append(compare(truth, pictures[i]))
-                progress.update()
+            if further:
+                further.add(images)
+            indices += chunk
+            progress.update(len(images))
 
-    baseline = _mean(rows["gray_copy"], "mse")
+    errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
+    baseline = float(baselines.mean())
     figures = {
-        "model": path.parent.name,
+        "model": model if model.startswith("hf://") else path.parent.name,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "data": dataset.record(),
+        "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
+        "detail": detail,
         **_summary(rows.pop("joined"), baseline),
         "mse_gray_copy": baseline,
         **{kind: _summary(measured, baseline) for kind, measured in rows.items()},
+        "by_class": _by_class(dataset, indices, errors, baselines),
+        **({"abilities": further.summary()} if further else {}),
         "machine": describe_machine(),
-        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow"),
+        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
     }
     write_whole(output, (json.dumps(figures, indent=2) + "\n").encode())
+    if sheet:
+        draw_sheet(colorizer, lambda row: fit_within(dataset[indices[row]], size), errors, baselines, Path(sheet))
     return figures
 
 
-def _chunks(dataset: ImageDataset, skip_corrupt: bool) -> Iterator[list[NDArray[np.uint8]]]:
-    chunk: list[NDArray[np.uint8]] = []
+def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:
+    """Decode images, by index, as many at once as the memory should hold."""
+    chunk: dict[int, NDArray[np.uint8]] = {}
     pixels = 0
-    for _, image in dataset.decode(skip_corrupt=skip_corrupt):
-        chunk.append(image)
+    for index, full in dataset.decode(skip_corrupt=skip_corrupt):
+        image = chunk[index] = fit_within(full, size)
         pixels += image.shape[0] * image.shape[1]
         if len(chunk) == _CHUNK_IMAGES or pixels >= _CHUNK_PIXELS:
             yield chunk
-            chunk, pixels = [], 0
+            chunk, pixels = {}, 0
     if chunk:
         yield chunk
+
+
+def _by_class(
+    dataset: ImageDataset, indices: list[int], errors: NDArray[np.float64], baselines: NDArray[np.float64]
+) -> dict[str, float]:
+    """Compute the error left by class; empty where the data have no classes."""
+    if dataset.labels is None:
+        return {}
+    totals, gray = (np.bincount(dataset.labels[indices], values) for values in (errors, baselines))
+    names = dataset.class_names or [str(label) for label in range(len(gray))]
+    return {names[label]: float(totals[label] / gray[label]) for label in np.flatnonzero(gray)}
 
 
 def _mean(rows: list[dict[str, float]], key: str) -> float:

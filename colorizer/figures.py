@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ def plot_history(history: Path, path: Path) -> None:
     _save(figure, path)
 
 
-def plot_grid(columns: dict[str, NDArray[Any]], path: Path) -> None:
+def plot_grid(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]], path: Path) -> None:
     """Draw images side by side into a PNG file.
 
     Parameters
     ----------
-    columns : dict of str to (N, H, W) or (N, H, W, 3) arrays, uint8 or float in [0, 1]
+    columns : mapping of str to N images (H, W) or (H, W, 3), uint8 or float in [0, 1]
         Title of each column, and its images from top to bottom.
     path : pathlib.Path
         The file to write.

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.chroma_painter import ChromaPainter, parse_hint
+from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
 from colorizer.color import join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
-from colorizer.runtime import KerasRuntime
+from colorizer.runtime import Runtime, load_runtime
 
 DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.3
@@ -43,7 +43,7 @@ class Colorizer:
     (32, 32, 3)
     """
 
-    def __init__(self, runtime: KerasRuntime, unet: ChromaPainter | None = None) -> None:
+    def __init__(self, runtime: Runtime, unet: ChromaPainter | None = None) -> None:
         self._runtime = runtime
         self._unet = unet
 
@@ -55,19 +55,27 @@ class Colorizer:
         ----------
         model : str or pathlib.Path
             Name of a model that comes with the project (`list_models`), or the path of a ``model.keras`` file or of the
-            folder that holds it.
+            folder that holds it, or ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the
+            revision (a commit, tag or branch) may be left out. The ``model.tflite`` beside it is what runs, if there is
+            one; if not, TensorFlow must be installed.
 
         Raises
         ------
         ModelError
-            If there is no such model or its file, or the U-Net's ``config.json`` beside it, can't be used.
+            If there is no such model; if its file, the export or the U-Net's ``config.json`` beside it, can't be used;
+            or if the Hub can't be reached or gives other weights than their ``config.json`` says.
         """
         path = find_model(model)
         try:
-            runtime = KerasRuntime(path)
+            runtime = load_runtime(path)
         except Exception as error:  # Keras raises anything from OSError to TypeError on files it can't use.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {reason}") from error
+        return cls.of(runtime, path)
+
+    @classmethod
+    def of(cls, runtime: Runtime, path: Path) -> "Colorizer":
+        """Make one of a network that is loaded, and of what stands beside its file; `ModelError` as for `load`."""
         if not runtime.takes_hints:
             return cls(runtime)
         try:
@@ -160,15 +168,13 @@ class Colorizer:
         """
         _check(vividness, detail, alternatives)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        if not hints and alternatives is None:
-            return self._colorize([pixels], raw, vividness, detail)[0]
-        if raw:
-            raise ValueError("raw goes neither with hints nor with alternatives")
-        unet = self._require_unet("hints" if hints else "alternatives")
-        luma = to_luma(pixels[:, :, :3])
-        fixed = [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
         if alternatives is None:
-            return _join(pixels, luma, unet.paint([luma], vividness, detail, fixed)[0])
+            return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
+        if raw:
+            raise ValueError("raw doesn't go with alternatives")
+        unet = self._require_unet("alternatives")
+        luma = to_luma(pixels[:, :, :3])
+        fixed = _parse_hints(hints, luma)
         chromas = unet.paint_alternatives(luma, alternatives, vividness, detail, fixed, seed)
         return [_join(pixels, luma, chroma) for chroma in chromas]
 
@@ -178,14 +184,19 @@ class Colorizer:
         *,
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int = DEFAULT_DETAIL,
+        hints: Sequence[Sequence[HintLike]] | None = None,
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
-        """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`."""
+        """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`.
+
+        `hints` has an entry an image.
+        """
         _check(vividness, detail)
-        return self._colorize(
-            [decode_image(image, max_pixels=max_pixels, copy=False) for image in images], raw, vividness, detail
-        )
+        if hints is not None and len(hints) != len(images):
+            raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
+        pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
+        return self._colorize(pixels, raw, vividness, detail, hints)
 
     def uncertainty(
         self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
@@ -220,8 +231,17 @@ class Colorizer:
         return self._unet
 
     def _colorize(
-        self, images: list[NDArray[np.uint8]], raw: bool, vividness: float, detail: int
+        self,
+        images: list[NDArray[np.uint8]],
+        raw: bool,
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[HintLike]] | None,
     ) -> list[NDArray[np.uint8]]:
+        if raw and hints:
+            raise ValueError("raw doesn't go with hints")
+        if hints:
+            self._require_unet("hints")
         if raw and not self.paints_rgb:
             raise ValueError("the U-Net predicts chroma only: the autoencoder alone has a raw picture of its own")
         results = []
@@ -229,7 +249,9 @@ class Colorizer:
             part = images[start : start + _BATCH]
             lumas = [to_luma(image[:, :, :3]) for image in part]
             if self._unet is not None:
-                chromas = self._unet.paint(lumas, vividness, detail)
+                given = [()] * len(part) if hints is None else hints[start : start + _BATCH]
+                fixed = [_parse_hints(*pair) for pair in zip(given, lumas, strict=True)]
+                chromas = self._unet.paint(lumas, vividness, detail, fixed)
                 results += [_join(*planes) for planes in zip(part, lumas, chromas, strict=True)]
                 continue
             for image, luma, picture in zip(part, lumas, self._paint(lumas), strict=True):
@@ -250,12 +272,17 @@ def list_models() -> list[str]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Find the file of a model by its name or path; `ModelError` if there is none."""
+    """Find the file of a model by its name, path or place on the Hub; `ModelError` if there is none."""
+    if str(model).startswith("hf://"):
+        from colorizer.hub import download_model
+
+        return download_model(str(model))
     for path in (resource_folder("checkpoints") / model / "model.keras", Path(model), Path(model) / "model.keras"):
         if path.is_file():
             return path
     raise ModelError(
-        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras"
+        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras, "
+        "or hf://USER/MODEL"
     )
 
 
@@ -267,6 +294,10 @@ def _check(vividness: float, detail: int, alternatives: int | None = None) -> No
         raise ValueError(f"detail must be at least 2 pixels, got {detail}")
     if alternatives is not None and alternatives < 1:
         raise ValueError(f"alternatives must be at least 1, got {alternatives}")
+
+
+def _parse_hints(hints: Sequence[HintLike], luma: NDArray[np.uint8]) -> list[Hint]:
+    return [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
 
 
 def _join(image: NDArray[np.uint8], luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:

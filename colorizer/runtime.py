@@ -1,19 +1,29 @@
-"""The only module of the colorizing path that knows Keras, so that another runtime can take its place."""
+"""What runs a trained network: LiteRT the exported one, in a moment; Keras one that was just trained.
 
+The only module of the colorizing path that knows either of them.
+"""
+
+import hashlib
+import importlib.util
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+EXPORTED = "model.tflite"
+"""Name of the exported network, beside its ``model.keras``."""
 
-class KerasRuntime:
-    """A trained network, compiled for inference.
+
+class Runtime(Protocol):
+    """A trained network, ready for inference; any number of threads may call it.
 
     Attributes
     ----------
@@ -23,31 +33,8 @@ class KerasRuntime:
         Height and width of the images that the autoencoder takes; (0, 0) for the U-Net, which takes any.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Load a ``.keras`` file; Keras refuses files that would run code."""
-        keras, tf = import_keras()
-        model = keras.models.load_model(path, compile=False)
-        shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
-        outputs = [tuple(tensor.shape) for tensor in model.outputs]
-        planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
-        self.takes_hints = planes == {"luma": 1, "hints": 3}
-        self.size: tuple[int, int] = (0, 0)
-        if self.takes_hints:
-            self._names: tuple[str, ...] = ("luma", "hints")
-        elif list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
-            self._names = tuple(planes)
-            self.size = shapes[self._names[0]][1:3]
-        else:
-            raise ValueError(f"maps {shapes} to {outputs}: neither the autoencoder nor the U-Net")
-
-        def call(*inputs: Any) -> Any:
-            given = dict(zip(self._names, inputs, strict=True)) if self.takes_hints else inputs[0]
-            return keras.tree.flatten(model(given))[0]
-
-        # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
-        self._call = tf.function(
-            call, input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names]
-        )
+    takes_hints: bool
+    size: tuple[int, int]
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.
@@ -62,6 +49,113 @@ class KerasRuntime:
         float32 array
             The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits.
         """
+
+
+def load_runtime(path: Path) -> Runtime:
+    """Load the network of a ``model.keras``: its export, if there is one beside it, else the file itself.
+
+    Raises
+    ------
+    ValueError
+        If the export is broken or was made from another ``model.keras``; if there is none and TensorFlow, which would
+        run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
+    Exception
+        Whatever Keras raises on files that it can't use.
+    """
+    exported = path.with_name(EXPORTED)
+    if path.name == "model.keras" and exported.exists():
+        content = exported.read_bytes()
+        _check_origin(content, path)
+        return LiteRTRuntime(content)
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ValueError(
+            f"there is no {EXPORTED} beside it, and TensorFlow, which could run it without, is not installed: "
+            "pip install .[train]"
+        )
+    return KerasRuntime(path)
+
+
+def sha256(content: bytes) -> str:
+    """Compute the SHA-256 by which records name files."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _check_origin(content: bytes, path: Path) -> None:
+    """Raise `ValueError` unless the record says that the export was made from this ``model.keras``."""
+    try:
+        record = json.loads(path.with_name("config.json").read_text())["export"]
+        fits = record["model_sha256"] == sha256(path.read_bytes()) and record["files"][EXPORTED] == sha256(content)
+    except (OSError, ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"the {EXPORTED} beside it is broken or was made from other weights; make it anew: "
+            f"colorizer export --model {path.parent}"
+        )
+
+
+def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[bool, tuple[int, int]]:
+    """Tell by the shapes of its inputs and outputs whether a network is the U-Net, and the autoencoder's size."""
+    planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
+    if planes == {"luma": 1, "hints": 3}:
+        return True, (0, 0)
+    if list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
+        (shape,) = shapes.values()
+        return False, (int(shape[1]), int(shape[2]))
+    raise ValueError(f"maps {dict(shapes)} to {outputs}: neither the autoencoder nor the U-Net")
+
+
+class LiteRTRuntime:
+    """An exported network under LiteRT, which imports and loads in a moment; otherwise see `Runtime`."""
+
+    def __init__(self, content: bytes) -> None:
+        """Load the content of a ``.tflite`` file; `ValueError` if it is none."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        with quiet_stderr():  # Else a note says which kernels are taken.
+            interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+            interpreter.allocate_tensors()
+        self._run = interpreter.get_signature_runner()
+        self._lock = threading.Lock()  # LiteRT serves one thread at a time.
+        shapes = {name: _shape(details) for name, details in self._run.get_input_details().items()}
+        outputs = [_shape(details) for details in self._run.get_output_details().values()]
+        self.takes_hints, self.size = _identify(shapes, outputs)
+        self._names = ("luma", "hints") if self.takes_hints else tuple(shapes)
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`."""
+        with self._lock:
+            (output,) = self._run(**dict(zip(self._names, inputs, strict=True))).values()
+        return output
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(details["shape_signature"].tolist())
+
+
+class KerasRuntime:
+    """A ``.keras`` file under Keras and TensorFlow, compiled for inference; otherwise see `Runtime`."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a ``.keras`` file; Keras refuses files that would run code."""
+        keras, tf = import_keras()
+        model = keras.models.load_model(path, compile=False)
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+        outputs = [tuple(tensor.shape) for tensor in model.outputs]
+        self.takes_hints, self.size = _identify(shapes, outputs)
+        self._names = ("luma", "hints") if self.takes_hints else tuple(shapes)
+
+        def call(*inputs: Any) -> Any:
+            given = dict(zip(self._names, inputs, strict=True)) if self.takes_hints else inputs[0]
+            return keras.tree.flatten(model(given))[0]
+
+        # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
+        self._call = tf.function(
+            call, input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names]
+        )
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`."""
         return self._call(*inputs).numpy()
 
 
@@ -69,7 +163,7 @@ def import_keras() -> tuple[Any, Any]:
     """Import Keras and TensorFlow without the notes that TensorFlow's libraries print on loading."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "tensorflow" not in sys.modules:
-        with _quiet_stderr():
+        with quiet_stderr():
             import tensorflow as tf
     else:
         import tensorflow as tf
@@ -79,7 +173,7 @@ def import_keras() -> tuple[Any, Any]:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Hold back what native code writes to standard error; it is shown if an error follows."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -9,6 +9,7 @@ from conftest import ROOT, encode, random_images
 
 from colorizer import Colorizer, decode_image
 from colorizer.cli import main
+from colorizer.datasets import CIFAR10_CLASSES
 
 IMAGES = random_images(4, 40)
 
@@ -180,6 +181,31 @@ def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
     assert figures["gray_copy"]["error_left"] == 1
     assert "raw" not in figures
     assert "network's picture" not in capsys.readouterr().out
+
+
+def test_evaluate_abilities_and_sheet(cifar_folder, tmp_path):
+    output, sheet = tmp_path / "m.json", tmp_path / "s" / "sheet.png"
+    command = ["evaluate", "--data", str(cifar_folder), "--output", str(output), "--size", "24", "--sheet", str(sheet)]
+    assert main([*command, "--abilities"]) == 0
+    figures = json.loads(output.read_text())
+    assert figures["data"]["size"] == 24
+    abilities = figures["abilities"]
+    assert abilities["vividness"]["0.0"]["error_left"] == pytest.approx(figures["error_left"])
+    ratios = [entry["colorfulness_ratio"] for entry in abilities["vividness"].values()]
+    assert ratios == sorted(ratios)
+    # The truth told at sixteen places leaves less error than the truth told at one.
+    assert abilities["hints"]["16"] < abilities["hints"]["1"]
+    assert sum(entry["pixels"] for entry in abilities["doubt"]) == pytest.approx(1)
+    assert all(0 <= entry["mean"] <= 1 for entry in abilities["doubt"])
+    assert abilities["alternatives"]["delta_e_median"] > 0
+    assert set(figures["by_class"]) <= set(CIFAR10_CLASSES)
+    assert decode_image(sheet).shape[1] > 500
+
+
+def test_evaluate_knows_that_the_autoencoder_has_one_answer(cifar_folder, tmp_path, capsys):
+    command = ["evaluate", "--model", "autoencoder", "--data", str(cifar_folder), "--output", str(tmp_path / "m.json")]
+    assert main([*command, "--abilities"]) == 2
+    assert "the U-Net" in capsys.readouterr().err
 
 
 def test_help_is_quick_and_free_of_tensorflow():

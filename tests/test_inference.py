@@ -11,7 +11,7 @@ from colorizer import Colorizer, ImageError, ModelError
 from colorizer.color import to_luma
 from colorizer.images import decode_image
 from colorizer.inference import find_model, list_models
-from colorizer.runtime import KerasRuntime
+from colorizer.runtime import load_runtime
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
 
@@ -57,7 +57,7 @@ def test_input_stays_as_it_is(colorizer):
 
 def test_raw_is_the_network_s_own_picture(colorizer):
     luma = to_luma(decode_image(CAT))
-    runtime = KerasRuntime(find_model("autoencoder"))
+    runtime = load_runtime(find_model("autoencoder"))
     expected = runtime(luma[None, ..., None].astype(np.float32) / 255)[0]
     assert np.array_equal(colorizer.colorize(CAT, raw=True), np.rint(expected * 255))
     assert colorizer.colorize(np.repeat(luma, 3, axis=0), raw=True).shape == (96, 32, 3)

@@ -1,0 +1,188 @@
+"""LiteRT beside Keras: ``python benchmarks/runtimes.py [--quick]``.
+
+Start-up and memory are those of fresh processes; the ratio is of rounds in which both were measured in turn. Speed is
+the best of the rounds, of the network alone. The installed size is that of the packages that each extra of
+``pyproject.toml`` brings, as they are installed here. Accuracy is measured on the first images of the CIFAR-10 test
+split. The record goes to ``benchmarks/results/runtimes.json``, unless ``--quick`` only tries whether all works.
+"""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from packaging.requirements import Requirement
+
+from colorizer.datasets import load_dataset
+from colorizer.inference import Colorizer, find_model
+from colorizer.records import describe_machine, describe_versions
+from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, Runtime
+
+ROOT = Path(__file__).parent.parent
+QUICK = "--quick" in sys.argv
+ROUNDS, IMAGES = (1, 20) if QUICK else (7, 2000)
+WORKING = (64, 96)  # A photo's thumbnail, as the U-Net sees it by default.
+
+COLORIZE = "from colorizer.cli import main; main(['colorize', 'samples/photos/cat.jpg', '--output', '{}'])"
+COLORIZE_KERAS = (
+    "from colorizer import Colorizer, save_image; from colorizer.inference import find_model; "
+    "from colorizer.runtime import KerasRuntime; path = find_model('unet'); "
+    "save_image(Colorizer.of(KerasRuntime(path), path).colorize('samples/photos/cat.jpg'), '{}')"
+)
+PROGRAMS = {
+    "LiteRT: first color": COLORIZE,
+    "Keras: first color": COLORIZE_KERAS,
+    "import tensorflow": "import tensorflow",
+}
+
+
+def start(code: str, folder: Path) -> tuple[float, float]:
+    """Run Python code in a fresh process: seconds, and peak megabytes."""
+    target = folder / "color.png"
+    target.unlink(missing_ok=True)
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code.format(target)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status or ("{}" in code and not target.exists()):
+        raise RuntimeError(f"this failed: {code}")
+    return seconds, usage.ru_maxrss / 1000
+
+
+def measure_starts(folder: Path) -> dict[str, Any]:
+    """Measure time and memory up to the first color, and against the import of TensorFlow alone."""
+    if not QUICK:
+        for code in PROGRAMS.values():  # Once for the disk's cache.
+            start(code, folder)
+    rounds = [{name: start(code, folder) for name, code in PROGRAMS.items()} for _ in range(ROUNDS)]
+    figures: dict[str, Any] = {
+        name: {
+            "seconds, median": round(statistics.median(row[name][0] for row in rounds), 3),
+            "peak MB": round(max(row[name][1] for row in rounds)),
+        }
+        for name in PROGRAMS
+    }
+    ratios = [row["LiteRT: first color"][0] / row["import tensorflow"][0] for row in rounds]
+    figures["LiteRT: first color / import tensorflow"] = round(statistics.median(ratios), 3)
+    return figures
+
+
+def measure_speed(runtimes: dict[str, Runtime]) -> dict[str, dict[str, float]]:
+    """Measure milliseconds an image, at several sizes and batches."""
+    takes_hints = next(iter(runtimes.values())).takes_hints
+    shapes = [(1, 32, 32), (64, 32, 32), (1, *WORKING), (16, *WORKING)] if takes_hints else [(1, 32, 32), (256, 32, 32)]
+    best: dict[str, dict[str, float]] = {}
+    for count, height, width in shapes:
+        luma = np.random.default_rng(0).random((count, height, width, 1), np.float32)
+        inputs = (luma, np.zeros((count, height // 2, width // 2, 3), np.float32)) if takes_hints else (luma,)
+        for runtime in runtimes.values():
+            runtime(*inputs)
+        times: dict[str, list[float]] = {name: [] for name in runtimes}
+        for _ in range(3 * ROUNDS):
+            for name, runtime in runtimes.items():
+                started = time.perf_counter()
+                runtime(*inputs)
+                times[name].append((time.perf_counter() - started) * 1000 / count)
+        best[f"{count} x {height} x {width}"] = {name: round(min(row), 3) for name, row in times.items()}
+    return best
+
+
+def measure_accuracy(colorizers: dict[str, Colorizer]) -> dict[str, Any]:
+    """Measure the mean squared error of RGB at vividness 0, and how far the results lie apart, in levels of 255."""
+    dataset = load_dataset("cifar10", "test", download=False)
+    truth = [dataset[i] for i in range(min(IMAGES, len(dataset)))]
+    results = {name: np.stack(one.colorize_batch(truth, vividness=0)) for name, one in colorizers.items()}
+    litert, keras = results.values()
+    apart = np.abs(litert.astype(int) - keras)
+    return {
+        "images": len(truth),
+        "mse": {n: round(float(np.mean((r / 255 - np.stack(truth) / 255) ** 2)), 7) for n, r in results.items()},
+        "levels apart": {"largest": int(apart.max()), "mean": round(float(apart.mean()), 5)},
+    }
+
+
+def measure_sizes() -> dict[str, Any]:
+    """Sum up the installed packages, in megabytes: what giving color alone needs, and with each extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    tools = [text for text in extras["test"] if Requirement(text).name != "colorizer"]
+    sets = {"core": [], "app": extras["app"], "all": extras["app"] + extras["train"] + tools}
+    figures: dict[str, Any] = {
+        name: round(sum(map(size_of, needed(project["dependencies"] + more))) / 1e6) for name, more in sets.items()
+    }
+    figures |= {f"{name} / all": round(figures[name] / figures["all"], 3) for name in ("core", "app")}
+    return figures
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """List the packages that requirements bring with them."""
+    todo, found = [(Requirement(text), "") for text in requirements], set()
+    seen = set()
+    while todo:
+        requirement, extra = todo.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        found.add(name)
+        for wanted in {"", *requirement.extras}:
+            if (name, wanted) not in seen:
+                seen.add((name, wanted))
+                todo += [(Requirement(text), wanted) for text in distribution(name).requires or []]
+    return found
+
+
+def size_of(name: str) -> int:
+    """Sum up the files of an installed package, in bytes."""
+    try:
+        files = [Path(str(file.locate())) for file in distribution(name).files or []]
+    except PackageNotFoundError:
+        raise SystemExit(f"{name} is not installed: run this in the environment that `make test` makes") from None
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def main() -> None:
+    """Measure, print and record."""
+    with TemporaryDirectory() as folder:
+        record: dict[str, Any] = {"start": measure_starts(Path(folder)), "installed, MB": measure_sizes()}
+    for model in ("unet", "autoencoder"):
+        path = find_model(model)
+        runtimes: dict[str, Runtime] = {
+            "LiteRT": LiteRTRuntime(path.with_name(EXPORTED).read_bytes()),
+            "Keras": KerasRuntime(path),
+        }
+        record[model] = {
+            "file, MB": {
+                "LiteRT": round(path.with_name(EXPORTED).stat().st_size / 1e6, 1),
+                "Keras": round(path.stat().st_size / 1e6, 1),
+            },
+            "milliseconds an image": measure_speed(runtimes),
+            "accuracy": measure_accuracy({name: Colorizer.of(runtime, path) for name, runtime in runtimes.items()}),
+        }
+    record["rounds"] = ROUNDS
+    record["machine"] = describe_machine()
+    record["versions"] = describe_versions(
+        "ai-edge-litert", "keras", "numpy", "opencv-python-headless", "tensorflow", "gradio"
+    )
+    text = json.dumps(record, indent=2)
+    print(text)
+    if not QUICK:
+        (ROOT / "benchmarks/results/runtimes.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What runs the networks: LiteRT, light and quick, and equal to Keras; what doesn't belong together is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, random_images
+
+from colorizer import Colorizer, ModelError
+from colorizer.inference import find_model, list_models
+from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime
+
+CAT = ROOT / "samples/cifar10/00_cat.png"
+HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h5py")
+
+
+@pytest.fixture(scope="module")
+def unet() -> Runtime:
+    return load_runtime(find_model("unet"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Copy a model with its export."""
+    for name in ("model.keras", "model.tflite", "config.json"):
+        shutil.copy(find_model("autoencoder").with_name(name), tmp_path)
+    return tmp_path
+
+
+def planes(count: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Make the U-Net's inputs, a hint among them."""
+    hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
+    hints[:, 1, 2] = (0.2, -0.1, 1)
+    return np.random.default_rng(seed).random((count, height, width, 1), np.float32), hints
+
+
+def test_the_command_line_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys; from colorizer.cli import main; "
+        f"assert main(['colorize', {str(CAT)!r}, '--output', {str(tmp_path / 'cat.png')!r}]) == 0; "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    assert run.stdout.splitlines() == ["1 colorized", "[]"], run.stderr
+    assert "INFO" not in run.stderr
+
+
+def test_the_demo_needs_no_tensorflow():
+    code = (
+        "import sys; from colorizer import Colorizer; from colorizer.inference import list_models; "
+        "from colorizer.ui import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=200).returncode == 0
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_the_committed_models_run_exported(model):
+    assert isinstance(load_runtime(find_model(model)), LiteRTRuntime)
+    record = json.loads(find_model(model).with_name("config.json").read_text())["export"]
+    assert record["largest_difference"] <= 2
+    for name in record["files"]:
+        assert find_model(model).with_name(name).stat().st_size < 10e6
+
+
+def test_any_size_and_batch_in_any_order(unet):
+    assert unet.takes_hints
+    alone = unet(*planes(1, 32, 48))
+    for shape in [(1, 16, 16), (3, 96, 64), (1, 16, 400), (70, 32, 32), (1, 32, 48)]:
+        logits = unet(*planes(*shape))
+        assert logits.shape[:3] == (shape[0], shape[1] // 2, shape[2] // 2)
+        assert np.isfinite(logits).all()
+    assert np.array_equal(logits, alone)
+
+
+def test_a_batch_is_its_images(unet):
+    luma, hints = planes(5, 48, 32)
+    one_by_one = np.concatenate([unet(luma[i : i + 1], hints[i : i + 1]) for i in range(5)])
+    assert np.abs(unet(luma, hints) - one_by_one).max() < 1e-3
+
+
+def test_threads_do_not_disturb_each_other(unet):
+    inputs = [planes(1, 32, 16 * (1 + i % 4), seed=i) for i in range(16)]
+    expected = [unet(*pair) for pair in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for logits, alone in zip(pool.map(lambda pair: unet(*pair), inputs), expected, strict=True):
+            assert np.array_equal(logits, alone)
+
+
+def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
+    expected = unet(*planes(1, 32, 32))
+    with pytest.raises(RuntimeError):
+        unet(*planes(1, 36, 32))
+    assert np.array_equal(unet(*planes(1, 32, 32)), expected)
+
+
+def test_it_equals_keras_on_hints_and_batches(unet):
+    keras = KerasRuntime(find_model("unet"))
+    luma, hints = planes(2, 64, 48)
+    exported, original = unet(luma, hints), keras(luma, hints)
+    assert np.abs(exported - original).max() < 0.05  # Logits, from weights of half precision.
+    luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
+    path = find_model("autoencoder")
+    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.002
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "unrecorded", "other weights"])
+def test_an_export_that_does_not_belong_is_refused(folder, damage):
+    exported, config = folder / "model.tflite", folder / "config.json"
+    if damage == "unrecorded":
+        config.unlink()
+    elif damage == "other weights":
+        (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes() + b" ")
+    else:
+        content = exported.read_bytes()
+        exported.write_bytes({"cut": content[:-1], "changed": content[:-1] + b"\1", "empty": b""}[damage])
+    with pytest.raises(ModelError, match=r"model\.tflite beside it is broken or .*colorizer export --model"):
+        Colorizer.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no flatbuffer", b"\x1c\0\0\0TFL3" + bytes(100)])
+def test_what_is_no_network_is_refused(content):
+    with pytest.raises(ValueError, match=r"."):
+        LiteRTRuntime(content)
+
+
+def test_a_model_without_export_runs_under_keras(folder):
+    image = random_images(1)[0]
+    exported = Colorizer.load(folder).colorize(image)
+    (folder / "model.tflite").unlink()
+    assert isinstance(load_runtime(folder / "model.keras"), KerasRuntime)
+    assert np.abs(Colorizer.load(folder).colorize(image).astype(int) - exported).max() <= 2
+
+
+def test_without_tensorflow_a_model_without_export_says_what_to_do(folder):
+    (folder / "model.tflite").unlink()
+    code = (
+        "import sys, importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'tensorflow' else find(name, *rest); "
+        f"from colorizer.cli import main; sys.exit(main(['colorize', {str(CAT)!r}, '--model', {str(folder)!r}, "
+        f"'--output', {str(folder / 'cat.png')!r}]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "no model.tflite beside it" in run.stderr
+    assert "pip install .[train]" in run.stderr
+    assert "Traceback" not in run.stderr
