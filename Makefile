@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test check lint format train bench lock clean
+.PHONY: app test check lint format train bench soak lock clean
 
 app: .venv/app  ## the demo on http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -27,7 +27,12 @@ train: .venv/train  ## CIFAR-10 is downloaded, or read from the folder that COLO
 
 bench: .venv/test
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/photos.py
 	$(BIN)/python benchmarks/runtimes.py
+
+soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones
+	$(BIN)/python benchmarks/folder.py
+	$(BIN)/python benchmarks/fuzz.py
 
 lock: .venv/test  ## exact versions of all that the project needs, for all platforms
 	$(BIN)/pip install --quiet uv

@@ -110,7 +110,7 @@ def main() -> None:
         "rounds": options.rounds,
         "figures": rows,
         "machine": describe_machine(),
-        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "tensorflow"),
+        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless"),
     }
     options.output.write_text(json.dumps(record, indent=2) + "\n")
 

@@ -61,7 +61,7 @@ class _Picture:
 def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[Outcome]:
     """Colorize files, and tell of each as soon as its results are written.
 
-    While the network works, others threads read the next files and write the last: Pillow and OpenCV don't hold the
+    While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
     interpreter's lock. How far they read ahead is bounded by the pixels in memory, whatever the number of files.
 
     Parameters
@@ -124,7 +124,7 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
 
 def _weigh(source: Path, max_pixels: int) -> int:
     """Estimate from a file's header how much memory it will take, in pixels."""
-    height, width = read_size(source) or (0, 0)
+    height, width = read_size(source, max_pixels=max_pixels) or (0, 0)
     return max(height * width if height * width <= max_pixels else 0, _LEAST_WEIGHT)
 
 

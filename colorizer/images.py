@@ -203,8 +203,9 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def read_size(path: Path) -> tuple[int, int] | None:
+def read_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
     """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
+    _allow(max_pixels)
     try:
         with Image.open(path, formats=_formats()) as picture:
             return picture.height, picture.width
@@ -232,8 +233,7 @@ def has_color(image: NDArray[np.uint8]) -> bool:
 def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.uint8], Metadata]:
     if not content:
         raise ImageError(f"{name} is empty (0 bytes)")
-    # What this limit allows, Pillow must neither refuse nor warn of.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+    _allow(max_pixels)
     try:
         tags: TiffTags = read_tiff_tags(content) if is_tiff(content) else {}
         if tags and has_deep_color(tags):
@@ -266,6 +266,12 @@ def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDA
         raise
     except Exception as error:
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
+
+
+def _allow(max_pixels: int) -> None:
+    """Keep Pillow from refusing, or warning of, what a limit allows."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
 
 
 def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:

@@ -50,11 +50,10 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
         See `Metadata`. What is damaged is left out.
     """
     metadata: Metadata = {"icc_profile": SRGB_PROFILE}
-    dpi = picture.info.get("dpi")
-    try:
-        dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
-    except (TypeError, ValueError, ZeroDivisionError):
-        dpi = None
+    dpi = None
+    with suppress(TypeError, ValueError, ZeroDivisionError):
+        x, y = (float(value) for value in picture.info.get("dpi", ()))
+        dpi = (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None  # JPEG has 16 bits for it; NaN is out, too.
     if dpi:
         metadata["dpi"] = dpi
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.

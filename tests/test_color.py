@@ -81,3 +81,20 @@ def test_upsampling_in_strips_has_no_seams():
     chroma = np.random.default_rng(4).uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
     turned = color.join_upsampled(np.rot90(luma).copy(), np.rot90(chroma).copy())
     assert np.abs(np.rot90(turned, -1).astype(int) - color.join_upsampled(luma, chroma)).max() <= 1
+
+
+def test_shrinking_by_halves_is_the_mean_too():
+    luma = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (1501, 2003), dtype=np.uint8), (0, 0), 5)
+    expected = cv2.resize(luma, (96, 72), interpolation=cv2.INTER_AREA).astype(int)
+    difference = np.abs(color.resize(luma, 72, 96, cv2.INTER_AREA) - expected)
+    assert difference.mean() < 1
+    assert difference.max() <= 4
+
+
+def test_color_of_a_wide_panorama_and_of_a_large_photo():
+    """Of several blocks a row of the small chroma, and of fewer rows than processors."""
+    for size in ((3, 70_000), (2000, 1500)):
+        luma = np.random.default_rng(6).integers(100, 156, size, dtype=np.uint8)
+        chroma = np.full((16, 16, 2), (0.05, -0.1), np.float32)
+        rgb = color.join_upsampled(luma, chroma)
+        assert np.abs(rgb.astype(int) - color.join(luma, np.broadcast_to(chroma[0, 0], (*size, 2)))).max() <= 1

@@ -373,6 +373,16 @@ def test_damaged_and_oversized_metadata_do_not_harm(tmp_path):
         assert decode_image(tmp_path / name).shape == RGB.shape
 
 
+@pytest.mark.parametrize("dpi", [(float("nan"), 300.0), (1e9, 1e9), (0, 0), (-1, 5), ("a", "b"), 300])
+def test_resolution_that_is_none_is_left_out(dpi):
+    picture = Image.fromarray(RGB)
+    picture.info["dpi"] = dpi
+    image, metadata = decode_with_metadata(picture)
+    assert "dpi" not in metadata
+    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        assert encode_image(image, format, metadata)
+
+
 def test_arrays_without_metadata_get_none():
     with Image.open(io.BytesIO(encode_image(RGB))) as picture:
         assert not picture.info

@@ -47,6 +47,14 @@ def test_result_has_color_and_does_not_depend_on_the_inputs(colorizer):
         assert np.array_equal(colorizer.colorize(path), result)
 
 
+def test_input_stays_as_it_is(colorizer):
+    image = random_images(1, 500)[0]
+    before = image.copy()
+    for result in (colorizer.colorize(image), colorizer.colorize(image, raw=True), *colorizer.colorize_batch([image])):
+        result[:] = 0
+    assert np.array_equal(image, before)
+
+
 def test_raw_is_the_network_s_own_picture(colorizer):
     luma = to_luma(decode_image(CAT))
     runtime = load_runtime(find_model("autoencoder"))

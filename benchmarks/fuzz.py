@@ -1,0 +1,242 @@
+"""Broken files by the thousand: ``python benchmarks/fuzz.py --inputs 20000``.
+
+Files of every format are damaged at random: bytes changed, cut out, doubled, numbers made huge, files cut or joined.
+Each must end as a valid image, which is encoded again with its metadata, or as `ImageError`. A process of its own with
+a limit of memory decodes them, so that a crash of native code is seen: it counts as a failure, and the next process
+goes on behind it. An input is a function of the seed and its number alone. The record goes to
+``benchmarks/results/fuzz.json``; the inputs that failed, to ``--keep``.
+"""
+
+import argparse
+import io
+import json
+import resource
+import selectors
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from colorizer.images import ImageError, decode_image, decode_with_metadata, encode_image
+from colorizer.records import describe_machine, describe_versions
+
+ROOT = Path(__file__).parent.parent
+MAX_PIXELS = 16_000_000
+MEMORY = 3_000_000_000  # Bytes of address space.
+SECONDS = 20.0  # Of the processor, for one input.
+SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine that may have other things to do.
+
+
+def make_files() -> dict[str, bytes]:
+    """Make a small file of each kind, from a sample."""
+    photo = decode_image(ROOT / "samples/photos/cat.jpg")
+    image = np.asarray(cv2.resize(photo, (72, 48), interpolation=cv2.INTER_AREA), np.uint8)
+    picture, deep = Image.fromarray(image), image.astype(np.uint16) * 257
+    gray, rgba = picture.convert("L"), Image.fromarray(np.dstack([image, image[..., 0]]))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0132] = 6, "2001:02:03 04:05:06"
+    exif.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
+    extra = {
+        "exif": exif.tobytes(),
+        "dpi": (300, 300),
+        "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        "xmp": b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>',
+    }
+
+    def save(picture: Image.Image, format: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, format, **options)
+        return buffer.getvalue()
+
+    def opencv(array: Any, extension: str) -> bytes:
+        return cv2.imencode(extension, array)[1].tobytes()
+
+    frames = {"save_all": True, "append_images": [picture.rotate(90), picture.rotate(180)]}
+    files = {
+        "PNG": save(picture, "PNG", **extra),
+        "PNG palette": save(picture.quantize(16), "PNG", transparency=3),
+        "PNG 1 bit": save(picture.convert("1"), "PNG"),
+        "PNG gray and alpha": save(rgba.convert("LA"), "PNG"),
+        "PNG 16 bits": opencv(deep, ".png"),
+        "PNG animated": save(picture, "PNG", **frames),
+        "JPEG": save(picture, "JPEG", **extra),
+        "JPEG progressive": save(picture, "JPEG", progressive=True, quality=95),
+        "JPEG CMYK": save(picture.convert("CMYK"), "JPEG"),
+        "WebP": save(picture, "WEBP", **extra),
+        "WebP lossless": save(rgba, "WEBP", lossless=True),
+        "WebP animated": save(picture, "WEBP", **frames),
+        "AVIF": save(picture, "AVIF", exif=extra["exif"], icc_profile=extra["icc_profile"], speed=10),
+        "HEIF": save(rgba, "HEIF", exif=extra["exif"]),
+        "TIFF": save(picture, "TIFF", **extra),
+        "TIFF LZW": save(rgba, "TIFF", compression="tiff_lzw"),
+        "TIFF deflate": save(gray, "TIFF", compression="tiff_adobe_deflate"),
+        "TIFF JPEG": save(picture, "TIFF", compression="jpeg"),
+        "TIFF fax": save(picture.convert("1"), "TIFF", compression="group4"),
+        "TIFF CMYK": save(picture.convert("CMYK"), "TIFF", compression="packbits"),
+        "TIFF pages": save(picture, "TIFF", **frames),
+        "TIFF 16 bits": opencv(deep, ".tif"),
+        "TIFF float": opencv(np.float32(image) / 255, ".tif"),
+        "BMP": save(picture, "BMP"),
+        "BMP palette": save(picture.quantize(16), "BMP"),
+        "GIF": save(picture.quantize(32), "GIF", transparency=1),
+        "GIF animated": save(picture, "GIF", **frames),
+        "JPEG 2000": save(picture, "JPEG2000"),
+        "PPM": save(picture, "PPM"),
+        "PGM 16 bits": opencv(deep[..., 0], ".pgm"),
+    }
+    others = {"TGA": rgba, "PCX": picture, "ICO": rgba, "ICNS": rgba, "SGI": picture, "DDS": rgba, "QOI": rgba}
+    others |= {"IM": picture, "MSP": picture.convert("1"), "XBM": picture.convert("1"), "SPIDER": picture.convert("F")}
+    return files | {format: save(picture, format) for format, picture in others.items()}
+
+
+def damage(files: list[bytes], rng: np.random.Generator) -> bytes:
+    """Damage one of the files in one to eight places."""
+    content = bytearray(files[rng.integers(len(files))])
+
+    def change(at: int) -> None:
+        content[at] = rng.integers(256)
+
+    def flip(at: int) -> None:
+        content[at] ^= 1 << rng.integers(8)
+
+    def enlarge(at: int) -> None:
+        values = (
+            b"\xff\xff\xff\xff",
+            b"\x7f\xff\xff\xff",
+            b"\0\0\0\0",
+            b"\0\0\xff\xff",
+            b"\xff\x7f\0\0",
+            b"\x80\0\0\0",
+        )
+        size = int(rng.integers(1, 5))
+        content[at : at + size] = values[rng.integers(len(values))][:size]
+
+    def cut_out(at: int) -> None:
+        del content[at : at + int(rng.integers(1, 64))]
+
+    def double(at: int) -> None:
+        content[at:at] = content[at : at + int(rng.integers(1, 64))]
+
+    def truncate(at: int) -> None:
+        del content[at:]
+
+    def join(at: int) -> None:
+        other = files[rng.integers(len(files))]
+        content[at:] = other[int(rng.integers(len(other))) :]
+
+    kinds: list[Callable[[int], None]] = [change, flip, enlarge, cut_out, double, truncate, join]
+    for _ in range(rng.integers(1, 9)):
+        kind = kinds[rng.choice(len(kinds), p=[0.3, 0.25, 0.2, 0.08, 0.08, 0.05, 0.04])]
+        if content:
+            # Half of the damage goes to the beginning, where sizes and tables stand.
+            reach = min(len(content), 256) if rng.random() < 0.5 else len(content)
+            kind(int(rng.integers(reach)))
+    return bytes(content)
+
+
+def try_decode(content: bytes) -> str:
+    """Decode and encode again: ``image`` or ``ImageError``; anything else is raised."""
+    try:
+        image, metadata = decode_with_metadata(content, max_pixels=MAX_PIXELS)
+    except ImageError:
+        return "ImageError"
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
+        raise ValueError(f"no image: {image.dtype} of shape {image.shape}")
+    if image.size <= 1_000_000:
+        for format in ("JPEG", "TIFF", "WEBP", "PNG"):
+            encode_image(image, format, metadata)
+    return "image"
+
+
+def work(seed: int, first: int, last: int) -> None:
+    """Decode a range of inputs, and print of each: number, end, seconds of the processor, memory in MB."""
+    warnings.simplefilter("ignore")
+    files = list(make_files().values())
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in range(first, last):
+        content = damage(files, np.random.default_rng((seed, number)))
+        started = time.process_time()
+        try:
+            end = try_decode(content)
+        except Exception as error:
+            end = f"{type(error).__name__}: {error}".replace("\n", " ").replace("\t", " ")[:200]
+        seconds = time.process_time() - started
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(number, end, f"{seconds:.3f}", f"{memory:.0f}", sep="\t", flush=True)
+
+
+def main() -> None:
+    """Run the workers, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/fuzz.json")
+    parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
+    parser.add_argument("--range", type=int, nargs=2, help=argparse.SUPPRESS)  # What a worker is given.
+    options = parser.parse_args()
+    if options.range:
+        work(options.seed, *options.range)
+        return
+    ends: Counter[str] = Counter()
+    failures: list[dict[str, Any]] = []
+    slowest, memory, number, started = 0.0, 0.0, 0, time.monotonic()
+    while number < options.inputs:
+        command = [sys.executable, __file__, "--seed", str(options.seed), "--range", str(number), str(options.inputs)]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        assert worker.stdout is not None
+        selector = selectors.DefaultSelector()
+        selector.register(worker.stdout, selectors.EVENT_READ)
+        before = number
+        while selector.select(SILENCE) and (line := worker.stdout.readline().decode()):
+            _, end, seconds, used = line.rstrip("\n").split("\t")
+            slowest, memory = max(slowest, float(seconds)), max(memory, float(used))
+            if end not in ("image", "ImageError") or float(seconds) > SECONDS:
+                failures.append({"input": number, "end": end, "seconds": float(seconds)})
+                end = "failure"
+            ends[end] += 1
+            number += 1
+            if number % 1000 == 0:
+                print(number, dict(ends), f"{time.monotonic() - started:.0f} s", flush=True)
+        if number < options.inputs:
+            if number == before and not before:
+                sys.exit("no worker starts: run this script with --range 0 1 to see why")
+            hung = worker.poll() is None and not selector.select(0)
+            worker.kill()
+            failures.append({"input": number, "end": "hung" if hung else f"died with {worker.wait()}"})
+            ends["failure"] += 1
+            number += 1
+        worker.wait()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        files = list(make_files().values())
+        for failure in failures:
+            content = damage(files, np.random.default_rng((options.seed, failure["input"])))
+            (options.keep / str(failure["input"])).write_bytes(content)
+    record = {
+        "inputs": options.inputs,
+        "seed": options.seed,
+        "kinds of files": len(make_files()),
+        "ends": dict(ends),
+        "failures": failures,
+        "slowest, s of the processor": slowest,
+        "largest resident memory, MB": memory,
+        "limits": {"pixels": MAX_PIXELS, "address space, bytes": MEMORY, "s of the processor": SECONDS},
+        "machine": describe_machine(),
+        "versions": describe_versions("numpy", "opencv-python-headless", "pillow", "pillow-heif"),
+    }
+    text = json.dumps(record, indent=2)
+    print(text)
+    options.output.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
