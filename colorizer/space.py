@@ -38,12 +38,10 @@ _DEMO = (
     "samples/**/*.jpg",
     *(f"checkpoints/*/{name}" for name in (*WEIGHTS, "config.json", "metrics.json")),
 )
-_TEXT = """
-# Colorizer
-
-A grayscale image goes in, a color image comes out: drop a photo, or look at images of the CIFAR-10 test set. The tab
-*About* tells how it works and how well. Colors are plausible guesses, not a record of what was there.
-"""
+_TEXTS = {
+    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *About* tells how it works.",
+    "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",
+}
 
 
 def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), root: Path | None = None) -> Upload:
@@ -78,7 +76,7 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
     if static:
         page = root / "web/dist"
         if not (page / "index.html").is_file():
-            raise ValueError("the static page is not built: there is no web/dist/index.html (web/README.md says how)")
+            raise ValueError("the static page is not built: there is no web/dist/index.html; `make web` builds it")
         found = {path.relative_to(page).as_posix(): path for path in sorted(page.rglob("*")) if path.is_file()}
         files: dict[str, Path | bytes] = {**found, "README.md": _readme("static", app_file="index.html", **details)}
         return Upload(repo, "space", files, owned=("*",), sdk="static")
@@ -151,4 +149,6 @@ def _readme(sdk: str, **details: Any) -> bytes:
         tags=["image-colorization", MARK],
         **details,
     )
-    return f"---\n{card.to_yaml()}\n---\n{_TEXT}".encode()
+    text = f"A grayscale image goes in, a color image comes out. {_TEXTS[sdk]}"
+    guess = "Colors are plausible guesses, not a record of what was there."
+    return f"---\n{card.to_yaml()}\n---\n\n# Colorizer\n\n{text}\n\n{guess}\n".encode()
