@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from colorizer import Colorizer, decode_image
 from colorizer.metrics import gray_copy
 
+pytestmark = pytest.mark.slow
+
 WEB = ROOT / "web"
 SAMPLES = sorted([*(ROOT / "samples/cifar10").glob("*.png"), *(ROOT / "samples/photos").glob("*.jpg")])
 

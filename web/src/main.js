@@ -12,11 +12,13 @@ let network = null;  // A promise, from the first photo on.
 let prediction = null;
 let name = '';
 
-// Files are fetched by the service worker, which keeps them, from the first visit on. Without one, as in private windows
-// of some browsers or after a forced reload, the page works online.
+// The service worker keeps what is fetched, so that the first files wait for it. Without one, as in private windows of
+// some browsers or after a forced reload, the page works online.
 const kept = navigator.serviceWorker?.register('service-worker.js').then(({active}) =>
-  navigator.serviceWorker.controller || active || new Promise((resolve) =>
-    navigator.serviceWorker.addEventListener('controllerchange', resolve, {once: true}))).catch(() => null);
+  navigator.serviceWorker.controller || active || Promise.race([
+    new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, {once: true})),
+    new Promise((resolve) => setTimeout(resolve, 10_000)),
+  ])).catch(() => null);
 
 async function open(file) {
   element('problem').hidden = true;
@@ -55,8 +57,9 @@ async function decode(file) {
     throw new Error(`${file.name} is no image that this browser can read; it reads JPEG, PNG and WebP.`);
   }
   const {width, height} = bitmap;
-  if (width * height > MAX_MEGAPIXELS * 1e6)
-    throw new Error(`${file.name} has ${Math.round((width * height) / 1e6)} megapixels; at most ${MAX_MEGAPIXELS} fit here.`);
+  const megapixels = Math.ceil((width * height) / 1e6);
+  if (megapixels > MAX_MEGAPIXELS)
+    throw new Error(`${file.name} has ${megapixels} megapixels; at most ${MAX_MEGAPIXELS} fit here.`);
   const context = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true});
   context.drawImage(bitmap, 0, 0);
   bitmap.close();

@@ -22,7 +22,8 @@ self.addEventListener('fetch', (event) => {
     const kept = await cache.match(event.request, {ignoreSearch: true});
     if (kept) return kept;
     const response = await fetch(event.request);
-    if (response.status === 200) await cache.put(event.request, response.clone());
+    // Where the disk is full, the page still works online.
+    if (response.status === 200) await cache.put(event.request, response.clone()).catch(() => null);
     return response;
   })());
 });
