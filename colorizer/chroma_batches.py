@@ -24,7 +24,11 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDA
 """Luma (B, S, S, 1), hints (B, S/2, S/2, 3), chroma (B, S/2, S/2, 2), labels (B,)."""
 
 _SMALLEST_CROP = 0.6  # Of the side of an image.
-_MEAN_HINTS = 8  # As in Zhang et al. 2017.
+_SOFT = 0.2  # Of the images, with at least half of the resolution left: enlarged and unsharp ones teach to color such.
+_GRAINY = 0.2  # Of the images.
+_GRAIN = 0.05  # Largest standard deviation of luma.
+_HINTED = 0.4  # Of the images.
+_MEAN_HINTS = 6
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class TrainingBatches:
     Parameters
     ----------
     sets : list of ImageArray
-        Training images; a batch takes as many from each set that is at least as large as its working size.
+        Training images; a batch takes them from the sets that are at least as large as its working size, fewer from one
+        whose images are larger: shrunk to that size, they teach less of it.
     sizes : tuple of int
         Working sizes, drawn with equal chance.
     batch_size : int
@@ -120,9 +125,9 @@ class TrainingBatches:
 
     def _share(self, count: int, size: int) -> list[int]:
         """Divide the images of a batch among the sets that are large enough, or all where none is."""
-        large = [images.side >= size for images in self._sets]
-        large = large if any(large) else [True] * len(large)
-        return [max(1, count // sum(large)) if used else 0 for used in large]
+        weights = np.array([(size / images.side) ** 2 if images.side >= size else 0 for images in self._sets])
+        weights = weights if weights.any() else np.ones(len(self._sets))
+        return [max(1, round(count * weight / weights.sum())) if weight else 0 for weight in weights]
 
     def _rows(self, number: int, start: int, count: int) -> list[int]:
         """Take the next rows of a set, of which every pass has an order of its own."""
@@ -177,12 +182,14 @@ def build_dataset(batches: Callable[[int], Batch], first: int, last: int, *, lab
 
 
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bring an image (S, S, 3) to (size, size, 3), half of them mirrored, half of them a part of the image."""
+    """Bring an image (S, S, 3) to (size, size, 3): mirrored, cut and softened by chance."""
     if rng.random() < 0.5:
         side = round(len(image) * rng.uniform(_SMALLEST_CROP, 1))
         top, left = rng.integers(len(image) - side + 1, size=2)
         image = image[top : top + side, left : left + side]
     image = cut_square(image, size)
+    if rng.random() < _SOFT:
+        image = cut_square(cut_square(image, round(size * rng.uniform(0.5, 1))), size)
     return image[:, ::-1] if rng.random() < 0.5 else image
 
 
@@ -195,7 +202,7 @@ def split_planes(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Reveal the chroma of a few small patches in half of the images.
+    """Reveal the chroma of a few small patches in some of the images.
 
     Parameters
     ----------
@@ -215,7 +222,7 @@ def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     """
     n, height, width = chroma.shape[:3]
     hints = np.zeros((n, height, width, 3), np.float32)
-    for image in np.flatnonzero(rng.random(n) < 0.5):
+    for image in np.flatnonzero(rng.random(n) < _HINTED):
         count = rng.geometric(1 / _MEAN_HINTS)
         rows, columns, sides = (
             rng.integers(height, size=count),
@@ -229,7 +236,7 @@ def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray
 
 
 def _change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Change gamma and contrast of half of the images: old photographs have other tones."""
+    """Change gamma and contrast of half of the images, and add grain to some: old photographs have such tones."""
     n = len(luma)
     changed = rng.random(n) < 0.5
     gamma, contrast, lift = (
@@ -240,4 +247,6 @@ def _change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> NDArra
             (rng.uniform(-0.1, 0.1, n), 0),
         )
     )
-    return np.clip((luma**gamma - 0.5) * contrast + 0.5 + lift, 0, 1)
+    grain = np.where(rng.random(n) < _GRAINY, rng.uniform(0, _GRAIN, n), 0).astype(np.float32)[:, None, None, None]
+    luma = (luma**gamma - 0.5) * contrast + 0.5 + lift + grain * rng.standard_normal(luma.shape, np.float32)
+    return np.clip(luma, 0, 1)

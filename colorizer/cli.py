@@ -4,9 +4,13 @@ import argparse
 import logging
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +18,20 @@ from tqdm import tqdm
 
 from colorizer import __version__
 from colorizer.datasets import DatasetError
-from colorizer.images import EXTENSIONS, ImageError, readable_extensions, save_image
+from colorizer.folder_plan import FORMATS, Job, UsageError, plan_jobs
+from colorizer.folder_run import Outcome, run_jobs
+from colorizer.images import MAX_PIXELS
 from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
 
-_FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
-
-
-class UsageError(Exception):
-    """What was asked makes no sense; nothing was done."""
+if TYPE_CHECKING:
+    from colorizer.hub import Upload
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
+    logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -90,10 +95,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
     colorize.add_argument(
-        "--format", choices=[*_FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
+        "--format", choices=[*FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
     )
     colorize.add_argument("--recursive", action="store_true", help="take folders within folders too")
     colorize.add_argument("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
+    colorize.add_argument(
+        "--max-pixels",
+        type=_count,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="largest image that is read, width x height (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="tell there what became of each file, in a line of JSON as soon as it is done; a further run begins anew "
+        "and lists what it skips",
+    )
     colorize.set_defaults(run=_colorize)
 
     evaluate = commands.add_parser(
@@ -129,12 +148,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
-    for command in (colorize, evaluate, export):
+    push = commands.add_parser(
+        "push",
+        help="share a model on the Hugging Face Hub",
+        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+    )
+    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.set_defaults(run=_push)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="run the demo as a Hugging Face Space",
+        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+    )
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument(
+        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+    )
+    deploy.add_argument(
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+    )
+    deploy.set_defaults(run=_deploy)
+    for command in (push, deploy):
+        command.add_argument(
+            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+        )
+
+    for command in (colorize, evaluate, export, push):
         command.add_argument(
             "--model",
             default=DEFAULT_MODEL,
-            metavar="NAME|PATH",
-            help="name of a model that comes with the project, or a model.keras (default: %(default)s)",
+            metavar="NAME|PATH|hf://USER/MODEL@REVISION",
+            help="name of a model that comes with the project, a model.keras, or a model on the Hugging Face Hub "
+            "(default: %(default)s)",
         )
     return parser
 
@@ -159,6 +205,14 @@ def _add_detail(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    """Read a whole number, also one like 2e8."""
+    try:
+        return int(float(text))
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 def _hint(text: str) -> tuple[int, int, str]:
     """Read X,Y,#RRGGBB."""
     match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
@@ -175,27 +229,36 @@ def _colorize(options: argparse.Namespace) -> int:
         raise UsageError(f"--alternatives must be at least 1, got {options.alternatives}")
     if not 0 <= options.vividness <= 1:
         raise UsageError(f"--vividness must lie in [0, 1], got {options.vividness}")
-    jobs = _plan(options)
-    todo = [job for job in jobs if options.overwrite or not all(target.exists() for target in job[1])]
-    failed: list[str] = []
+    if options.max_pixels < 1:
+        raise UsageError(f"--max-pixels must be at least 1, got {options.max_pixels}")
+    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
+    endings += ["-uncertainty"] if options.uncertainty else []
+    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, endings)
+    if options.report and options.report.resolve() in {p.resolve() for job in jobs for p in (job.source, *job.targets)}:
+        raise UsageError(f"--report {options.report} is an image of this run: give another name")
+    warnings.filterwarnings("ignore", module="PIL")  # Of odd tags in files that are read all the same.
+    todo: list[Job] = []
+    done: list[Job] = []
+    for job in jobs:
+        (todo if options.overwrite or not job.is_done else done).append(job)
+    outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
     if todo:
-        model = Colorizer.load(options.model)
-        if model.paints_rgb and (options.hint or options.alternatives or options.uncertainty):
-            raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
-        if options.raw and not model.paints_rgb:
-            raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
-        for source, targets in tqdm(todo, unit="image", disable=None):
-            try:
-                results = _results(model, source, options)
-                targets[0].parent.mkdir(parents=True, exist_ok=True)
-                for target, image in zip(targets, results, strict=True):
-                    save_image(image, target)
-            except (ImageError, OSError, MemoryError, ValueError) as error:  # A broken file doesn't stop the others.
-                failed.append(f"{source}: {error or type(error).__name__}")
-    skipped = len(jobs) - len(todo)
+        model = _load(options)
+        running = run_jobs(todo, lambda images: _paint(model, images, options), max_pixels=options.max_pixels)
+        outcomes = chain(outcomes, running)
+    counts: Counter[str] = Counter()
+    failed: list[str] = []
+    with ExitStack() as stack:
+        report = stack.enter_context(options.report.open("w", buffering=1)) if options.report else None
+        for outcome in tqdm(outcomes, total=len(jobs), unit="image", disable=None):
+            counts[outcome.status] += 1
+            if report:
+                report.write(outcome.to_json())
+            if outcome.status == "failed":
+                failed.append(f"{outcome.job.source}: {outcome.reason}")
     print(
-        f"{len(todo) - len(failed)} colorized"
-        + (f", {skipped} skipped since their results exist (--overwrite to redo them)" if skipped else "")
+        f"{counts['done']} colorized"
+        + (f", {len(done)} skipped since their results exist (--overwrite to redo them)" if done else "")
         + (f", {len(failed)} failed:" if failed else "")
     )
     for line in failed:
@@ -203,84 +266,33 @@ def _colorize(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _results(model: Colorizer, source: Path, options: argparse.Namespace) -> list[NDArray[np.uint8]]:
-    """Colorize one file in the ways that were asked for."""
-    asked = {"vividness": options.vividness, "detail": options.detail, "hints": options.hint, "seed": options.seed}
-    if options.alternatives:
-        results = model.colorize(source, alternatives=options.alternatives, **asked)
-    else:
-        results = [model.colorize(source, raw=options.raw, **asked)]
-    if options.uncertainty:
-        doubt = np.rint(model.uncertainty(source, detail=options.detail) * 255).astype(np.uint8)
-        results.append(np.repeat(doubt[..., None], 3, axis=-1))
-    return results
+def _load(options: argparse.Namespace) -> Colorizer:
+    """Load the model, if it can do what was asked."""
+    model = Colorizer.load(options.model)
+    if model.paints_rgb and (options.hint or options.alternatives or options.uncertainty):
+        raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
+    if options.raw and not model.paints_rgb:
+        raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
+    return model
 
 
-def _plan(options: argparse.Namespace) -> list[tuple[Path, list[Path]]]:
-    """List the files to read, each with those to write."""
-    output: Path = options.output
-    for path in options.inputs:
-        if not path.exists():
-            raise UsageError(f"no such file or folder: {path}")
-        if path.is_dir() and path.resolve() == output.resolve():
-            raise UsageError(f"--output {output} is the input folder: results go into a folder of their own")
-    if len(options.inputs) == 1 and options.inputs[0].is_file() and output.suffix and not output.is_dir():
-        if output.suffix.lower() not in EXTENSIONS:
-            raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
-        if options.format is not None:
-            raise UsageError(f"--format {options.format} is for folders; {output.name} names its format itself")
-        jobs = [(options.inputs[0], output)]
-    else:
-        if output.is_file() or output.suffix.lower() in readable_extensions():
-            raise UsageError(f"--output {output} must be a folder, unless there is one input file")
-        sources = list(_sources(options.inputs, output, options.recursive))
-        if not sources:
-            deeper = "" if options.recursive else " (folders within folders are taken with --recursive)"
-            raise UsageError(f"no images in {', '.join(map(str, options.inputs))}{deeper}")
-        jobs = _name_results(sources, output, options.format or "png")
-    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
-    endings += ["-uncertainty"] if options.uncertainty else []
-    plan = [(source, [target.with_stem(target.stem + ending) for ending in endings]) for source, target in jobs]
-    taken = {source.resolve() for source, _ in jobs}
-    for source, targets in plan:
-        for target in targets:
-            if target.resolve() in taken:
-                raise UsageError(f"{source} would be colorized over another file, {target}: give another --output")
-            taken.add(target.resolve())
-    return plan
-
-
-def _sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
-    """Find the images of the inputs, each with its place in the tree of results."""
-    extensions = readable_extensions()
-    for given in inputs:
-        if given.is_file():
-            yield given, Path(given.name)
-            continue
-        for path in sorted(given.rglob("*") if recursive else given.iterdir()):
-            place = path.relative_to(given)
-            hidden = any(part.startswith(".") for part in place.parts)
-            result = path.resolve().is_relative_to(output.resolve())  # Of an earlier run, where OUT lies within INPUT.
-            if path.suffix.lower() in extensions and path.is_file() and not hidden and not result:
-                yield path, place
-
-
-def _name_results(sources: Sequence[tuple[Path, Path]], output: Path, format: str) -> list[tuple[Path, Path]]:
-    """Name the results: ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too."""
-
-    def extension(place: Path) -> str:
-        return _FORMATS.get(format) or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
-
-    short = Counter(place.with_suffix(extension(place)) for _, place in sources)
-    jobs: dict[Path, Path] = {}
-    for source, place in sources:
-        target = place.with_suffix(extension(place))
-        if short[target] > 1:
-            target = place.with_name(place.name + extension(place))
-        if target in jobs:
-            raise UsageError(f"{jobs[target]} and {source} would both become {output / target}: colorize them apart")
-        jobs[target] = source
-    return [(source, output / target) for target, source in jobs.items()]
+def _paint(
+    model: Colorizer, images: list[NDArray[np.uint8]], options: argparse.Namespace
+) -> list[list[NDArray[np.uint8]]]:
+    """Colorize images in the ways that were asked for."""
+    asked = {"vividness": options.vividness, "detail": options.detail, "max_pixels": options.max_pixels}
+    if not (options.hint or options.alternatives or options.uncertainty):
+        return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
+    single = {"hints": options.hint, "alternatives": options.alternatives, "seed": options.seed}
+    painted = []
+    for image in images:
+        results = model.colorize(image, **single, **asked)
+        results = results if isinstance(results, list) else [results]
+        if options.uncertainty:
+            doubt = model.uncertainty(image, detail=options.detail, max_pixels=options.max_pixels)
+            results.append(np.repeat(np.rint(doubt * 255).astype(np.uint8)[..., None], 3, axis=-1))
+        painted.append(results)
+    return painted
 
 
 # === colorizer evaluate ===
@@ -329,4 +341,39 @@ def _export(options: argparse.Namespace) -> int:
         f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
         f"mean: {record['mean_difference']:.5f}"
     )
+    return 0
+
+
+# === colorizer push, colorizer deploy ===
+
+
+def _push(options: argparse.Namespace) -> int:
+    from colorizer.model_card import plan_model
+
+    try:
+        upload = plan_model(options.repo, options.model)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return _upload(upload, options.dry_run)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from colorizer.space import PAYMENT, plan_space
+
+    try:
+        upload = plan_space(options.repo, static=options.static, models=options.models)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.static:
+        print(PAYMENT, flush=True)
+    return _upload(upload, options.dry_run)
+
+
+def _upload(upload: "Upload", dry_run: bool) -> int:
+    from colorizer.hub import send
+
+    if dry_run:
+        print(f"{upload.describe()}; nothing was uploaded")
+    else:
+        print(f"uploaded: {send(upload)}")
     return 0

@@ -110,7 +110,7 @@ def evaluate(
     errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
     baseline = float(baselines.mean())
     figures = {
-        "model": path.parent.name,
+        "model": model if model.startswith("hf://") else path.parent.name,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,

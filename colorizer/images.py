@@ -3,14 +3,27 @@
 import io
 import os
 import tempfile
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from colorizer.metadata import Metadata, read_metadata, save_options
+from colorizer.pixels import (
+    TiffTags,
+    decode_deep_tiff,
+    has_deep_color,
+    is_tiff,
+    read_tiff_tags,
+    scale,
+    to_srgb,
+    turn_upright,
+)
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -25,7 +38,11 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 
+# Pillow runs Ghostscript for EPS; the others it only recognizes, for programs that bring a decoder.
+_NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+
 pillow_heif.register_heif_opener()
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # What it prints of broken files, errors tell.
 
 
 class ImageError(ValueError):
@@ -34,15 +51,20 @@ class ImageError(ValueError):
 
 def readable_extensions() -> set[str]:
     """List the file extensions, in lower case and with the dot, of the formats that can be read."""
+    formats = set(_formats())
+    return {extension for extension, name in Image.EXTENSION.items() if name in formats}
+
+
+def _formats() -> list[str]:
     Image.init()
-    return {extension for extension, name in Image.EXTENSION.items() if name in Image.OPEN}
+    return [name for name in Image.ID if name not in _NOT_READ]
 
 
-def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True) -> NDArray[np.uint8]:
     """Decode an image of any usual kind to 8-bit sRGB, the right way up.
 
     EXIF orientation is applied, ICC profiles and CMYK are converted to sRGB, 16-bit and float samples are scaled. Of
-    an animation comes the first frame.
+    an animation comes the first frame, of a document of several pages the first.
 
     Parameters
     ----------
@@ -50,7 +72,10 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         A file's path, an encoded file's bytes, a picture or an array: (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA; uint8, uint16 or float in [0, 1].
     max_pixels : int
-        Largest H x W to decode; checked from the file's header, before anything is decoded.
+        Largest H x W to decode; checked from the file's header, before anything is decoded. More than Pillow's own
+        limit raises that, ``PIL.Image.MAX_IMAGE_PIXELS``, for the whole process.
+    copy : bool
+        Whether an array that is 8-bit RGB already is copied; without, it comes back itself.
 
     Returns
     -------
@@ -65,7 +90,25 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         If there is no such file.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        return _from_array(source, max_pixels, copy)
+    return decode_with_metadata(source, max_pixels=max_pixels)[0]
+
+
+def decode_with_metadata(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[np.uint8], Metadata]:
+    """Decode a file, bytes or picture as `decode_image` does, together with what its result should keep.
+
+    Returns
+    -------
+    image : (H, W, 3) or (H, W, 4) uint8
+        RGB, or RGBA where the source has transparency.
+    metadata : dict
+        For `save_image`; see `colorizer.metadata.read_metadata`.
+
+    Raises
+    ------
+    ImageError, FileNotFoundError
+        As `decode_image`.
+    """
     if isinstance(source, Image.Image):
         return _from_picture(source, "the picture", max_pixels)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -78,7 +121,7 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
     raise ImageError(f"expected a path, bytes, a PIL image or a NumPy array, got {type(source).__name__}")
 
 
-def encode_image(image: NDArray[np.uint8], format: str = "PNG") -> bytes:
+def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metadata | None = None) -> bytes:
     """Encode an image: PNG, TIFF and WebP without loss, JPEG at quality 95 without chroma subsampling.
 
     Parameters
@@ -87,6 +130,8 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG") -> bytes:
         Gray, RGB or RGBA. JPEG has no transparency: there an image with alpha is laid on white.
     format : str
         Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
+    metadata : dict, optional
+        What `decode_with_metadata` gave for the picture that the image was made from.
 
     Returns
     -------
@@ -105,12 +150,19 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG") -> bytes:
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
     buffer = io.BytesIO()
-    picture.save(buffer, format, **_SAVE_OPTIONS[format])
+    picture.save(buffer, format, **_SAVE_OPTIONS[format] | save_options(metadata or {}, format))
     return buffer.getvalue()
 
 
-def save_image(image: NDArray[np.uint8], path: str | Path) -> None:
+def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | None = None) -> None:
     """Write an image in the format that the path's extension names (`EXTENSIONS`), whole or not at all.
+
+    Parameters
+    ----------
+    image, metadata
+        As in `encode_image`.
+    path : str or pathlib.Path
+        The file to write.
 
     Raises
     ------
@@ -122,7 +174,7 @@ def save_image(image: NDArray[np.uint8], path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() not in EXTENSIONS:
         raise ValueError(f"can't write {path.name}: the extension must be one of {', '.join(EXTENSIONS)}")
-    write_whole(path, encode_image(image, EXTENSIONS[path.suffix.lower()]))
+    write_whole(path, encode_image(image, EXTENSIONS[path.suffix.lower()], metadata))
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -138,6 +190,26 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, wanted in names.items():
+        for leftover in folder.glob(".*.part"):
+            if leftover.name[1:].rsplit(".", 2)[0] in wanted:
+                leftover.unlink(missing_ok=True)
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
+    try:
+        with Image.open(path, formats=_formats()) as picture:
+            return picture.height, picture.width
+    except Exception:  # Its decoding will tell why.
+        return None
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
@@ -157,34 +229,42 @@ def has_color(image: NDArray[np.uint8]) -> bool:
     return bool((red != green).any() or (green != blue).any())
 
 
-def _from_bytes(content: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.uint8], Metadata]:
     if not content:
         raise ImageError(f"{name} is empty (0 bytes)")
+    # What this limit allows, Pillow must neither refuse nor warn of.
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of sizes that the check of max_pixels refuses or allows on purpose.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError as error:
+        tags: TiffTags = read_tiff_tags(content) if is_tiff(content) else {}
+        if tags and has_deep_color(tags):
+            _check_size(tags[ExifTags.Base.ImageLength], tags[ExifTags.Base.ImageWidth], name, max_pixels)
+            picture = decode_deep_tiff(content, tags)
+        else:
+            picture = Image.open(io.BytesIO(content), formats=_formats())
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
             f"{name} is too large; the limit is {max_pixels / 1e6:.0f} megapixels: make it smaller first"
         ) from error
-    except Exception as error:
+    except UnidentifiedImageError as error:
         raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
+    except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
     with picture:
         return _from_picture(picture, name, max_pixels)
 
 
-def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]:
-    width, height = picture.size
-    _check_size(height, width, name, max_pixels)
+def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDArray[np.uint8], Metadata]:
+    _check_size(picture.height, picture.width, name, max_pixels)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of damaged EXIF and odd TIFF tags: the pixels are what counts.
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-            return _to_rgb(picture)
-    except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        picture.load()
+        _check_size(picture.height, picture.width, name, max_pixels)  # Frames can be larger than the header tells.
+        upright = turn_upright(picture)
+        return to_srgb(upright), read_metadata(picture, *upright.size)
+    except ImageError:
+        raise
+    except Exception as error:
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 
@@ -198,61 +278,23 @@ def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
         )
 
 
-def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Convert a loaded picture of any Pillow mode to an RGB or RGBA array."""
-    if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
-        gray = np.asarray(picture)
-        if picture.mode == "F":
-            gray = _unit_range(gray)
-        elif gray.dtype != np.uint16:
-            gray = np.clip(gray, 0, 65535).astype(np.uint16)
-        return _from_array(gray, gray.size)
-    alpha = picture.has_transparency_data
-    if alpha and picture.mode not in ("RGBA", "LA"):
-        picture = picture.convert("RGBA")
-    picture = _to_srgb(picture)
-    return np.array(picture.convert("RGBA" if alpha else "RGB"))
-
-
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    """Convert by the picture's own ICC profile, if it has one that can be used."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("L", "RGB", "RGBA", "CMYK"):
-        return picture
-    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError):
-        return picture  # A broken profile, or one of another kind of picture: the pixels are read as sRGB.
-    return picture if converted is None else converted
-
-
-def _unit_range(gray: NDArray[Any]) -> NDArray[np.float32]:
-    """Bring float samples to [0, 1]: as they are if they lie there, else stretched from the least to the greatest."""
-    gray = np.nan_to_num(gray.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(gray.min()), float(gray.max())
-    if low >= 0 and high <= 1:
-        return gray
-    return np.asarray((gray - low) / max(high - low, 1e-12), np.float32)
-
-
-def _from_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any], max_pixels: int, copy: bool) -> NDArray[np.uint8]:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
             f"expected an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got shape {array.shape}"
         )
     _check_size(array.shape[0], array.shape[1], "the array", max_pixels)
     if array.dtype == np.uint16:
-        array = (array.astype(np.uint32) + 128) // 257
+        array = scale(array, 1 / 257)
     elif np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):
             raise ImageError(f"a float image must lie in [0, 1], got values from {low:g} to {high:g}")
-        array = np.rint(array * 255)
+        array = scale(array, 255)
     elif array.dtype != np.uint8:
         raise ImageError(f"expected an array of uint8, uint16 or float in [0, 1], got {array.dtype}")
-    array = array.astype(np.uint8)  # A copy, even of uint8: results never share memory with what came in.
+    elif copy:
+        array = array.copy()  # Or who changes the result would change what came in.
     if array.ndim == 2:
         array = array[:, :, None]
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array

@@ -55,13 +55,15 @@ class Colorizer:
         ----------
         model : str or pathlib.Path
             Name of a model that comes with the project (`list_models`), or the path of a ``model.keras`` file or of the
-            folder that holds it. The ``model.tflite`` beside it is what runs, if there is one; if not, TensorFlow must
-            be installed.
+            folder that holds it, or ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the
+            revision (a commit, tag or branch) may be left out. The ``model.tflite`` beside it is what runs, if there is
+            one; if not, TensorFlow must be installed.
 
         Raises
         ------
         ModelError
-            If there is no such model, if its file, the export or the U-Net's ``config.json`` beside it, can't be used.
+            If there is no such model; if its file, the export or the U-Net's ``config.json`` beside it, can't be used;
+            or if the Hub can't be reached or gives other weights than their ``config.json`` says.
         """
         path = find_model(model)
         try:
@@ -165,7 +167,7 @@ class Colorizer:
             If the model can't do what is asked, or a number is out of its range.
         """
         _check(vividness, detail, alternatives)
-        pixels = decode_image(image, max_pixels=max_pixels)
+        pixels = decode_image(image, max_pixels=max_pixels, copy=False)
         if alternatives is None:
             return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
         if raw:
@@ -184,6 +186,7 @@ class Colorizer:
         detail: int = DEFAULT_DETAIL,
         hints: Sequence[Sequence[HintLike]] | None = None,
         raw: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
         """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`.
 
@@ -192,7 +195,8 @@ class Colorizer:
         _check(vividness, detail)
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
-        return self._colorize([decode_image(image) for image in images], raw, vividness, detail, hints)
+        pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
+        return self._colorize(pixels, raw, vividness, detail, hints)
 
     def uncertainty(
         self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
@@ -218,7 +222,7 @@ class Colorizer:
         """
         _check(0, detail)
         unet = self._require_unet("uncertainty")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels)[:, :, :3])
+        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
         return resize(unet.doubt(luma, detail), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _require_unet(self, ability: str) -> ChromaPainter:
@@ -268,12 +272,17 @@ def list_models() -> list[str]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Find the file of a model by its name or path; `ModelError` if there is none."""
+    """Find the file of a model by its name, path or place on the Hub; `ModelError` if there is none."""
+    if str(model).startswith("hf://"):
+        from colorizer.hub import download_model
+
+        return download_model(str(model))
     for path in (resource_folder("checkpoints") / model / "model.keras", Path(model), Path(model) / "model.keras"):
         if path.is_file():
             return path
     raise ModelError(
-        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras"
+        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras, "
+        "or hf://USER/MODEL"
     )
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["HF_HUB_DISABLE_XET"] = "1"  # Read on import; the stand-in for the Hub speaks the older protocol.
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = "/usr/bin/chromium"

@@ -1,5 +1,6 @@
 """The tab *CIFAR-10 test set*: what the models make of images whose true colors are known."""
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -114,9 +115,12 @@ def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
 
 
 def _load_test_set() -> tuple[ImageDataset, str]:
-    """Load the test set if it is on this machine, else the samples; and a sentence that says which."""
+    """Load the test set if it is on this machine, else the samples; and a sentence that says which.
+
+    A Space fetches it: a data set can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
+    """
     try:
-        dataset = load_dataset("cifar10", "test", download=False)
+        dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
         return dataset, f"{len(dataset):,} images: the test split of {dataset.name}, as found on this machine."
     except DatasetError:
         dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")

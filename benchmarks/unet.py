@@ -1,0 +1,120 @@
+"""How fast the U-Net trains and colorizes, and what part of the machine's peak that is: ``python benchmarks/unet.py``.
+
+The peak is that of a large matrix multiplication in the same run. Training is counted as three times the operations of
+the network's forward pass. Each round measures everything in turn; medians of the rounds count. The record goes to
+``benchmarks/results/unet.json``.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorizer.inference import Colorizer, find_model
+from colorizer.records import describe_machine, describe_versions
+from colorizer.runtime import import_keras, load_runtime
+from colorizer.train_config import TrainConfig
+from colorizer.training import resolve_precision
+
+keras, tf = import_keras()
+
+from colorizer.distribution import build_bins  # noqa: E402 (Keras first, without the notes of its libraries)
+from colorizer.models.unet import build_unet  # noqa: E402
+from colorizer.unet_recipe import ChromaLoss  # noqa: E402
+
+ROUNDS = 7
+MATRIX = 2048
+TRAINING_SIZE, TRAINING_BATCH, STEPS = 32, 128, 4
+BATCHES = {32: 64, 64: 32, 96: 1}
+"""Images at once by working size."""
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Measure, print and record."""
+    precision = resolve_precision(TrainConfig().precision)
+    rates: dict[str, list[float]] = {}
+    measures: dict[str, tuple[Callable[[], Any], float]] = {}  # What runs, and how many units a call counts.
+    for dtype in (tf.float32, tf.bfloat16):
+        matrix = tf.cast(tf.random.normal((MATRIX, MATRIX)), dtype)
+        multiply = partial(tf.function(tf.matmul), matrix, matrix)
+        measures[f"matrix multiplication, {dtype.name}, GFLOP/s"] = (multiply, 2 * MATRIX**3 / 1e9)
+
+    rng = np.random.default_rng(0)
+    measures["training, images/s"] = (_training(precision, rng), STEPS * TRAINING_BATCH)
+    path = find_model("unet")
+    runtime, colorizer = load_runtime(path), Colorizer.load(path)
+    for size, count in BATCHES.items():
+        luma = rng.random((count, size, size, 1), np.float32)
+        hints = np.zeros((count, size // 2, size // 2, 3), np.float32)
+        images = list(np.repeat(np.rint(luma * 255).astype(np.uint8), 3, axis=-1))
+        name = f"{size} x {size}, {count} at once, images/s"
+        measures[f"bare network, {name}"] = (partial(runtime, luma, hints), count)
+        measures[f"Colorizer, {name}"] = (partial(colorizer.colorize_batch, images), count)
+
+    for call, _ in measures.values():
+        call()
+    for _ in range(ROUNDS):
+        for name, (call, units) in measures.items():
+            started = time.perf_counter()
+            result = call()
+            if hasattr(result, "numpy"):
+                result.numpy()
+            rates.setdefault(name, []).append(units / (time.perf_counter() - started))
+
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    peak, peak_float32 = (medians[f"matrix multiplication, {d}, GFLOP/s"] for d in (precision, "float32"))
+    share = {"training": 3 * _operations(TRAINING_SIZE) * medians["training, images/s"] / peak}
+    for size, count in BATCHES.items():
+        rate = medians[f"bare network, {size} x {size}, {count} at once, images/s"]
+        share[f"bare network, {size} x {size}"] = _operations(size) * rate / peak_float32
+    record = {
+        "training": {"precision": precision, "size": TRAINING_SIZE, "batch": TRAINING_BATCH},
+        "GFLOP of a forward pass": {str(size): round(_operations(size), 3) for size in BATCHES},
+        "rounds": ROUNDS,
+        "rate, median of the rounds": {name: round(value, 1) for name, value in medians.items()},
+        "share of the peak": {name: round(value, 3) for name, value in share.items()},
+        "machine": describe_machine(),
+        "versions": describe_versions("keras", "numpy", "tensorflow", "ai-edge-litert"),
+    }
+    text = json.dumps(record, indent=2)
+    print(text)
+    (ROOT / "benchmarks/results/unet.json").write_text(text + "\n")
+
+
+def _training(precision: str, rng: np.random.Generator) -> Callable[[], Any]:
+    """Prepare steps of a training as ``train.py`` has it, on one batch over and over."""
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    bins = build_bins()
+    model = build_unet(len(bins))
+    model.compile(keras.optimizers.AdamW(use_ema=True), {"chroma": ChromaLoss(bins)})
+    keras.config.set_dtype_policy("float32")
+    side = TRAINING_SIZE // 2
+    inputs = {
+        "luma": tf.constant(rng.random((TRAINING_BATCH, TRAINING_SIZE, TRAINING_SIZE, 1), np.float32)),
+        "hints": tf.zeros((TRAINING_BATCH, side, side, 3)),
+    }
+    target = {"chroma": tf.constant(rng.uniform(-0.1, 0.1, (TRAINING_BATCH, side, side, 2)).astype(np.float32))}
+    data = tf.data.Dataset.from_tensors((inputs, target)).repeat()
+    return lambda: model.fit(data, steps_per_epoch=STEPS, verbose=0)
+
+
+def _operations(size: int) -> float:
+    """Count the GFLOP of the U-Net's forward pass on one image."""
+    model = build_unet(len(build_bins()))
+    signature = {
+        "luma": tf.TensorSpec((1, size, size, 1)),
+        "hints": tf.TensorSpec((1, size // 2, size // 2, 3)),
+    }
+    graph = tf.function(lambda planes: model(planes, training=False)).get_concrete_function(signature).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
+    return float(tf.compat.v1.profiler.profile(graph, options=options).total_float_ops) / 1e9
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Which files `colorizer colorize` reads and writes."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from colorizer.images import EXTENSIONS, readable_extensions
+
+FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+"""Names of the formats of results, and their extensions."""
+
+
+class UsageError(Exception):
+    """What was asked makes no sense; nothing was done."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read and the files to write from it."""
+
+    source: Path
+    targets: tuple[Path, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all results exist; they are whole then, since they get their names when they are."""
+        return all(target.exists() for target in self.targets)
+
+
+def plan_jobs(
+    inputs: Sequence[Path], output: Path, format: str | None, recursive: bool, endings: Sequence[str]
+) -> list[Job]:
+    """List the files to read, each with those to write: one for each of the endings of its name.
+
+    Raises
+    ------
+    UsageError
+        If inputs and output don't fit together.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}")
+        if path.is_dir() and path.resolve() == output.resolve():
+            raise UsageError(f"--output {output} is the input folder: results go into a folder of their own")
+    if len(inputs) == 1 and inputs[0].is_file() and output.suffix and not output.is_dir():
+        if output.suffix.lower() not in EXTENSIONS:
+            raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
+        if format is not None:
+            raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
+        named = [(inputs[0], output)]
+    else:
+        if output.is_file() or output.suffix.lower() in readable_extensions():
+            raise UsageError(f"--output {output} must be a folder, unless there is one input file")
+        sources = list(_find_sources(inputs, output, recursive))
+        if not sources:
+            deeper = "" if recursive else " (folders within folders are taken with --recursive)"
+            raise UsageError(f"no images in {', '.join(map(str, inputs))}{deeper}")
+        named = _name_results(sources, output, format or "png")
+    jobs = [
+        Job(source, tuple(target.with_stem(target.stem + ending) for ending in endings)) for source, target in named
+    ]
+    taken = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        for target in job.targets:
+            if target.resolve() in taken:
+                raise UsageError(f"{job.source} would be colorized over another file, {target}: give another --output")
+            taken.add(target.resolve())
+    return jobs
+
+
+def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
+    """Find the images of the inputs, each with its place in the tree of results."""
+    extensions = readable_extensions()
+    for given in inputs:
+        if given.is_file():
+            yield given, Path(given.name)
+            continue
+        for path in sorted(given.rglob("*") if recursive else given.iterdir()):
+            place = path.relative_to(given)
+            hidden = any(part.startswith(".") for part in place.parts)
+            result = path.resolve().is_relative_to(output.resolve())  # Of an earlier run, where OUT lies within INPUT.
+            if path.suffix.lower() in extensions and path.is_file() and not hidden and not result:
+                yield path, place
+
+
+def _name_results(sources: Sequence[tuple[Path, Path]], output: Path, format: str) -> list[tuple[Path, Path]]:
+    """Name the results: ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too."""
+
+    def extension(place: Path) -> str:
+        return FORMATS.get(format) or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
+
+    short = Counter(place.with_suffix(extension(place)) for _, place in sources)
+    named: dict[Path, Path] = {}
+    for source, place in sources:
+        target = place.with_suffix(extension(place))
+        if short[target] > 1:
+            target = place.with_name(place.name + extension(place))
+        if target in named:
+            raise UsageError(f"{named[target]} and {source} would both become {output / target}: colorize them apart")
+        named[target] = source
+    return [(source, output / target) for target, source in named.items()]

@@ -1,0 +1,158 @@
+"""Many files: decoded, colorized and encoded at the same time, in bounded memory; a second run does the rest."""
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.folder_plan import Job
+from colorizer.images import ImageError, decode_with_metadata, read_size, remove_leftovers, save_image
+from colorizer.metadata import Metadata
+
+Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
+"""Colorizes images; gives each one's results, as many as its job has targets."""
+
+_PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes each; a larger picture goes alone.
+_LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
+_BATCH = 16  # Small pictures that go through the network at once.
+_SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
+_ERRORS = (ImageError, OSError, MemoryError, ValueError)  # Of one file; they don't stop the others.
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: ``done``, ``skipped`` since its results exist, or ``failed`` for a reason."""
+
+    job: Job
+    status: str
+    reason: str = ""
+    size: tuple[int, int] | None = None  # Height and width.
+    seconds: float = 0.0  # Of work; the work on several files overlaps.
+
+    def to_json(self) -> str:
+        """Give a line of the report."""
+        height, width = self.size or (None, None)
+        record = {
+            "source": str(self.job.source),
+            "targets": [str(target) for target in self.job.targets],
+            "status": self.status,
+            "reason": self.reason,
+            "width": width,
+            "height": height,
+            "seconds": round(self.seconds, 4),
+        }
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class _Picture:
+    pixels: NDArray[np.uint8]
+    metadata: Metadata
+    seconds: float
+
+
+def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[Outcome]:
+    """Colorize files, and tell of each as soon as its results are written.
+
+    While the network works, others threads read the next files and write the last: Pillow and OpenCV don't hold the
+    interpreter's lock. How far they read ahead is bounded by the pixels in memory, whatever the number of files.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The files; what exists is written anew.
+    paint : callable
+        Colorizes a list of images of (H, W, 3 or 4) uint8; called from this thread only.
+    max_pixels : int
+        As in `colorizer.images.decode_image`.
+
+    Yields
+    ------
+    Outcome
+        One for each job, in the jobs' order but for those that failed early.
+    """
+    remove_leftovers([target for job in jobs for target in job.targets])
+    coming = ((job, _weigh(job.source, max_pixels)) for job in jobs)
+    upcoming = next(coming, None)
+    room = _PIXELS_IN_FLIGHT
+    ahead: deque[tuple[Job, int, Future[_Picture]]] = deque()
+    behind: deque[tuple[Outcome, int, Future[float]]] = deque()
+    readers, writers = ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(os.cpu_count())
+    try:
+        while upcoming or ahead or behind:
+            while upcoming and (upcoming[1] <= room or not (ahead or behind)):
+                job, weight = upcoming
+                ahead.append((job, weight, readers.submit(_read, job.source, max_pixels)))
+                room -= weight
+                upcoming = next(coming, None)
+            batch: list[tuple[Job, int, _Picture]] = []
+            while ahead and (not batch or (ahead[0][2].done() and len(batch) < _BATCH and _is_small(batch[-1][2]))):
+                job, weight, reading = ahead.popleft()
+                try:
+                    batch.append((job, weight, reading.result()))
+                except _ERRORS as error:
+                    room += weight
+                    yield Outcome(job, "failed", _reason(error))
+            started = time.perf_counter()
+            try:
+                painted = paint([picture.pixels for _, _, picture in batch]) if batch else []
+            except _ERRORS as error:
+                for job, weight, picture in batch:
+                    room += weight
+                    yield Outcome(job, "failed", _reason(error), picture.pixels.shape[:2])
+                painted, batch = [], []
+            seconds = (time.perf_counter() - started) / max(len(batch), 1)
+            for (job, weight, picture), results in zip(batch, painted, strict=True):
+                outcome = Outcome(job, "done", size=picture.pixels.shape[:2], seconds=picture.seconds + seconds)
+                behind.append((outcome, weight, writers.submit(_write, job, results, picture.metadata)))
+            batch, painted = [], []  # What is written must not be held here till the next.
+            while behind and (behind[0][2].done() or not ahead):
+                outcome, weight, writing = behind.popleft()
+                room += weight
+                yield _finish(outcome, writing)
+    finally:
+        for pool in (readers, writers):
+            pool.shutdown(cancel_futures=True)
+
+
+def _weigh(source: Path, max_pixels: int) -> int:
+    """Estimate from a file's header how much memory it will take, in pixels."""
+    height, width = read_size(source) or (0, 0)
+    return max(height * width if height * width <= max_pixels else 0, _LEAST_WEIGHT)
+
+
+def _is_small(picture: _Picture) -> bool:
+    return picture.pixels.shape[0] * picture.pixels.shape[1] <= _SMALL
+
+
+def _read(source: Path, max_pixels: int) -> _Picture:
+    started = time.perf_counter()
+    pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels)
+    return _Picture(pixels, metadata, time.perf_counter() - started)
+
+
+def _write(job: Job, results: list[NDArray[np.uint8]], metadata: Metadata) -> float:
+    started = time.perf_counter()
+    job.targets[0].parent.mkdir(parents=True, exist_ok=True)
+    for target, image in zip(job.targets, results, strict=True):
+        save_image(image, target, metadata)
+    return time.perf_counter() - started
+
+
+def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
+    try:
+        seconds = outcome.seconds + writing.result()
+        return Outcome(outcome.job, "done", size=outcome.size, seconds=seconds)
+    except _ERRORS as error:
+        return Outcome(outcome.job, "failed", _reason(error), outcome.size, outcome.seconds)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

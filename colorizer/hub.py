@@ -1,0 +1,272 @@
+"""Weights and the demo to and from the Hugging Face Hub."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    get_session,
+    get_token,
+    hf_hub_download,
+)
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
+
+from colorizer import __version__
+from colorizer.inference import ModelError
+
+MARK = "colorizer"
+"""The tag by which a repository is known as one that this project has uploaded."""
+
+WEIGHTS = ("model.keras", "model.tflite")
+"""Files that hold weights: Keras' own, and its export for a light runtime, if there is one. Neither can run code."""
+
+_PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait for ever.
+_REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
+_TOKEN = "`hf auth login` or the variable HF_TOKEN gives one, https://huggingface.co/settings/tokens makes one"
+_REASONS = {
+    401: "the Hub doesn't accept the token, or wants one, or there is no such repository (401): " + _TOKEN,
+    402: "the Hub asks for payment (402): a Gradio Space on CPU hardware needs a paid account, PRO for a person or "
+    "Team for an organization; `deploy --static` needs none",
+    403: "no right to it (403): it belongs to another account, or the token may only read",
+    404: "the Hub has no such repository, file or revision (404)",
+    409: "somebody else is changing it (409): try again in a minute",
+    429: "too many requests (429): the Hub asks to wait; try again in some minutes",
+}
+
+
+class HubError(OSError):
+    """The Hub can't be reached or refused; the message says in a sentence why and what to do."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files on their way to the Hub.
+
+    Attributes
+    ----------
+    repo : str
+        ``USER/NAME``.
+    kind : str
+        ``model`` or ``space``.
+    files : mapping of str to pathlib.Path or bytes
+        Place in the repository, and the file or its content.
+    owned : tuple of str
+        Patterns of files that are removed from the repository where they are not among ``files``.
+    sdk : str or None
+        ``gradio`` or ``static``, for a Space.
+    """
+
+    repo: str
+    kind: str
+    files: Mapping[str, Path | bytes]
+    owned: tuple[str, ...]
+    sdk: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` unless the repository can be called so."""
+        if self.repo.count("/") != 1:
+            raise ValueError(f"the name on the Hub must be USER/NAME, got {self.repo!r}")
+        validate_repo_id(self.repo)
+
+    def describe(self) -> str:
+        """List front matter, files and sizes."""
+        sizes = {
+            name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in self.files.items()
+        }
+        readme = self.files["README.md"]
+        text = (readme if isinstance(readme, bytes) else readme.read_bytes()).decode()
+        front_matter = "---".join(text.split("---")[:2])
+        lines = [f"{front_matter}---", *(f"{size:12,}  {name}" for name, size in sorted(sizes.items()))]
+        return "\n".join(
+            [*lines, f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB, for {self.kind} {self.repo}"]
+        )
+
+
+def send(upload: Upload) -> str:
+    """Upload files in a single commit, so that the repository is never seen half changed.
+
+    Parameters
+    ----------
+    upload : Upload
+        What goes where; the repository is created if there is none.
+
+    Returns
+    -------
+    str
+        The address of the repository.
+
+    Raises
+    ------
+    HubError
+        If there is no token, the Hub can't be reached or refuses, or the name is taken by something else. The same call
+        tries again and finishes what was begun.
+    """
+    api = HfApi(library_name="colorizer", library_version=__version__)
+    repo, kind = upload.repo, upload.kind
+    if get_token() is None:
+        raise HubError(f"an upload needs a token of {api.endpoint}: {_TOKEN}")
+    with _explained(repo):
+        get_session().timeout = _PATIENCE
+        present = _list_files(api, upload)
+        if present is None:
+            api.create_repo(repo, repo_type=kind, space_sdk=upload.sdk, exist_ok=True)
+        stale = {
+            path
+            for path in present or ()
+            if path not in {*upload.files, ".gitattributes"} and any(fnmatch(path, own) for own in upload.owned)
+        }
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationDelete(path) for path in sorted(stale)),
+            *(CommitOperationAdd(path, file) for path, file in upload.files.items()),
+        ]
+        api.create_commit(repo, operations, repo_type=kind, commit_message=f"Colorizer {__version__}")
+    return f"{api.endpoint}/{constants.REPO_TYPES_URL_PREFIXES.get(kind, '')}{repo}"
+
+
+def download_model(reference: str) -> Path:
+    """Download weights and their ``config.json``, nothing else, into the Hub's cache.
+
+    Parameters
+    ----------
+    reference : str
+        ``hf://USER/MODEL`` or ``hf://USER/MODEL@REVISION``; the revision is a branch, a tag or a commit.
+
+    Returns
+    -------
+    pathlib.Path
+        The ``model.keras``, beside its export and ``config.json``. What is in the cache is not downloaded again: a full
+        commit hash needs no request at all, a branch needs none without network.
+
+    Raises
+    ------
+    colorizer.inference.ModelError
+        If there is no such model, the Hub can't be reached, or the SHA-256 of weights is not the one that the
+        ``config.json`` has; nothing of that model is kept then.
+    """
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise ModelError(f"{reference!r} is neither hf://USER/MODEL nor hf://USER/MODEL@REVISION")
+    try:
+        with _explained(reference):
+            config = _fetch(match[1], "config.json", match[2] or constants.DEFAULT_REVISION)
+            try:
+                hashes = {name: sha for name, sha in read_hashes(config).items() if name in WEIGHTS}
+            except ValueError:
+                _forget(config)
+                raise
+            # Of the same commit, even if the branch moves meanwhile.
+            weights = {name: _fetch(match[1], name, config.parent.name) for name in hashes}
+            found = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()}
+    except HubError as error:
+        raise ModelError(str(error)) from error
+    if damaged := [name for name in hashes if found[name] != hashes[name]]:
+        _forget(config, *weights.values())
+        name = damaged[0]
+        raise ModelError(
+            f"{reference}: {name} has the SHA-256 {found[name][:12]}…, but its config.json says {hashes[name][:12]}…: "
+            "it was damaged or replaced, and is not used; try again"
+        )
+    return weights["model.keras"]
+
+
+def read_hashes(config: Path) -> dict[str, str]:
+    """Read the SHA-256 of each file of weights from a model's ``config.json``; `ValueError` if it has none."""
+    try:
+        record = json.loads(config.read_text("utf-8"))
+        hashes = {"model.keras": record["model_sha256"], **record.get("export", {}).get("files", {})}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        hashes = {}
+    if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
+        raise ValueError("its config.json names no SHA-256 of weights: it is not a model of this project")
+    return hashes
+
+
+def _fetch(repo: str, name: str, revision: str) -> Path:
+    def fetch(local_files_only: bool) -> Path:
+        return Path(
+            hf_hub_download(
+                repo,
+                name,
+                revision=revision,
+                local_files_only=local_files_only,
+                library_name="colorizer",
+                library_version=__version__,
+            )
+        )
+
+    try:
+        return fetch(local_files_only=False)
+    except httpx2.TransportError:  # A connection cut in the middle of an answer; others huggingface_hub handles so.
+        try:
+            return fetch(local_files_only=True)
+        except OSError:
+            pass
+        raise
+
+
+def _forget(*paths: Path) -> None:
+    """Remove files from the cache, where the next attempt would find them, with the blobs that they link to."""
+    for path in paths:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _list_files(api: HfApi, upload: Upload) -> list[str] | None:
+    """List the files of a repository; None if there is none; `HubError` if its name is taken by something else."""
+    try:
+        info = api.repo_info(upload.repo, repo_type=upload.kind)
+    except RepositoryNotFoundError as error:
+        if error.response.status_code == 401:
+            raise
+        return None
+    files = [sibling.rfilename for sibling in getattr(info, "siblings", None) or ()]
+    tags = (getattr(info, "card_data", None) or {}).get("tags") or ()
+    # What the Hub itself puts into a new repository, a static Space with a page among it.
+    fresh = {".gitattributes", "README.md", "index.html", "style.css"}
+    if not set(files) <= fresh and MARK not in tags:
+        raise HubError(f"{upload.repo} is taken: there is a {upload.kind} of that name that is not one of this project")
+    return files
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong on the way to the Hub and back into a `HubError` of one sentence."""
+    try:
+        yield
+    except HubError:
+        raise
+    except (OSError, RuntimeError, ValueError, httpx2.HTTPError) as error:
+        raise HubError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    for cause in causes:
+        if isinstance(cause, HfHubHTTPError):
+            status = cause.response.status_code
+            if status >= 500:
+                return f"the Hub has trouble of its own ({status}): try again later"
+            return _REASONS.get(status) or f"the Hub answers {status}: {_first_line(cause.server_message or cause)}"
+    for cause in causes:
+        if isinstance(cause, OfflineModeIsEnabled):
+            return "not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub"
+        if isinstance(cause, httpx2.TransportError):
+            return f"no connection to {constants.ENDPOINT} ({_first_line(cause)}): try again, it goes on from there"
+    return _first_line(causes[-1])
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

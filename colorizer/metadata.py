@@ -1,0 +1,101 @@
+"""What a result keeps of its source beside the pixels: date, camera, author, place, resolution."""
+
+import re
+from contextlib import suppress
+from typing import Any
+
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+
+from colorizer.pixels import SRGB_PROFILE
+
+Metadata = dict[str, Any]
+"""Options of Pillow's ``save``: ``icc_profile`` and, if there are any, ``exif``, ``xmp`` and ``dpi``."""
+
+_Tag = ExifTags.Base
+# The main directory of a TIFF also tells how its pixels are stored, which is another thing in the result.
+_KEPT = {
+    _Tag.ImageDescription,
+    _Tag.Make,
+    _Tag.Model,
+    _Tag.DateTime,
+    _Tag.Artist,
+    _Tag.HostComputer,
+    _Tag.Copyright,
+    _Tag.Rating,
+    _Tag.XPTitle,
+    _Tag.XPComment,
+    _Tag.XPAuthor,
+    _Tag.XPKeywords,
+    _Tag.XPSubject,
+}
+_LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
+
+
+def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
+    """Collect what the result of a loaded picture should keep.
+
+    The pixels of the result are upright and sRGB: the orientation is left out, and the profile is that of sRGB. The
+    thumbnail is left out too: it shows the picture without its colors, and programs would go on showing it.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        The picture as it was read.
+    width, height : int
+        Size of the result in pixels.
+
+    Returns
+    -------
+    dict
+        See `Metadata`. What is damaged is left out.
+    """
+    metadata: Metadata = {"icc_profile": SRGB_PROFILE}
+    dpi = picture.info.get("dpi")
+    try:
+        dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    except (TypeError, ValueError, ZeroDivisionError):
+        dpi = None
+    if dpi:
+        metadata["dpi"] = dpi
+    with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
+        if exif := _read_exif(picture, width, height, dpi):
+            metadata["exif"] = exif
+    xmp = picture.info.get("xmp")
+    if isinstance(xmp, bytes) and b"xmpGImg:image" not in xmp:  # That is a thumbnail again.
+        metadata["xmp"] = re.sub(rb"""(tiff:Orientation(?:>|=["']))[0-9]""", rb"\g<1>1", xmp)
+    return metadata
+
+
+def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
+    """Turn metadata into the options that Pillow's ``save`` takes for a format."""
+    options = dict(metadata)
+    if format == "JPEG":
+        options = {name: value for name, value in options.items() if name == "dpi" or len(value) <= _LONGEST_IN_JPEG}
+    elif format == "PNG" and "xmp" in options:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
+    elif format == "TIFF" and ("exif" in options or "xmp" in options):
+        exif = Image.Exif()
+        if "exif" in options:
+            exif.load(options["exif"])
+            options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
+        if "xmp" in options:
+            exif[TiffImagePlugin.XMP] = options.pop("xmp")
+        options["exif"] = exif
+    return options
+
+
+def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
+    found, kept = picture.getexif(), Image.Exif()
+    for tag in _KEPT & found.keys():
+        kept[tag] = found[tag]
+    details = dict(found.get_ifd(ExifTags.IFD.Exif))
+    details.pop(ExifTags.IFD.Interop, None)
+    for tag, size in ((_Tag.ExifImageWidth, width), (_Tag.ExifImageHeight, height)):
+        if tag in details:
+            details[tag] = size
+    kept.get_ifd(ExifTags.IFD.Exif).update(details)
+    kept.get_ifd(ExifTags.IFD.GPSInfo).update(found.get_ifd(ExifTags.IFD.GPSInfo))
+    if dpi:  # WebP has no other place for it.
+        kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
+    return kept.tobytes() if kept or details else b""

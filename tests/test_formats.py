@@ -1,0 +1,479 @@
+"""One test for each kind of file that people have, made here."""
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from conftest import encode, random_images
+from PIL import ExifTags, Image, ImageCms
+
+from colorizer.images import ImageError, decode_image, decode_with_metadata, encode_image, save_image
+
+RGB = random_images(1, 33)[0][:21]
+WIDE = np.random.default_rng(0).integers(0, 65536, (21, 33, 4), dtype=np.uint16)
+LEVELS = ((WIDE.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def pillow(picture: Image.Image, format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def opencv(array: np.ndarray, extension: str, *options: int) -> bytes:
+    if array.ndim == 3:
+        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
+    return cv2.imencode(extension, np.ascontiguousarray(array), options)[1].tobytes()
+
+
+def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
+    """Write an uncompressed TIFF of one strip, tag by tag, for the kinds that no library here writes."""
+    samples = array.shape[2] if array.ndim == 3 else 1
+    kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
+    given = {
+        256: array.shape[1],
+        257: array.shape[0],
+        258: (array.itemsize * 8,) * samples,
+        259: 1,
+        262: 2 if samples > 2 else 1,
+        273: 0,
+        277: samples,
+        278: array.shape[0],
+        279: array.nbytes,
+        284: 1,
+        339: (kind,) * samples,
+    } | {int(tag[1:]): value for tag, value in tags.items()}
+    entries, extra = b"", b""
+    start = 8 + 2 + 12 * len(given) + 4
+    given[273] = start + 4 * sum(len(v) for v in given.values() if isinstance(v, tuple) and len(v) > 1)
+    for tag, value in sorted(given.items()):
+        values = value if isinstance(value, tuple) else (value,)
+        packed = struct.pack(f"<{len(values)}I", *values)
+        if len(values) > 1:
+            packed, extra = struct.pack("<I", start + len(extra)), extra + packed
+        entries += struct.pack("<HHI", tag, 4, len(values)) + packed
+    directory = struct.pack("<H", len(given)) + entries + bytes(4)
+    return b"II*\x00\x08\x00\x00\x00" + directory + extra.ljust(given[273] - start, b"\0") + array.tobytes()
+
+
+def gray(plane: np.ndarray) -> np.ndarray:
+    return np.repeat(plane[..., None], 3, axis=2)
+
+
+# === Bits and kinds of samples ===
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(opencv(WIDE[..., :3], ".png"), LEVELS[..., :3], id="PNG RGB 16"),
+        pytest.param(opencv(WIDE, ".png"), LEVELS, id="PNG RGBA 16"),
+        pytest.param(opencv(WIDE[..., 0], ".png"), gray(LEVELS[..., 0]), id="PNG gray 16"),
+        pytest.param(opencv(WIDE[..., :3], ".tif"), LEVELS[..., :3], id="TIFF RGB 16, LZW"),
+        pytest.param(opencv(WIDE, ".tif"), LEVELS, id="TIFF RGBA 16"),
+        pytest.param(tiff(WIDE, t338=0), LEVELS[..., :3], id="TIFF RGB 16 and what is no alpha"),
+        pytest.param(opencv(WIDE[..., 0], ".tif"), gray(LEVELS[..., 0]), id="TIFF gray 16"),
+        pytest.param(tiff(WIDE[..., 0], t262=0), gray(255 - LEVELS[..., 0]), id="TIFF gray 16, 0 is white"),
+        pytest.param(tiff(WIDE[..., :3].astype(np.uint32) * 65537), LEVELS[..., :3], id="TIFF RGB 32"),
+        pytest.param(tiff(WIDE[..., 0].astype(np.uint32) * 65537), gray(LEVELS[..., 0]), id="TIFF gray 32"),
+        pytest.param(tiff((WIDE[..., 0] // 2).astype(np.int16)), gray(LEVELS[..., 0] // 2), id="TIFF gray, signed 16"),
+        pytest.param(opencv(np.float32(WIDE[..., :3] / 65535), ".tif"), LEVELS[..., :3], id="TIFF RGB float"),
+        pytest.param(opencv(np.float32(WIDE[..., 0] / 65535), ".tif"), gray(LEVELS[..., 0]), id="TIFF gray float"),
+        pytest.param(tiff(WIDE[..., 0] / 65535), gray(LEVELS[..., 0]), id="TIFF gray double"),
+        pytest.param(opencv(WIDE[..., :3], ".ppm"), LEVELS[..., :3], id="PPM 16"),
+        pytest.param(opencv(WIDE[..., 0], ".pgm"), gray(LEVELS[..., 0]), id="PGM 16"),
+    ],
+)
+def test_deep_samples_are_scaled_not_clipped(content, expected):
+    decoded = decode_image(content)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).max() <= 1
+
+
+def test_floats_beyond_one_are_stretched():
+    values = np.array([[-1.0, 0.0], [1.0, 3.0]], np.float32)
+    assert decode_image(tiff(values))[..., 0].tolist() == [[0, 64], [128, 255]]
+    values[0, 0] = np.nan
+    assert decode_image(tiff(values))[..., 0].tolist() == [[0, 0], [85, 255]]
+
+
+def test_deep_tiff_that_would_come_out_wrong_is_refused():
+    with pytest.raises(ImageError, match="only gray, RGB and RGBA in one plane"):
+        decode_image(tiff(WIDE[..., :3], t284=2))
+    with pytest.raises(ImageError, match="only gray, RGB and RGBA in one plane"):
+        decode_image(tiff(np.ascontiguousarray(WIDE[..., :2])))
+
+
+@pytest.mark.parametrize(
+    "mode", ["I;16", "I;16B", "I", "1", "L", "LA", "La", "P", "PA", "RGBa", "RGBX", "YCbCr", "HSV"]
+)
+def test_every_mode_of_a_picture(mode):
+    picture = Image.new(mode, (3, 2))
+    decoded = decode_image(picture)
+    assert decoded.shape == (2, 3, 4 if "a" in mode.replace("Cb", "").lower() else 3)
+    assert decoded.dtype == np.uint8
+
+
+def test_premultiplied_alpha_is_divided_out():
+    rgba = Image.fromarray(np.array([[[100, 50, 20, 128]]], np.uint8))
+    assert np.abs(decode_image(rgba.convert("RGBa")).astype(int) - np.asarray(rgba)).max() <= 1
+    gray_alpha = rgba.convert("LA")
+    assert (
+        np.abs(decode_image(gray_alpha.convert("La")).astype(int) - np.asarray(gray_alpha.convert("RGBA"))).max() <= 1
+    )
+
+
+def test_one_bit_and_sixteen_gray_levels():
+    bits = RGB[..., 0] > 128
+    for format in ("PNG", "TIFF", "BMP"):
+        assert np.array_equal(decode_image(pillow(Image.fromarray(bits), format)), gray(bits * np.uint8(255)))
+    assert np.array_equal(decode_image(pillow(Image.fromarray(bits), "TIFF", compression="group4")), gray(bits * 255))
+
+
+def test_palette_with_transparency():
+    picture = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    expected = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 0, 0]]], np.uint8)
+    for format in ("PNG", "GIF", "TIFF", "BMP"):
+        assert np.array_equal(decode_image(pillow(picture, format)), expected)
+    for format in ("PNG", "GIF"):
+        alpha = decode_image(pillow(picture, format, transparency=1))
+        assert alpha[..., 3].tolist() == [[255, 0], [255, 255]]
+    partly = decode_image(pillow(picture, "PNG", transparency=bytes([10, 128, 255])))
+    assert np.array_equal(partly[..., :3], expected)
+    assert partly[..., 3].tolist() == [[10, 128], [255, 10]]
+
+
+def test_transparent_color():
+    """A PNG without alpha that names one color as transparent."""
+    array = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
+    assert decode_image(encode(array, transparency=(1, 2, 3)))[..., 3].tolist() == [[0, 255]]
+    assert decode_image(encode(array[..., 0], transparency=4))[..., 3].tolist() == [[255, 0]]
+
+
+def test_cmyk():
+    inks = Image.fromarray(RGB).convert("CMYK")
+    expected = np.asarray(inks.convert("RGB")).astype(int)
+    for format in ("TIFF", "JPEG"):  # Pillow writes CMYK in JPEG as Adobe does: inverted.
+        content = pillow(inks, format, **({"quality": 95, "subsampling": 0} if format == "JPEG" else {}))
+        assert np.abs(decode_image(content) - expected).mean() < 3
+    assert b"Adobe" in pillow(inks, "JPEG")
+    deep = tiff(np.asarray(inks).astype(np.uint16) * 257, t262=5)
+    assert np.abs(decode_image(deep) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF"])
+def test_alpha_is_kept(format):
+    rgba = np.dstack([RGB, np.where(RGB[..., 0] > 128, 255, 0).astype(np.uint8)])
+    options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 95}, "HEIF": {"quality": -1}}.get(format, {})
+    decoded = decode_image(encode(rgba, format, **options))
+    assert np.abs(decoded[..., 3].astype(int) - rgba[..., 3]).mean() < 1
+    assert decode_image(encode(RGB, format, **options)).shape == RGB.shape
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "AVIF", "TIFF", "HEIF"])
+def test_first_of_several_frames_or_pages(format):
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue", "lime")]
+    decoded = decode_image(pillow(frames[0], format, save_all=True, append_images=frames[1:]))
+    assert np.abs(decoded.astype(int) - (255, 0, 0)).max() < 8
+
+
+# === Orientation ===
+
+TURNS = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, -1)[::-1],
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_orientation(format, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(format, {})
+    decoded = decode_image(encode(RGB, format, exif=exif, **options))
+    expected = TURNS[orientation](RGB)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).max() <= (6 if format == "JPEG" else 0)
+    if format == "TIFF":
+        deep = tiff(RGB.astype(np.uint16) * 257, t274=orientation)
+        assert np.array_equal(decode_image(deep), expected)
+
+
+# === Profiles ===
+
+
+def profile(red: tuple[float, float], green: tuple[float, float], blue: tuple[float, float], gamma: float) -> bytes:
+    """Make an ICC profile of an RGB space (v2, matrix and gamma) from its primaries' chromaticities, D50 white."""
+
+    def s15(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    white = np.array([0.9642, 1.0, 0.8249])
+    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in (red, green, blue)]).T
+    columns = columns * np.linalg.solve(columns, white)
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    xyz = [b"XYZ " + bytes(4) + b"".join(map(s15, column)) for column in (*columns.T, white)]
+    data = {b"rXYZ": xyz[0], b"gXYZ": xyz[1], b"bXYZ": xyz[2], b"wtpt": xyz[3]}
+    data |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    return _profile(b"RGB ", data)
+
+
+def gray_profile(gamma: float) -> bytes:
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
+    return _profile(b"GRAY", {b"kTRC": curve, b"wtpt": white})
+
+
+def _profile(space: bytes, data: dict[bytes, bytes]) -> bytes:
+    offset = 128 + 4 + 12 * len(data)
+    table, body = struct.pack(">I", len(data)), b""
+    for name, content in data.items():
+        table += name + struct.pack(">II", offset + len(body), len(content))
+        body += content
+    size = offset + len(body)
+    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp"
+    header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + body
+
+
+SWAPPED = profile((0.1559, 0.0660), (0.3209, 0.5978), (0.6484, 0.3309), 2.2)  # sRGB's, red and blue exchanged.
+
+
+def test_profile_is_converted_to_srgb():
+    """A profile whose red is sRGB's blue: the two come out exchanged."""
+    for mode, format in (("RGB", "PNG"), ("RGB", "TIFF"), ("RGB", "WEBP"), ("P", "PNG"), ("RGBA", "PNG")):
+        picture = Image.new("RGB", (4, 4), (255, 0, 0)).convert(mode)
+        decoded = decode_image(pillow(picture, format, icc_profile=SWAPPED, lossless=True))
+        assert np.abs(decoded[0, 0, :3].astype(int) - (0, 0, 255)).max() <= 6, (mode, format, decoded[0, 0])
+    array = np.full((4, 4, 3), (65535, 0, 0), np.uint16)
+    content = tiff(array)
+    assert np.abs(decode_image(content)[0, 0].astype(int) - (255, 0, 0)).max() == 0
+
+
+def test_profile_of_a_deep_picture():
+    picture = Image.fromarray(np.full((4, 4), 0.25, np.float32))
+    content = pillow(picture, "TIFF", icc_profile=gray_profile(1.0))
+    assert abs(int(decode_image(content)[0, 0, 0]) - 137) <= 2  # Linear 0.25 is sRGB's level 137.
+
+
+def test_gray_profile():
+    for mode in ("L", "LA"):
+        picture = Image.new("L", (4, 4), 64).convert(mode)
+        decoded = decode_image(pillow(picture, "PNG", icc_profile=gray_profile(1.0)))
+        assert np.abs(decoded[0, 0, :3].astype(int) - 137).max() <= 2
+        assert decoded.shape[2] == (4 if mode == "LA" else 3)
+
+
+def test_profile_of_another_kind_or_none_is_passed_over():
+    inks = Image.fromarray(RGB).convert("CMYK")
+    for picture, other in ((Image.fromarray(RGB), gray_profile(1.0)), (Image.fromarray(RGB), b"no"), (inks, SWAPPED)):
+        content = pillow(picture, "TIFF", icc_profile=other)
+        assert np.array_equal(decode_image(content), np.asarray(picture.convert("RGB")))
+
+
+def test_srgb_profile_changes_nothing():
+    content = encode_image(RGB, "PNG", decode_with_metadata(encode(RGB))[1])
+    assert Image.open(io.BytesIO(content)).info["icc_profile"]
+    assert np.array_equal(decode_image(content), RGB)
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.abs(decode_image(encode(RGB, icc_profile=other)).astype(int) - RGB).max() <= 1
+
+
+# === Metadata ===
+
+
+def camera_exif() -> Image.Exif:
+    """EXIF as a camera held upright writes it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.DateTime] = "2001:02:03 04:05:06"
+    exif[ExifTags.Base.ImageDescription] = "Grandma"
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details[ExifTags.Base.DateTimeOriginal] = "1954:06:07 08:09:10"
+    details[ExifTags.Base.ExifImageWidth] = RGB.shape[1]
+    details[ExifTags.Base.ExifImageHeight] = RGB.shape[0]
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    return exif
+
+
+def with_thumbnail(exif: bytes) -> bytes:
+    """Put a second directory, that of the thumbnail, behind the first of big-endian EXIF."""
+    body = exif.removeprefix(b"Exif\0\0")
+    count = struct.unpack(">H", body[8:10])[0]
+    link = 10 + 12 * count
+    thumbnail = encode(RGB, "JPEG")
+    second = struct.pack(">HHHIIHHIII", 2, 513, 4, 1, len(body) + 30, 514, 4, 1, len(thumbnail), 0)
+    return b"Exif\0\0" + body[:link] + struct.pack(">I", len(body)) + body[link + 4 :] + second + thumbnail
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("target", [".jpg", ".png", ".webp", ".tif"])
+def test_metadata_is_kept(tmp_path, source, target):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6">Grandma</x:xmpmeta>'
+    exif = camera_exif().tobytes()
+    exif = with_thumbnail(exif) if source == "JPEG" else exif
+    content = encode(RGB, source, exif=exif, dpi=(300, 200), icc_profile=SWAPPED)
+    if source == "JPEG":
+        content = encode(RGB, source, exif=exif, dpi=(300, 200), icc_profile=SWAPPED, xmp=xmp)
+        assert Image.open(io.BytesIO(content)).getexif().get_ifd(ExifTags.IFD.IFD1)
+    image, metadata = decode_with_metadata(content)
+    save_image(image, tmp_path / f"a{target}", metadata)
+    with Image.open(tmp_path / f"a{target}") as kept:
+        kept.load()
+        exif = kept.getexif()
+        assert exif.get(ExifTags.Base.Orientation, 1) == 1
+        assert exif[ExifTags.Base.DateTime] == "2001:02:03 04:05:06"
+        assert exif[ExifTags.Base.ImageDescription] == "Grandma"
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        assert details[ExifTags.Base.DateTimeOriginal] == "1954:06:07 08:09:10"
+        assert details[ExifTags.Base.ExifImageWidth] == kept.width == RGB.shape[0]
+        assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+        assert not exif.get_ifd(ExifTags.IFD.IFD1)
+        if source != "WEBP":
+            assert exif[ExifTags.Base.XResolution] == pytest.approx(300, abs=0.01)
+            if target != ".webp":
+                assert kept.info["dpi"] == pytest.approx((300, 200), abs=0.01)
+        if source == "JPEG":
+            assert kept.info["xmp"] == xmp.replace(b'"6"', b'"1"')
+        assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"])))
+    assert np.abs(decode_image(tmp_path / f"a{target}").astype(int) - image).max() <= (12 if target == ".jpg" else 0)
+
+
+def test_metadata_of_a_deep_tiff():
+    content = pillow(Image.fromarray(WIDE[..., 0]), "TIFF", exif=camera_exif().tobytes(), dpi=(600, 600))
+    image, metadata = decode_with_metadata(content)
+    assert image.shape[:2] == RGB.shape[1::-1]
+    with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
+        assert kept.info["dpi"] == pytest.approx((600, 600))
+        assert kept.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "1954:06:07 08:09:10"
+
+
+def test_damaged_and_oversized_metadata_do_not_harm(tmp_path):
+    broken = encode(RGB, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(40))
+    image, metadata = decode_with_metadata(broken)
+    assert image.shape == RGB.shape
+    save_image(image, tmp_path / "a.jpg", metadata)
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "long" * 30_000
+    image, metadata = decode_with_metadata(encode(RGB, "PNG", exif=exif))
+    for name in ("b.jpg", "b.png", "b.webp", "b.tif"):
+        save_image(image, tmp_path / name, metadata)
+        assert decode_image(tmp_path / name).shape == RGB.shape
+
+
+def test_arrays_without_metadata_get_none():
+    with Image.open(io.BytesIO(encode_image(RGB))) as picture:
+        assert not picture.info
+
+
+# === Broken files and bombs ===
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "JPEG2000", "TGA"])
+def test_truncated_file_is_named_with_its_reason(tmp_path, format):
+    content = encode(random_images(1, 200)[0], format)
+    path = tmp_path / f"half.{format.lower()}"
+    for part in (0.05, 0.5, 0.8):
+        path.write_bytes(content[: int(len(content) * part)])
+        with pytest.raises(ImageError, match=rf"half\.{format.lower()} (is|has) .{{10}}"):
+            decode_image(path)
+
+
+def test_truncated_deep_tiff():
+    content = opencv(np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16), ".tif")
+    for part in (0.5, 0.9):
+        with pytest.raises(ImageError, match="damaged"):
+            decode_image(content[: int(len(content) * part)])
+
+
+def png_bomb(side: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    row = bytes(1 + side // 8)
+    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def gif_bomb(side: int) -> bytes:
+    """A screen of 8 x 8 whose only frame is far larger."""
+    small = pillow(Image.new("P", (8, 8)), "GIF")
+    at = small.index(b"\x2c", 13)
+    return small[: at + 5] + struct.pack("<HH", side, side) + small[at + 9 :]
+
+
+def webp_bomb(side: int) -> bytes:
+    content = bytearray(pillow(Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "WEBP", exif=b"Exif\0\0" + bytes(8)))
+    at = content.index(b"VP8X") + 12
+    content[at : at + 6] = struct.pack("<I", side - 1)[:3] * 2
+    return bytes(content)
+
+
+def heif_bomb(side: int, format: str) -> bytes:
+    """A file of 64 x 64 whose header tells another size."""
+    content = bytearray(pillow(Image.new("RGB", (64, 64)), format))
+    at = content.index(b"ispe") + 8
+    content[at : at + 8] = struct.pack(">II", side, side)
+    return bytes(content)
+
+
+def bmp_bomb(side: int) -> bytes:
+    """Run-length encoded: a few bytes fill all rows."""
+    header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, 2, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 14 + 40 + 1024 + 2, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\x00\x01"
+
+
+def tiff_bomb(compression: str) -> bytes:
+    return pillow(Image.new("1", (12_000, 12_000)), "TIFF", compression=compression)
+
+
+def jpeg2000_bomb(side: int) -> bytes:
+    content = pillow(Image.new("L", (64, 64)), "JPEG2000")
+    return content.replace(struct.pack(">II", 64, 64), struct.pack(">II", side, side))
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (png_bomb, 12_000),
+        (gif_bomb, 24_000),
+        (webp_bomb, 16_000),
+        (tiff_bomb, "tiff_adobe_deflate"),
+        (tiff_bomb, "tiff_lzw"),
+        (lambda side: tiff(np.zeros((2, 2), np.uint16), t256=side, t257=side), 60_000),
+        (lambda side: heif_bomb(side, "HEIF"), 30_000),
+        (lambda side: heif_bomb(side, "AVIF"), 30_000),
+        (bmp_bomb, 24_000),
+        (jpeg2000_bomb, 30_000),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_bomb_is_refused_before_it_is_decoded(make, argument):
+    bomb = make(argument)
+    assert len(bomb) < 300_000
+    memory = psutil.Process()
+    before = memory.memory_info().rss
+    with pytest.raises(ImageError, match=r"megapixels|damaged|no image"):
+        decode_image(bomb)
+    assert memory.memory_info().rss - before < 100e6
+
+
+def test_limit_can_be_raised_beyond_that_of_pillow(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    assert decode_image(encode(RGB), max_pixels=RGB.size).shape == RGB.shape
+    with pytest.raises(ImageError, match="megapixels"):
+        decode_image(encode(RGB), max_pixels=100)
