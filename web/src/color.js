@@ -1,6 +1,6 @@
 // Luma, and the join of luma with small chroma: colorizer/color.py in JavaScript, where each step is explained.
 
-import {mean, plane, resizeCubic, resizeLinear, round, shrinkByArea} from './planes.js';
+import {mean, plane, resizeCubic, resizeLinear, round, shrinkByArea, shrinkBytes} from './planes.js';
 
 const GUIDED_SIDE = 256;
 const CORRECTIONS = 3;
@@ -30,18 +30,13 @@ export function joinUpsampled(luma, chroma, rgba) {
   if (chroma.height === height && chroma.width === width) {
     interleave(fit, null, chroma);
   } else {
-    const guide = toBytes(sides[0] === height && sides[1] === width ? luma : shrinkByArea(luma, ...sides));
+    const guide = shrinkBytes(luma, ...sides);
     for (let i = 0; i < guide.data.length; i++) guide.data[i] /= 255;
     chroma = upsampleGuided(chroma, guide);
     if (sides[0] === height && sides[1] === width) interleave(fit, null, chroma);
     else interleave(fit, ...fitLinear(chroma, guide, [1, 1], 1e-4));
   }
   return joinLinear(luma, fit, rgba);
-}
-
-/** Round a plane to whole numbers, as OpenCV does when it resizes bytes. */
-export function toBytes({height, width, channels, data}) {
-  return plane(height, width, channels, Float32Array.from(data, round));
 }
 
 function upsampleGuided(chroma, guide) {

@@ -1,7 +1,7 @@
 // From pixels to color: what colorizer/chroma_painter.py does, without hints.
 
-import {joinUpsampled, toBytes, toLuma} from './color.js';
-import {mirror, plane, resizeLinear, round, shrinkByArea} from './planes.js';
+import {joinUpsampled, toLuma} from './color.js';
+import {mirror, plane, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
 
 export const DETAIL = 96;
 const SMOOTHING = 0.5;
@@ -90,7 +90,7 @@ function shrink(luma) {
   const [height, width] = [luma.height, luma.width].map((side) => 2 * Math.max(1, round((side * scale) / 2)));
   if (height === luma.height && width === luma.width) return luma;
   const shrinks = scale < 1 && height <= luma.height && width <= luma.width;
-  return toBytes((shrinks ? shrinkByArea : resizeLinear)(luma, height, width));
+  return shrinks ? shrinkBytes(luma, height, width) : toBytes(resizeLinear(luma, height, width));
 }
 
 function softmax(logits) {

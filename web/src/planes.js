@@ -17,6 +17,30 @@ export function shrinkByArea(source, height, width) {
   return resample(source, area(source.height, height), area(source.width, width));
 }
 
+/** The same for bytes: halved while that leaves enough, which is quick, and rounded each time. */
+export function shrinkBytes(source, height, width) {
+  let bytes = source;
+  while (bytes.height >= 8 * height && bytes.width >= 8 * width) bytes = halve(bytes);
+  return toBytes(shrinkByArea(bytes, height, width));
+}
+
+/** Round a plane to whole numbers, as OpenCV does when it resizes bytes. */
+export function toBytes({height, width, channels, data}) {
+  return plane(height, width, channels, Float32Array.from(data, round));
+}
+
+function halve({data, width: stride, height: rows}) {
+  const [height, width] = [rows >> 1, stride >> 1];
+  const result = plane(height, width, 1, new Uint8Array(height * width));
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = 2 * y * stride + 2 * x;
+      result.data[y * width + x] = (data[i] + data[i + 1] + data[i + stride] + data[i + stride + 1] + 2) >> 2;
+    }
+  }
+  return result;
+}
+
 /** Interpolate between the two nearest pixels along each axis (INTER_LINEAR). */
 export function resizeLinear(source, height, width) {
   return resample(source, taps(source.height, height, linear), taps(source.width, width, linear));
