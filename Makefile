@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test check lint format train bench soak lock clean
+.PHONY: app web test check lint format train bench soak lock clean
 
 app: .venv/app  ## the demo on http://127.0.0.1:7860
 	$(BIN)/python app.py
+
+web:  ## the page that colorizes in the browser, in web/dist; needs npm
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 test: .venv/test  ## all tests but network and soak
 	$(BIN)/pytest -m "not network and not soak"
@@ -40,7 +43,7 @@ lock: .venv/test  ## exact versions of all that the project needs, for all platf
 		--output-file requirements.txt
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist web/dist web/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # One recipe for what the demo needs, what training needs, and both of them with the tests' tools.
 .venv/app .venv/train .venv/test: pyproject.toml requirements.txt | $(BIN)/python

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["HF_HUB_DISABLE_XET"] = "1"  # Read on import; the stand-in for the Hub speaks the older protocol.
 
 ROOT = Path(__file__).parent.parent
+CHROMIUM = "/usr/bin/chromium"
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +123,20 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert not network.exists(), network.read_text()
     examples = {path.name for path in (ROOT / "samples/photos").iterdir()}
     assert {path.name for path in (folder / "gradio").rglob("*") if path.is_file()} <= examples
+
+
+def require(program: str, path: str | None, package: str) -> str:
+    """Skip a test whose program is absent, visibly; in continuous integration, fail."""
+    if path is None:
+        missing = f"no {program} (Debian: apt-get install {package})"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = require("Chromium", CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium"), "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", *QUIET])
+        yield browser
+        browser.close()

@@ -1,0 +1,29 @@
+// Keeps every file of the page that was fetched once, so that it works offline and asks for nothing twice.
+
+const CACHE = 'colorizer-BUILD';
+
+self.addEventListener('install', (event) => {
+  const shell = ['./', 'style.css', 'main.js', 'icon.svg', 'model.json'];
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(shell)).then(() => self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys())
+      if (name.startsWith('colorizer-') && name !== CACHE) await caches.delete(name);
+    await self.clients.claim();
+  })());
+});
+
+self.addEventListener('fetch', (event) => {
+  if (event.request.method !== 'GET' || new URL(event.request.url).origin !== self.location.origin) return;
+  event.respondWith((async () => {
+    const cache = await caches.open(CACHE);
+    const kept = await cache.match(event.request, {ignoreSearch: true});
+    if (kept) return kept;
+    const response = await fetch(event.request);
+    // Where the disk is full, the page still works online.
+    if (response.status === 200) await cache.put(event.request, response.clone()).catch(() => null);
+    return response;
+  })());
+});
