@@ -135,7 +135,7 @@ def send(upload: Upload) -> str:
 
 
 def download_model(reference: str) -> Path:
-    """Download weights and their ``config.json``, nothing else, into the Hub's cache.
+    """Download weights, their export and ``config.json``, nothing else, into the Hub's cache.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def _forget(*paths: Path) -> None:
 def _list_files(api: HfApi, upload: Upload) -> list[str] | None:
     """List the files of a repository; None if there is none; `HubError` if its name is taken by something else."""
     try:
-        info = api.repo_info(upload.repo, repo_type=upload.kind)
+        info = api.repo_info(upload.repo, repo_type=upload.kind, timeout=_PATIENCE)
     except RepositoryNotFoundError as error:
         if error.response.status_code == 401:
             raise

@@ -97,7 +97,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     hub.requests.clear()
     loaded = Colorizer.load(f"hf://ada/unet@{repo.head}").colorize(CAT)
     assert (loaded == Colorizer.load("unet").colorize(CAT)).all()
-    assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.keras"}
+    assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.keras", "model.tflite"}
 
 
 def test_push_shows_limits_that_are_written_down_and_removes_what_is_gone(hub: Hub, tmp_path: Path):
@@ -407,7 +407,7 @@ def test_the_export_for_a_light_runtime_comes_along(hub: Hub, tmp_path: Path):
     files = {**model_files(export=known), "model.tflite": b"export", "decoder.tflite": b"export", "../evil": b"export"}
     repo = hub.add("model", "ada/net", files)
     assert download_model("hf://ada/net").with_name("model.tflite").read_bytes() == b"export"
-    assert cached(tmp_path) == {"config.json", "model.keras", "model.tflite"}
+    assert cached(tmp_path) == {"config.json", "model.keras"}
     repo.commit({**files, "model.tflite": b"other"})
     with pytest.raises(ModelError, match=r"model\.tflite has the SHA-256"):
         download_model("hf://ada/net")
