@@ -201,6 +201,7 @@ def main() -> None:
             slowest, memory = max(slowest, float(seconds)), max(memory, float(used))
             if end not in ("image", "ImageError") or float(seconds) > SECONDS:
                 failures.append({"input": number, "end": end, "seconds": float(seconds)})
+                print(failures[-1], flush=True)
                 end = "failure"
             ends[end] += 1
             number += 1

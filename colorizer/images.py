@@ -131,7 +131,7 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
     format : str
         Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
     metadata : dict, optional
-        What `decode_with_metadata` gave for the picture that the image was made from.
+        What `decode_with_metadata` gave for the picture that the image was made from; left out if it can't be written.
 
     Returns
     -------
@@ -150,7 +150,12 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
     buffer = io.BytesIO()
-    picture.save(buffer, format, **_SAVE_OPTIONS[format] | save_options(metadata or {}, format))
+    try:
+        picture.save(buffer, format, **_SAVE_OPTIONS[format] | save_options(metadata or {}, format))
+    except Exception:
+        if not metadata:
+            raise
+        return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
     return buffer.getvalue()
 
 

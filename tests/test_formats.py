@@ -383,6 +383,14 @@ def test_resolution_that_is_none_is_left_out(dpi):
         assert encode_image(image, format, metadata)
 
 
+def test_metadata_that_can_not_be_written_are_left_out():
+    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        content = encode_image(
+            RGB, format, {"exif": b"Exif\0\0" + bytes(40), "dpi": (float("nan"), 1e12), "xmp": b"\xff"}
+        )
+        assert decode_image(content).shape == RGB.shape
+
+
 def test_arrays_without_metadata_get_none():
     with Image.open(io.BytesIO(encode_image(RGB))) as picture:
         assert not picture.info
