@@ -8,7 +8,7 @@ import gradio as gr
 from colorizer.inference import Colorizer
 from colorizer.resources import resource_folder
 from colorizer.ui import about, test_set, your_image
-from colorizer.ui.guard import RefuseRemoteFiles
+from colorizer.ui.guard import Guard
 from colorizer.ui.style import CSS, HEAD, build_theme
 
 _CHECK_EVERY, _KEEP_FILES = 300, 3300  # Seconds; together an hour, which is what the page promises.
@@ -56,5 +56,5 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "run_history": False,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [RefuseRemoteFiles.as_middleware()]},
+        "app_kwargs": {"middleware": [Guard.as_middleware()]},
     }
