@@ -15,6 +15,7 @@ from colorizer.runtime import Runtime
 _BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
+_APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
 
 
 @dataclass(frozen=True)
@@ -50,39 +51,51 @@ class ChromaPainter:
         vividness: float,
         detail: int,
         hints: Sequence[Sequence[Hint]] | None = None,
+        drawn: Sequence[Sequence[Hint]] | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Predict the chroma of luma planes (H, W) of any sizes, each with hints of its own.
+        """Predict the chroma of luma planes (H, W) of any sizes, each with hints and drawn colors of its own.
 
         Gives (h, w, 2) each, at half of the working size.
         """
         hints = [()] * len(lumas) if hints is None else hints
+        drawn = [()] * len(lumas) if drawn is None else drawn
         thumbnails = [shrink(luma, detail) for luma in lumas]
-        planes = [_plane_of_hints(*pair) for pair in zip(thumbnails, hints, strict=True)]
+        planes = [_plane_of_hints(*given) for given in zip(thumbnails, hints, drawn, strict=True)]
         distributions = self._distributions(thumbnails, planes)
         return [self._decode(*pair, vividness) for pair in zip(distributions, hints, strict=True)]
 
-    def paint_alternatives(
-        self, luma: NDArray[np.uint8], count: int, vividness: float, detail: int, hints: Sequence[Hint], seed: int
-    ) -> list[NDArray[np.float32]]:
-        """Predict several plausible chromas of one luma plane.
+    def draw(
+        self, luma: NDArray[np.uint8], count: int, detail: int, hints: Sequence[Hint], seed: int
+    ) -> list[tuple[Hint, ...]]:
+        """Draw the colors that make several plausible chromas of one luma plane, for `paint`.
 
-        Colors are drawn from the distribution at the most doubtful place, one after the other; each is then a hint to
+        They are drawn from the distribution at the most doubtful place, one after the other; each is then a hint to
         the network, which paints the rest so that it goes with it. So each result is of one piece.
         """
         rng = np.random.default_rng(seed)
         thumbnail = shrink(luma, detail)
-        planes = [_plane_of_hints(thumbnail, hints) for _ in range(count)]
+        drawn: list[tuple[Hint, ...]] = [()] * count
         for turn in range(_ROUNDS):
             # The first colors lie evenly in the order of hues, so that no two results start alike.
             chances = (rng.permutation(count) + rng.random(count)) / count if turn == 0 else rng.random(count)
-            for plane, distribution, chance in zip(
-                planes, self._distributions([thumbnail] * count, planes), chances, strict=True
-            ):
-                self._draw(plane, distribution, float(chance))
-        return [
-            self._decode(distribution, hints, vividness)
-            for distribution in self._distributions([thumbnail] * count, planes)
-        ]
+            planes = [_plane_of_hints(thumbnail, hints, colors) for colors in drawn]
+            given = zip(drawn, planes, self._distributions([thumbnail] * count, planes), chances, strict=True)
+            drawn = [(*colors, self._draw(*rest)) for colors, *rest in given]
+        return drawn
+
+    def likely(
+        self, luma: NDArray[np.uint8], place: Hint, count: int, detail: int, hints: Sequence[Hint]
+    ) -> NDArray[np.float32]:
+        """List the chromas (n, 2), n at most `count`, that are likeliest at a place, none too close to another."""
+        thumbnail = shrink(luma, detail)
+        distribution = self._distributions([thumbnail], [_plane_of_hints(thumbnail, hints)])[0]
+        # Rare colors have their weight back, or each palette would be shades of gray.
+        weights = rebalance(distribution[_cell(place, *distribution.shape[:2])], self._prior, self._exponent)
+        chosen: list[NDArray[np.float32]] = []
+        for chroma in self._bins[np.argsort(-weights)]:
+            if len(chosen) < count and all(np.hypot(*(chroma - other)) > _APART - 1e-6 for other in chosen):
+                chosen.append(chroma)
+        return np.array(chosen, np.float32)
 
     def doubt(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.float32]:
         """Tell how unsure the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
@@ -122,14 +135,16 @@ class ChromaPainter:
         chroma = rebalance(distribution, self._prior, vividness * self._exponent) @ self._bins
         return _meet(chroma, hints) if hints else chroma
 
-    def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> None:
-        """Put a hint at the most doubtful place that has none: the color that lies at `chance` in the order of hues."""
+    def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> Hint:
+        """Choose a color for the most doubtful place without a hint: the one at `chance` in the order of hues."""
         doubtful = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
         row, column = np.unravel_index(int(np.argmax(doubtful)), doubtful.shape)
         order = np.argsort(np.arctan2(self._bins[:, 1], self._bins[:, 0]))
         cumulated = np.cumsum(distribution[row, column][order])
         drawn = min(int(np.searchsorted(cumulated, chance * cumulated[-1])), len(order) - 1)
-        plane[row, column] = (*self._bins[order[drawn]], 1)
+        cb, cr = self._bins[order[drawn]].tolist()
+        height, width = doubtful.shape
+        return Hint((float(column) + 0.5) / width, (float(row) + 0.5) / height, (cb, cr))
 
 
 def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
@@ -153,19 +168,34 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
     return Hint((x + 0.5) / width, (y + 0.5) / height, (cb, cr))
 
 
-def _plane_of_hints(thumbnail: NDArray[np.uint8], hints: Sequence[Hint]) -> NDArray[np.float32]:
-    """Lay hints on the chroma grid of a thumbnail: (h, w, 3) Cb, Cr and mask; those of one cell are averaged."""
+def _plane_of_hints(
+    thumbnail: NDArray[np.uint8], hints: Sequence[Hint], drawn: Sequence[Hint] = ()
+) -> NDArray[np.float32]:
+    """Lay hints on the chroma grid of a thumbnail: (h, w, 3) Cb, Cr and mask.
+
+    Hints of one cell are averaged; drawn colors take cells that are free.
+    """
     height, width = (side // 2 for side in thumbnail.shape)
     plane = np.zeros((height, width, 3), np.float32)
     for hint in hints:
-        plane[int(hint.y * height), int(hint.x * width)] += (*hint.chroma, 1)
-    return np.asarray(plane / np.maximum(plane[..., 2:], 1), np.float32)
+        plane[_cell(hint, height, width)] += (*hint.chroma, 1)
+    plane /= np.maximum(plane[..., 2:], 1)
+    for hint in drawn:
+        cell = _cell(hint, height, width)
+        if plane[cell][2] == 0:
+            plane[cell] = (*hint.chroma, 1)
+    return plane
+
+
+def _cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
+    """Find a hint's row and column on a chroma grid."""
+    return int(hint.y * height), int(hint.x * width)
 
 
 def _meet(chroma: NDArray[np.float32], hints: Sequence[Hint]) -> NDArray[np.float32]:
     """Shift chroma (h, w, 2) around the hints so that each is met in its cell; the network comes close by itself."""
     height, width = chroma.shape[:2]
-    cells = {(int(hint.y * height), int(hint.x * width)): hint.chroma for hint in hints}
+    cells = {_cell(hint, height, width): hint.chroma for hint in hints}
     points = np.array(list(cells), np.float32)
     wanted = np.array(list(cells.values()), np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
-from colorizer.color import join_upsampled, resize, to_chroma, to_luma
+from colorizer.color import join, join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
 from colorizer.runtime import Runtime, load_runtime
@@ -23,6 +23,8 @@ _BATCH = 256  # Images given to the network at once: as fast as more, and the me
 
 HintLike = tuple[float, float, str | Sequence[int]]
 """Column and row of a pixel, and the color that it has."""
+Alternative = tuple[Hint, ...]
+"""What makes one of several colorizations of an image: the colors drawn for it, see `Colorizer.draw_alternatives`."""
 
 
 class ModelError(Exception):
@@ -100,6 +102,7 @@ class Colorizer:
         detail: int = ...,
         hints: Sequence[HintLike] = ...,
         alternatives: None = None,
+        alternative: Alternative = ...,
         raw: bool = ...,
         seed: int = ...,
         max_pixels: int = ...,
@@ -114,6 +117,7 @@ class Colorizer:
         detail: int = ...,
         hints: Sequence[HintLike] = ...,
         alternatives: int,
+        alternative: Alternative = ...,
         raw: bool = ...,
         seed: int = ...,
         max_pixels: int = ...,
@@ -127,6 +131,7 @@ class Colorizer:
         detail: int = DEFAULT_DETAIL,
         hints: Sequence[HintLike] = (),
         alternatives: int | None = None,
+        alternative: Alternative = (),
         raw: bool = False,
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
@@ -146,6 +151,8 @@ class Colorizer:
             counts; luma stays the image's. U-Net only.
         alternatives : int, optional
             Give so many plausible colorizations instead of one. U-Net only.
+        alternative : Alternative
+            Give this one of those that `draw_alternatives` drew, with any hints, vividness and size. U-Net only.
         raw : bool
             Give the network's own picture, at its own resolution and enlarged to the image's size, instead of its color
             on the image's luma. Autoencoder only.
@@ -168,15 +175,78 @@ class Colorizer:
         """
         _check(vividness, detail, alternatives)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        if alternatives is None:
+        if alternatives is None and not alternative:
             return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
         if raw:
             raise ValueError("raw doesn't go with alternatives")
         unet = self._require_unet("alternatives")
         luma = to_luma(pixels[:, :, :3])
         fixed = _parse_hints(hints, luma)
-        chromas = unet.paint_alternatives(luma, alternatives, vividness, detail, fixed, seed)
-        return [_join(pixels, luma, chroma) for chroma in chromas]
+        drawn = [alternative] if alternatives is None else unet.draw(luma, alternatives, detail, fixed, seed)
+        chromas = unet.paint([luma] * len(drawn), vividness, detail, [fixed] * len(drawn), drawn)
+        results = [_join(pixels, luma, chroma) for chroma in chromas]
+        return results[0] if alternatives is None else results
+
+    def draw_alternatives(
+        self,
+        image: Any,
+        count: int,
+        *,
+        detail: int = DEFAULT_DETAIL,
+        hints: Sequence[HintLike] = (),
+        seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[Alternative]:
+        """Draw what makes several colorizations of an image, without colorizing it: each is for `colorize`.
+
+        Parameters and errors are those of `colorize`, whose ``alternatives=count`` gives the same ones.
+        """
+        _check(0, detail, count)
+        unet = self._require_unet("alternatives")
+        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
+        return unet.draw(luma, count, detail, _parse_hints(hints, luma), seed)
+
+    def palette(
+        self,
+        image: Any,
+        x: float,
+        y: float,
+        *,
+        detail: int = DEFAULT_DETAIL,
+        hints: Sequence[HintLike] = (),
+        count: int = 6,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[str]:
+        """List the colors that are likely at a pixel of an image.
+
+        Parameters
+        ----------
+        image, detail, hints, max_pixels
+            As in `colorize`.
+        x, y : float
+            Column and row of the pixel.
+        count : int
+            How many colors are wanted; there are fewer where the pixel is nearly black or white.
+
+        Returns
+        -------
+        list of str
+            Different colors ``#RRGGBB`` that have the pixel's luma, the likeliest first.
+
+        Raises
+        ------
+        colorizer.images.ImageError
+            If the image can't be decoded.
+        ValueError
+            If the pixel lies outside the image, or the model predicts no distribution: only the U-Net does.
+        """
+        _check(0, detail)
+        unet = self._require_unet("palette")
+        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
+        place = parse_hint(x, y, "#000000", *luma.shape)
+        chromas = unet.likely(luma, place, count, detail, _parse_hints(hints, luma))
+        colors = join(np.full((len(chromas), 1), luma[int(y), int(x)]), chromas[:, None])
+        return list(dict.fromkeys(f"#{bytes(color).hex()}" for color in colors[:, 0]))
 
     def colorize_batch(
         self,

@@ -100,6 +100,10 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     (folder / "sitecustomize.py").write_text(_WATCH_NETWORK)
     network, output = folder / "network.log", folder / "output.log"
+    # What a server that was killed has left: it must be gone as well.
+    left = folder / "gradio" / f"colorizer-{os.getuid()}-{port}" / "0a" / "left.png"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"left")
     environment = {
         **demo_environment(port),
         "GRADIO_TEMP_DIR": str(folder / "gradio"),

@@ -1,9 +1,11 @@
 """The demo's server, through Gradio's own client."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -48,6 +50,27 @@ def test_colorize_is_the_colorizer(client: Client, colorizer: Colorizer, name: s
     result = _colorize(client, ROOT / name)
     assert result.name == f"{Path(name).stem}-color.png"
     np.testing.assert_array_equal(decode_image(result), colorizer.colorize(ROOT / name))
+
+
+def test_settings_by_name(client: Client):
+    photo = ROOT / "samples/photos/cat.jpg"
+    asked = {"model": "autoencoder", "vividness": 0.5, "detail": 64}
+    result = client.predict(handle_file(str(photo)), **asked, api_name="/colorize")
+    np.testing.assert_array_equal(decode_image(result), Colorizer.load("autoencoder").colorize(photo))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"model": "gan"}, "there are: unet, autoencoder"),
+        ({"vividness": 1.5}, "vividness must lie from 0 to 1, got 1.5"),
+        ({"detail": 100_000}, "detail must lie from 32 to 256, got 100000"),
+        ({"detail": None}, "detail must lie from 32 to 256, got None"),
+    ],
+)
+def test_bad_settings_get_a_sentence(client: Client, asked: dict, message: str):
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(str(ROOT / "samples/photos/cat.jpg")), **asked, api_name="/colorize")
 
 
 def _unusual() -> dict[str, bytes]:
@@ -116,12 +139,104 @@ def test_models_are_a_choice_only_if_several(
     assert choice["visible"] is (len(models) > 1)
 
 
-def test_one_public_endpoint(client: Client):
-    assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ["/colorize"]
+def test_public_endpoints(client: Client):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(named) == ["/colorize", "/colorize_batch"]
+
+
+def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"words")
+    samples = [ROOT / "samples/cifar10/00_cat.png", broken, ROOT / "samples/cifar10/01_ship.png"]
+    files = [handle_file(str(path)) for path in samples]
+    archive, report = client.predict(files, vividness=0.5, api_name="/colorize_batch")
+    assert "2 of 3 colorized" in report
+    with zipfile.ZipFile(archive) as results:
+        assert results.namelist() == ["00_cat-color.png", "01_ship-color.png", "report.csv"]
+        result = decode_image(results.read("00_cat-color.png"))
+    np.testing.assert_array_equal(result, colorizer.colorize(samples[0], vividness=0.5))
+
+
+def test_batch_of_too_many_gets_a_sentence(client: Client, tmp_path: Path):
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(51):
+            archive.writestr(f"{i}.png", b"")
+    with pytest.raises(AppError, match="51 images are too many at once; the limit is 50"):
+        client.predict([handle_file(str(bomb))], api_name="/colorize_batch")
+
+
+def _examples(kind: str, demo_url: str) -> list[str]:
+    from colorizer.ui import api
+
+    texts = (api.TEXT, (ROOT / "README.md").read_text())
+    found = [example for text in texts for example in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
+    assert found
+    return [example.replace("http://127.0.0.1:7860", demo_url) for example in found]
+
+
+def test_python_examples_of_the_api(demo_url: str, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    for example in _examples("py", demo_url):
+        names: dict = {}
+        exec(example, names)
+        expected = colorizer.colorize("samples/photos/cat.jpg", vividness=0.5)
+        np.testing.assert_array_equal(decode_image(names["png"]), expected)
+        if "archive" in names:
+            with zipfile.ZipFile(names["archive"]) as archive:
+                assert archive.namelist() == ["cat-color.jpg", "rocket-color.jpg", "report.csv"]
+
+
+def test_shell_example_of_the_api(demo_url: str, colorizer: Colorizer, tmp_path: Path):
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    for example in _examples("sh", demo_url):
+        subprocess.run(["bash", "-euc", example], cwd=tmp_path, check=True, timeout=120)
+        expected = colorizer.colorize(ROOT / "samples/photos/cat.jpg", vividness=0.5)
+        np.testing.assert_array_equal(decode_image(tmp_path / "cat-color.png"), expected)
 
 
 def test_server_is_no_proxy(demo_url: str):
     assert httpx.get(f"{demo_url}/gradio_api/file=https://example.org/").status_code == 403
+    assert httpx.get(f"{demo_url}/gradio_api/proxy=https://x.hf.space/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../../../etc/passwd", "app.py", str(ROOT / "checkpoints/unet/config.json")]
+)
+def test_server_gives_no_foreign_file(demo_url: str, path: str):
+    assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
+    question = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96]}
+    asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
+    if asked.status_code == 200:
+        answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
+        assert "event: error" in answer.text
+        assert "event: complete" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:22/x.png", "http://169.254.169.254/x.png", "data:image/png;base64,AA"]
+)
+def test_server_fetches_no_address(demo_url: str, address: str):
+    for file in ({"path": address}, {"path": None, "url": address}):
+        question = {"data": [{**file, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96]}
+        asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
+        if asked.status_code == 200:  # Of a `url` beside no path nothing is read.
+            answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
+            assert "event: error" in answer.text
+        else:
+            assert asked.status_code == 403
+
+
+def test_html_as_upload_is_no_page(demo_url: str):
+    sent = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("page.html", b"<script>alert(1)</script>")})
+    got = httpx.get(f"{demo_url}/gradio_api/file={sent.json()[0]}")
+    assert got.headers["content-security-policy"].startswith("sandbox")
+    assert "attachment" in got.headers["content-disposition"]
+
+
+def test_large_upload_is_refused(demo_url: str):
+    sent = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", bytes(21_000_000))}, timeout=60)
+    assert sent.status_code == 413
 
 
 def _start(folder: Path, port: str) -> subprocess.CompletedProcess[str]:

@@ -102,6 +102,35 @@ def test_alternatives_differ_and_follow_from_the_seed(colorizer):
     assert min(luma_kept(result, decode_image(PHOTO)) for result in (first, second)) >= 0.98
 
 
+def test_drawn_alternative_is_the_same_one(colorizer):
+    several = colorizer.colorize(PHOTO, alternatives=3, seed=3)
+    drawn = colorizer.draw_alternatives(PHOTO, 3, seed=3)
+    for result, alternative in zip(several, drawn, strict=True):
+        again = colorizer.colorize(PHOTO, alternative=alternative)
+        assert np.abs(result.astype(int) - again).max() <= 1
+    hinted = colorizer.colorize(PHOTO, alternative=drawn[0], vividness=0.5, detail=64, hints=[(225, 60, "#3a6b35")])
+    assert np.abs(chroma_at(hinted, 225, 60) - to_chroma(np.array([0x3A, 0x6B, 0x35], np.uint8))).max() < 0.04
+
+
+def test_palette_has_different_colors_of_the_pixels_luma(colorizer):
+    image = decode_image(PHOTO)
+    palette = colorizer.palette(image, 225, 150, count=5)
+    colors = np.array([list(bytes.fromhex(color[1:])) for color in palette], np.uint8)
+    assert len(set(palette)) == 5
+    assert np.abs(to_luma(colors[None])[0].astype(int) - to_luma(image)[150, 225]).max() <= 2
+    # A color that a person gave a place is the likeliest there.
+    hint = (225, 150, "#3060a0")
+    wanted = to_chroma(np.array([0x30, 0x60, 0xA0], np.uint8))
+    first = colorizer.palette(image, 225, 150, hints=[hint])[0]
+    assert np.abs(to_chroma(np.array(list(bytes.fromhex(first[1:])), np.uint8)) - wanted).max() < 0.1
+
+
+def test_palette_at_the_border_and_beyond(colorizer):
+    assert len(colorizer.palette(np.full((20, 30), 128, np.uint8), 29, 19)) == 6
+    with pytest.raises(ValueError, match="outside the image, which is 30 wide and 20 high"):
+        colorizer.palette(np.zeros((20, 30), np.uint8), 30, 0)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -124,8 +153,13 @@ def test_the_autoencoder_has_none_of_this():
     for options in ({"hints": [(0, 0, "#ffffff")]}, {"alternatives": 2}):
         with pytest.raises(ValueError, match="take the U-Net"):
             autoencoder.colorize(CAT, **options)
-    with pytest.raises(ValueError, match="take the U-Net"):
-        autoencoder.uncertainty(CAT)
+    for ask in (
+        autoencoder.uncertainty,
+        lambda image: autoencoder.palette(image, 0, 0),
+        lambda image: autoencoder.draw_alternatives(image, 2),
+    ):
+        with pytest.raises(ValueError, match="take the U-Net"):
+            ask(CAT)
 
 
 def test_weights_without_their_record_are_refused(tmp_path):

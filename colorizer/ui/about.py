@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from colorizer.resources import resource_folder
+from colorizer.ui import api
 from colorizer.ui.figures import MEANING, build_table, title
 
 _HOW = """
@@ -28,15 +29,16 @@ _LIMITS = """
 
 ### Privacy
 
-Files are processed on the server that runs this demo and are deleted after at most an hour. Nothing is sent elsewhere,
-by the server or by this page.
+The files that you bring, and the results, are on the server that runs this demo. They are deleted after at most an
+hour, and when the server starts. So that clicks are answered at once, the server's memory holds a reduced copy of your
+image, for at most an hour after the last change. Nothing is sent elsewhere, by the server or by this page.
 """
 
 
 def build(models: Sequence[str]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
     figures = [_figures(model) for model in models]
-    gr.Markdown("\n\n".join([_HOW, *figures, MEANING, _LIMITS]), elem_id="about-text")
+    gr.Markdown("\n\n".join([_HOW, *figures, MEANING, _LIMITS, api.TEXT]), elem_id="about-text")
 
 
 def _figures(model: str) -> str:

@@ -7,8 +7,8 @@ import gradio as gr
 
 from colorizer.inference import Colorizer
 from colorizer.resources import resource_folder
-from colorizer.ui import about, test_set, your_image
-from colorizer.ui.guard import RefuseRemoteFiles
+from colorizer.ui import about, many, test_set, your_image
+from colorizer.ui.guard import Guard
 from colorizer.ui.style import CSS, HEAD, build_theme
 
 _CHECK_EVERY, _KEEP_FILES = 300, 3300  # Seconds; together an hour, which is what the page promises.
@@ -35,7 +35,9 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
         )
         with gr.Tab("Your image", id="your-image"):
             your_image.build(colorizers)
-        with gr.Tab("CIFAR-10 test set", id="test-set"):
+        with gr.Tab("Batch", id="many-images"):
+            many.build(colorizers)
+        with gr.Tab("CIFAR-10", id="test-set"):
             test_set.build(demo, colorizers)
         with gr.Tab("About", id="about"):
             about.build(list(colorizers))
@@ -56,5 +58,5 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "run_history": False,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [RefuseRemoteFiles.as_middleware()]},
+        "app_kwargs": {"middleware": [Guard.as_middleware()]},
     }

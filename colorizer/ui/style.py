@@ -49,6 +49,12 @@ label[data-testid="block-label"].float > span {display: none}
 .thumbnails.thumbnails .thumbnail-item {width: 100%; height: auto; aspect-ratio: 1; min-width: 0}
 .thumbnails .caption-label {display: none}
 #examples {--thumbnail: 84px}
+.swatches {--thumbnail: 40px}
+#answers {--thumbnail: 220px}
+#answers .thumbnail-item {aspect-ratio: 4 / 3}
+#doubt.picture .image-frame img {max-height: 420px}
+#canvas .image-frame {cursor: crosshair}
+#color .dialog-button {width: 100%; height: 40px; border-radius: var(--radius-md)}
 
 #problem p {
     margin: 0; padding: 10px 14px; border-left: 3px solid var(--error-icon-color); border-radius: var(--radius-sm);
@@ -56,7 +62,8 @@ label[data-testid="block-label"].float > span {display: none}
 }
 #choice {align-items: flex-end}
 #choice button {white-space: nowrap}
-#download {width: fit-content; min-width: 260px}
+#downloads {justify-content: flex-start}
+#downloads button {white-space: nowrap}
 
 :is(#figures, #about-text) :is(table, tr, th, td) {border: none !important}
 :is(#figures, #about-text) table {width: auto}
@@ -70,11 +77,11 @@ footer .divider {display: none !important}
 @media (max-width: 640px) {
     /* Else the tabs don't fit side by side, and Gradio hides them in a menu. */
     .tab-container button {padding: 0 10px}
-    #download {width: 100%}
-    #choice button {flex-grow: 1 !important}
+    :is(#choice, #downloads) button {flex-grow: 1 !important}
     /* What was asked for comes before what else could be. */
     #start {display: contents}
     #start > :last-child {order: 1}
+    #answers {--thumbnail: 130px}
     #test-panels {display: grid; grid-template-columns: 1fr 1fr}
     :is(#figures, #about-text) :is(th, td) {padding-right: 12px}
 }

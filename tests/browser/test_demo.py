@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,12 +14,14 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from playwright.sync_api import Browser, JSHandle, Page, expect
+from playwright.sync_api import Browser, Download, JSHandle, Page, expect
 
 from colorizer import Colorizer, decode_image
+from colorizer.color import to_chroma
 from colorizer.metrics import gray_copy
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+AXE = "axe-core@4.10.3"
 
 
 @pytest.fixture(params=SIZES)
@@ -39,7 +44,9 @@ def page(request: pytest.FixtureRequest, browser: Browser, demo_url: str) -> Ite
     page.wait_for_selector("#source input[type=file]", state="attached")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
-    assert not page.locator("img:visible:not([alt]), img:visible[alt='']").and_(page.locator(".block img")).count()
+    # The slider shows again what the labeled panels show; Gradio gives its pictures no words.
+    nameless = page.locator("img:visible:not([alt]), img:visible[alt='']")
+    assert not nameless.and_(page.locator(".block:not(#slider) img")).count()
     page.close()
     assert not errors
 
@@ -47,6 +54,18 @@ def page(request: pytest.FixtureRequest, browser: Browser, demo_url: str) -> Ite
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
     return Colorizer.load()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fetch axe-core, which finds faults of accessibility."""
+    folder = tmp_path_factory.mktemp("axe")
+    npm = shutil.which("npm")
+    done = npm and subprocess.run([npm, "install", "--no-save", "--prefix", folder, AXE], capture_output=True)
+    if not done or done.returncode:
+        missing = f"{AXE} can't be installed by npm"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return folder / "node_modules/axe-core/axe.min.js"
 
 
 desktop = pytest.mark.parametrize("page", ["desktop"], indirect=True)
@@ -71,8 +90,21 @@ def _transfer(page: Page, path: Path) -> JSHandle:
     )
 
 
+def _download(page: Page, button: str) -> Download:
+    with page.expect_download() as download:
+        page.locator(button).click()
+    return download.value
+
+
+def _count_events(page: Page) -> list[str]:
+    """Note each event that the page sends to the server from now on."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("queue/join?") else None)
+    return sent
+
+
 def _open_test_set(page: Page) -> None:
-    page.get_by_role("tab", name="CIFAR-10 test set").click()
+    page.get_by_role("tab", name="CIFAR-10").click()
     expect(page.locator("#test-autoencoder img")).to_be_visible(timeout=60_000)
 
 
@@ -84,11 +116,12 @@ def test_choose_a_file_and_download(page: Page, colorizer: Colorizer):
     for panel in ("#gray", "#colorized", "#truth"):
         expect(page.locator(f"{panel} img")).to_be_visible(timeout=60_000)
     expect(page.locator("#gray-note")).to_be_hidden()
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    assert download.value.suggested_filename == "coffee-color.png"
     expected = colorizer.colorize(photo)
-    np.testing.assert_array_equal(decode_image(download.value.path()), expected)
+    same, exact = _download(page, "#download"), _download(page, "#download-png")
+    assert (same.suggested_filename, exact.suggested_filename) == ("coffee-color.jpg", "coffee-color.png")
+    assert Image.open(same.path()).format == "JPEG"
+    assert np.abs(decode_image(same.path()).astype(int) - expected).mean() < 2
+    np.testing.assert_array_equal(decode_image(exact.path()), expected)
     np.testing.assert_array_equal(_pixels(page, "#colorized"), expected)
     np.testing.assert_array_equal(_pixels(page, "#gray"), gray_copy(decode_image(photo)))
     np.testing.assert_array_equal(_pixels(page, "#truth"), decode_image(photo))
@@ -121,9 +154,107 @@ def test_paste(page: Page, colorizer: Colorizer):
 
 @desktop
 def test_example(page: Page, colorizer: Colorizer):
-    page.locator("#examples button:has(img[alt=cat])").click()
+    page.locator("#examples button:has(img[alt^=Chelsea])").click()
     expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
     np.testing.assert_array_equal(_pixels(page, "#colorized"), colorizer.colorize(ROOT / "samples/photos/cat.jpg"))
+
+
+def test_the_walk_of_a_visitor(page: Page, colorizer: Colorizer):
+    """Colorize a photo, correct a color, take another answer, download."""
+    photo = ROOT / "samples/photos/cat.jpg"
+    page.set_input_files("#source input[type=file]", photo)
+    expect(page.locator("#slider img").first).to_be_visible(timeout=60_000)
+
+    # A dab of color, and its undoing.
+    page.get_by_role("tab", name="Guide").click()
+    canvas = page.locator("#canvas img")
+    expect(canvas).to_be_visible(timeout=60_000)
+    expect(canvas).to_have_js_property("naturalWidth", 451, timeout=60_000)
+    before = canvas.get_attribute("src")
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.2})
+    expect(canvas).not_to_have_attribute("src", before, timeout=60_000)
+    swatches = page.locator("#palette button:has(img)")
+    expect(swatches.first).to_be_visible(timeout=60_000)
+    blue = canvas.get_attribute("src")
+    color = swatches.nth(1).locator("img").get_attribute("alt")
+    swatches.nth(1).click()
+    expect(canvas).not_to_have_attribute("src", blue, timeout=60_000)
+    x, y = int(0.75 * 451), int(0.2 * 300)
+
+    def download() -> np.ndarray:
+        return decode_image(_download(page, "#download-png").path())
+
+    dabbed = download()
+    wanted = to_chroma(np.array(list(bytes.fromhex(color[1:])), np.uint8))
+    assert np.abs(to_chroma(dabbed[y - 1 : y + 2, x - 1 : x + 2]).mean(axis=(0, 1)) - wanted).max() < 0.06
+
+    # Dabs survive a model that takes none.
+    page.get_by_role("radio", name="Autoencoder").check()
+    expect(page.get_by_text("The autoencoder takes no hints")).to_be_visible(timeout=60_000)
+    page.get_by_role("radio", name="U-Net").check()
+    expect(canvas).to_be_visible(timeout=60_000)
+    np.testing.assert_array_equal(download(), dabbed)
+
+    # Another answer, which keeps the dab.
+    page.get_by_role("tab", name="Alternatives").click()
+    page.locator("#ask").click()
+    answers = page.locator("#answers button:has(img)")
+    expect(answers).to_have_count(4, timeout=60_000)
+    expect(page.locator("#doubt img")).to_be_visible()
+    answers.nth(2).click()
+    expect(page.locator("#first")).to_be_visible(timeout=60_000)
+    other = download()
+    assert np.abs(to_chroma(other) - to_chroma(dabbed)).mean() > 0.002
+    assert np.abs(to_chroma(other[y - 1 : y + 2, x - 1 : x + 2]).mean(axis=(0, 1)) - wanted).max() < 0.06
+    page.locator("#first").click()
+    expect(page.locator("#first")).to_be_hidden(timeout=60_000)
+
+    page.get_by_role("tab", name="Guide").click()
+    page.locator("#undo").click()
+    expect(canvas).to_have_attribute("src", before, timeout=60_000)
+    np.testing.assert_array_equal(download(), colorizer.colorize(photo))
+
+
+@desktop
+def test_pick_a_color_and_dab_without_a_mouse(page: Page):
+    photo = ROOT / "samples/photos/cat.jpg"
+    page.set_input_files("#source input[type=file]", photo)
+    page.get_by_role("tab", name="Guide").click(timeout=60_000)
+    canvas = page.locator("#canvas img")
+    expect(canvas).to_be_visible(timeout=60_000)
+    page.get_by_role("radio", name="Pick a color from the original").check()
+    page.get_by_role("button", name="Without a mouse").click()
+    page.locator("#put").click()
+    red, green, blue = decode_image(photo)[150, 225]
+    swatch = page.locator("#color .dialog-button")
+    expect(swatch).to_have_css("background-color", f"rgb({red}, {green}, {blue})", timeout=60_000)
+    expect(page.get_by_role("radio", name="Dab the color")).to_be_checked()
+    before = canvas.get_attribute("src")
+    page.locator("#put").click()
+    expect(canvas).not_to_have_attribute("src", before, timeout=60_000)
+    page.locator("#clear").click()
+    expect(canvas).to_have_attribute("src", before, timeout=60_000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_barriers(page: Page, axe: Path, theme: str):
+    page.goto(f"{page.url}?__theme={theme}")
+    page.locator("#examples button:has(img)").first.click()
+    expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
+    page.add_script_tag(path=axe)
+    found = []
+    for tab in ("Compare", "Guide", "Alternatives", "Batch", "CIFAR-10", "About"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(500)
+        result = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
+        found += [
+            f"{tab}: {fault['id']} at {node['target']}: {node['failureSummary']}"
+            for fault in result["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]
+        ]
+    assert not found, "\n".join(found)
 
 
 def test_broken_files(page: Page, tmp_path: Path):
@@ -143,12 +274,42 @@ def test_broken_files(page: Page, tmp_path: Path):
 
 
 @desktop
-def test_file_that_browsers_can_not_show(page: Page, tmp_path: Path):
-    path = tmp_path / "scan.tiff"
-    Image.open(ROOT / "samples/photos/cat.jpg").save(path)
+@pytest.mark.parametrize("name", ["scan.tiff", "phone.heic"])
+def test_file_that_browsers_can_not_show(page: Page, tmp_path: Path, name: str):
+    path = tmp_path / name
+    with Image.open(ROOT / "samples/photos/cat.jpg") as picture:
+        picture.save(path, "TIFF" if name.endswith("tiff") else "HEIF")
+    sent = _count_events(page)
     page.set_input_files("#source input[type=file]", path)
     expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
     expect(page.locator("#source img")).to_have_js_property("naturalWidth", 451, timeout=60_000)
+    page.wait_for_timeout(500)
+    assert len(sent) == 1, "colorized more than once"
+    ending = "tiff" if name.endswith("tiff") else "jpg"
+    assert _download(page, "#download").suggested_filename == f"{path.stem}-color.{ending}"
+
+
+def test_settings_settle_at_once(page: Page):
+    photo = ROOT / "samples/photos/cat.jpg"
+    page.set_input_files("#source input[type=file]", photo)
+    colorized = page.locator("#colorized img")
+    expect(colorized).to_be_visible(timeout=60_000)
+    before = colorized.get_attribute("src")
+    vividness = page.get_by_role("slider", name="Vividness")
+    for value in (0.5, 0.6, 0.8, 1):
+        vividness.fill(str(value))
+    expect(colorized).not_to_have_attribute("src", before, timeout=60_000)
+    vivid = Colorizer.load().colorize(photo, vividness=1)
+
+    def settled() -> bool:
+        page.wait_for_timeout(200)
+        return np.array_equal(_pixels(page, "#colorized"), vivid)
+
+    assert any(settled() for _ in range(100))
+    page.get_by_role("radio", name="Autoencoder").check()
+    expect(vividness).to_be_hidden(timeout=60_000)
+    expected = Colorizer.load("autoencoder").colorize(photo)
+    np.testing.assert_array_equal(decode_image(_download(page, "#download-png").path()), expected)
 
 
 def test_random_test_image(page: Page):

@@ -1,0 +1,30 @@
+"""What went wrong, in words for the person who caused it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+
+from colorizer.editing import Photo
+
+EXPIRED = "is deleted by now, as all files are; bring it again"
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell what is wrong with a file or a number as `gradio.Error`, the only error whose words reach the visitor."""
+    try:
+        yield
+    except FileNotFoundError as error:  # The page was left open for longer than files are kept.
+        name = Path(error.filename).name if error.filename else "The photo"
+        raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
+    except ValueError as error:  # `ImageError` is one.
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def require(photo: Photo | None) -> Photo:
+    """Give the photo of a session; it is forgotten after an hour."""
+    if photo is None:
+        raise gr.Error(f"The photo {EXPIRED}", print_exception=False)
+    return photo
