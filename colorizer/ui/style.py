@@ -50,6 +50,9 @@ label[data-testid="block-label"].float > span {display: none}
 .thumbnails .caption-label {display: none}
 #examples {--thumbnail: 84px}
 .swatches {--thumbnail: 40px}
+[data-testid="upload-text"] {color: var(--body-text-color) !important}
+#about-text pre, #about-text pre code {white-space: pre-wrap; overflow-wrap: anywhere; overflow: visible}
+.dark [role="tab"][aria-selected="true"] {color: var(--primary-300)}
 #answers {--thumbnail: 220px}
 #answers .thumbnail-item {aspect-ratio: 4 / 3}
 #doubt.picture .image-frame img {max-height: 420px}
@@ -102,6 +105,10 @@ def build_theme() -> gr.themes.Base:
     return theme.set(
         body_background_fill="*neutral_50",
         block_border_width="1px",
+        # A step darker than the theme's own, on which white letters are hard to read.
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        checkbox_label_background_fill_selected="*primary_600",
         block_title_background_fill="transparent",
         block_title_text_color="*body_text_color",
         block_title_text_color_dark="*body_text_color",
