@@ -1,5 +1,6 @@
 """A photo that a person colorizes: what was chosen so far, and pictures of it to look at."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,9 @@ PREVIEW_SIDE = 1280
 # Of formats that can't be written, those for photographs become JPEG; all others become PNG.
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".jpg", "AVIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
 _MOST_DABS = 200
-_CANVAS_SIDE = 640  # Long side that small pictures are enlarged to, so that a finger can point at a pixel.
+# Long side that smaller pictures are enlarged to at least: a finger can point at a pixel, and no page shows the canvas
+# larger than it is, for which Gradio 6.31 would tell wrong places of clicks.
+_CANVAS_SIDE = 960
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _canvas_factor(image: NDArray[np.uint8]) -> int:
-    return max(1, _CANVAS_SIDE // max(image.shape[:2]))
+    return math.ceil(_CANVAS_SIDE / max(image.shape[:2]))
 
 
 def _part(pixel: float, length: int) -> float:

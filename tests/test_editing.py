@@ -40,8 +40,8 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     image = random_images(1, 64)[0, :48]
     path.write_bytes(encode(image))
     photo = Photo.open(path, MAX_PIXELS)
-    assert photo.place(0, 0) == (0.5 / 640, 0.5 / 480)  # Small pictures are enlarged tenfold to be clicked on.
-    place = photo.place(405, 95)
+    assert photo.place(0, 0) == (0.5 / 960, 0.5 / 720)  # Small pictures are enlarged to be clicked on.
+    place = photo.place(607, 142)
     dabbed = photo.dab(*place, "#3060a0")
     colorizer = Colorizer.load("unet")
     expected = colorizer.colorize(image, vividness=0.5, hints=[(40, 9, "#3060a0")])
@@ -63,11 +63,11 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
 def test_dabs_are_drawn_where_they_are():
     image = np.full((300, 200, 3), 90, np.uint8)
     canvas = draw_dabs(image, (Dab(0.25, 0.5, "#ff0000"),))
-    assert canvas.shape == (600, 400, 3)
-    assert canvas[300, 100].tolist() == [255, 0, 0]
-    assert canvas[300, 300].tolist() == [90, 90, 90]
+    assert canvas.shape == (1200, 800, 3)
+    assert canvas[600, 200].tolist() == [255, 0, 0]
+    assert canvas[600, 600].tolist() == [90, 90, 90]
     assert color_at(canvas, 0.25, 0.5) == "#ff0000"
-    np.testing.assert_array_equal(draw_dabs(random_images(1, 700)[0], ()), random_images(1, 700)[0])
+    np.testing.assert_array_equal(draw_dabs(random_images(1, 1000)[0], ()), random_images(1, 1000)[0])
 
 
 def test_doubt_is_brighter_where_it_is_greater():
