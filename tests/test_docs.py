@@ -49,6 +49,20 @@ def test_further_figures_equal_their_records():
         assert f"{record['error_left']:.3f} of the" in README
 
 
+def test_model_card_equals_the_record():
+    card = (ROOT / "docs/model-card.md").read_text()
+    record = json.loads((ROOT / "checkpoints/unet/metrics.json").read_text())
+    abilities = record["abilities"]
+    for figures in abilities["vividness"].values():
+        assert f"| {figures['error_left']:.3f} | {figures['colorfulness_ratio']:.3f} |" in card
+    hints = [record["error_left"], *abilities["hints"].values()]
+    assert f"| error left | {' | '.join(f'{figure:.3f}' for figure in hints)} |" in card
+    for name, figure in record["by_class"].items():
+        assert f"{name} {figure:.3f}" in card.replace("\n", " ")
+    assert f"{abilities['alternatives']['delta_e_median']:.1f} apart" in card
+    assert f"{abilities['alternatives']['chroma_variance_ratio']:.2f} of the truth" in card
+
+
 def test_latency_equals_the_record():
     record = json.loads((ROOT / "benchmarks/results/latency.json").read_text())
     ratio = record["ratio, median of the rounds"]["Colorizer.colorize / bare network, compiled"]
@@ -56,7 +70,7 @@ def test_latency_equals_the_record():
     assert f"{ratio:.2f} times" in README
 
 
-@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "samples/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "samples/README.md", "docs/model-card.md"])
 def test_links_lead_to_files(document):
     folder = (ROOT / document).parent
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text())
