@@ -24,7 +24,7 @@ _FILES = (
     "model.keras",
     "*.tflite",
     "config.json",
-    "history.csv",
+    "history*.csv",
     "metrics*.json",
     "golden.png",
     "samples.png",

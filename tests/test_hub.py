@@ -407,7 +407,7 @@ def test_the_export_for_a_light_runtime_comes_along(hub: Hub, tmp_path: Path):
     files = {**model_files(export=known), "model.tflite": b"export", "decoder.tflite": b"export", "../evil": b"export"}
     repo = hub.add("model", "ada/net", files)
     assert download_model("hf://ada/net").with_name("model.tflite").read_bytes() == b"export"
-    assert cached(tmp_path) == {"config.json", "model.keras"}
+    assert cached(tmp_path) == {"config.json", "model.keras", "model.tflite"}
     repo.commit({**files, "model.tflite": b"other"})
     with pytest.raises(ModelError, match=r"model\.tflite has the SHA-256"):
         download_model("hf://ada/net")

@@ -52,7 +52,8 @@ label[data-testid="block-label"].float > span {display: none}
 .swatches {--thumbnail: 40px}
 [data-testid="upload-text"] {color: var(--body-text-color) !important}
 #about-text pre, #about-text pre code {white-space: pre-wrap; overflow-wrap: anywhere; overflow: visible}
-.dark [role="tab"][aria-selected="true"] {color: var(--primary-300)}
+button[role="tab"][aria-selected="true"] {color: var(--primary-600)}
+.dark button[role="tab"][aria-selected="true"] {color: var(--primary-300)}
 #answers {--thumbnail: 220px}
 #answers .thumbnail-item {aspect-ratio: 4 / 3}
 #doubt.picture .image-frame img {max-height: 420px}
