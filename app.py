@@ -25,19 +25,22 @@ def main() -> int:
     if not models:
         return _fail("there are no trained weights in checkpoints/; make them by: python train.py --model autoencoder")
     try:
-        _prepare_folder(int(port))
+        folder = _prepare_folder(int(port))
         demo = build_demo({model: Colorizer.load(model) for model in models})
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
-    # However it is stopped, it deletes the files that it was given.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
-    demo.block_thread()
+    try:
+        demo.block_thread()
+    finally:
+        # However it is stopped, it deletes the files that it was given: Gradio itself leaves uploads that were cut off.
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def _prepare_folder(port: int) -> None:
+def _prepare_folder(port: int) -> Path:
     """Give Gradio an empty folder of this server's own: what a killed one left there is deleted."""
     user = os.getuid() if hasattr(os, "getuid") else "demo"
     folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / f"colorizer-{user}-{port}"
@@ -45,6 +48,7 @@ def _prepare_folder(port: int) -> None:
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    return folder
 
 
 def _is_taken(port: int) -> bool:

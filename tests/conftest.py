@@ -127,8 +127,7 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     logged = output.read_text()
     assert logged.count("Traceback") == logged.count("gradio.exceptions.InvalidPathError"), logged
     assert not network.exists(), network.read_text()
-    examples = {path.name for path in (ROOT / "samples/photos").iterdir()}
-    assert {path.name for path in (folder / "gradio").rglob("*") if path.is_file()} <= examples
+    assert [path for path in (folder / "gradio").rglob("*") if path.is_file()] == []
 
 
 def require(program: str, path: str | None, package: str) -> str:
