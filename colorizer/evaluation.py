@@ -1,6 +1,5 @@
 """A model on a data set -> figures in a JSON file, beside those of the trivial baseline."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
 from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
+from colorizer.runtime import sha256
 from colorizer.sheet import draw_sheet
 
 _CHUNK_IMAGES = 256
@@ -111,7 +111,7 @@ def evaluate(
     baseline = float(baselines.mean())
     figures = {
         "model": model if model.startswith("hf://") else path.parent.name,
-        "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "model_sha256": sha256(path.read_bytes()),
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": detail,

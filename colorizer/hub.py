@@ -1,6 +1,5 @@
 """Weights and the demo to and from the Hugging Face Hub."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from colorizer import __version__
 from colorizer.inference import ModelError
+from colorizer.runtime import sha256
 
 MARK = "colorizer"
 """The tag by which a repository is known as one that this project has uploaded."""
@@ -167,7 +167,7 @@ def download_model(reference: str) -> Path:
                 raise
             # Of the same commit, even if the branch moves meanwhile.
             weights = {name: _fetch(match[1], name, config.parent.name) for name in hashes}
-            found = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()}
+            found = {name: sha256(path.read_bytes()) for name, path in weights.items()}
     except HubError as error:
         raise ModelError(str(error)) from error
     if damaged := [name for name in hashes if found[name] != hashes[name]]:

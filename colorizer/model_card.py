@@ -1,6 +1,5 @@
 """A trained model as it is shared on the Hugging Face Hub: its files, and a card made from its record."""
 
-import hashlib
 import json
 import re
 import tempfile
@@ -19,6 +18,7 @@ from colorizer.images import decode_image
 from colorizer.inference import Colorizer, find_model
 from colorizer.metrics import compare, gray_copy
 from colorizer.resources import resource_folder
+from colorizer.runtime import sha256
 
 _FILES = (
     "model.keras",
@@ -144,7 +144,7 @@ def plan_model(repo: str, model: str) -> Upload:
     config = json.loads(found["config.json"].read_text("utf-8"))
     hashes = read_hashes(found["config.json"])
     for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
-        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != hashes.get(name):
+        if name not in found or sha256(found[name].read_bytes()) != hashes.get(name):
             raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
     measured = sorted((name for name in found if name.startswith("metrics")), key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}

@@ -1,7 +1,6 @@
 """What a training keeps: the state that it goes on from after a kill, and the best weights, ready for use."""
 
 import csv
-import hashlib
 import io
 import json
 import logging
@@ -17,6 +16,7 @@ import keras
 import numpy as np
 
 from colorizer.images import write_whole
+from colorizer.runtime import sha256
 from colorizer.train_config import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Resume(keras.callbacks.Callback):
         self.best.load_weights(best)
         save_model(self.publish(self.best), self.output / "model.keras")
         best.unlink()
-        digest = hashlib.sha256((self.output / "model.keras").read_bytes()).hexdigest()
+        digest = sha256((self.output / "model.keras").read_bytes())
         config = {**self.record, "best": figures_of_epoch, "model_sha256": digest}
         write_whole(self.output / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
