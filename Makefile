@@ -32,10 +32,12 @@ bench: .venv/test
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/photos.py
 	$(BIN)/python benchmarks/runtimes.py
+	$(BIN)/python benchmarks/cluster.py --small
 
-soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones
+soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, a hundred thousand on a cluster
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/cluster.py --many 100000
 
 lock: .venv/test  ## exact versions of all that the project needs, for all platforms
 	$(BIN)/pip install --quiet uv

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.resources import count_cores
+
 EXPORTED = "model.tflite"
 """Name of the exported network, beside its ``model.keras``."""
 
@@ -113,7 +115,7 @@ class LiteRTRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         with quiet_stderr():  # Else a note says which kernels are taken.
-            interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+            interpreter = Interpreter(model_content=content, num_threads=count_cores())
             interpreter.allocate_tensors()
         self._run = interpreter.get_signature_runner()
         self._lock = threading.Lock()  # LiteRT serves one thread at a time.
