@@ -92,13 +92,13 @@ def run_here(source: Path, output: Path) -> dict[str, float]:
 
 def run_there(plan: FolderPlan, address: str, workers: int, expected: str = "done") -> dict[str, float]:
     """Colorize a folder on the cluster; add the processor time per image of the workers and of all else of Ray."""
-    before = processor_times()
     course = Course()
-    figures = rate(course.watch(run_on_cluster(plan, DEFAULT_MODEL, address=address, workers=workers)), expected)
-    spent = Counter(course.processor_times)
-    spent.subtract(before)
-    images = figures["images"]
-    return figures | {f"{name}, core-milliseconds an image": round(1000 * spent[name] / images, 2) for name in spent}
+    figures = rate(course.watch(run_on_cluster(plan, DEFAULT_MODEL, address=address, workers=workers), 0.5), expected)
+    (first, start), (last, end) = course.spent[0], course.spent[-1]  # Without the start of the workers.
+    return figures | {
+        f"{kind}, core-milliseconds an image": round(1000 * (end[kind] - start[kind]) / max(last - first, 1), 2)
+        for kind in end
+    }
 
 
 def ray_processes() -> Iterator[tuple[str, psutil.Process]]:
@@ -128,7 +128,7 @@ class Course:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        self.processor_times: dict[str, float] = {}
+        self.spent: list[tuple[int, dict[str, float]]] = []
 
     def watch(self, outcomes: Iterator[Outcome], every: float = 1.0) -> Iterator[Outcome]:
         """Pass outcomes on, and look at the processes now and then: the workers are gone when the last has come."""
@@ -136,7 +136,7 @@ class Course:
         for count, outcome in enumerate(outcomes, 1):
             if time.monotonic() - latest >= every or count == 1:
                 latest = time.monotonic()
-                self.processor_times = processor_times()
+                self.spent.append((count, processor_times()))
                 self.rows.append({"second": round(latest - started, 1), "images": count, **memory()})
             yield outcome
 

@@ -29,8 +29,8 @@ from colorizer.runtime import EXPORTED, quiet_stderr
 from colorizer.storage import Entry, Place, is_folder, join_place, lies_within, list_folder
 
 _CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
-_PLANNED_BYTES = 16_000_000  # Of chunks and outcomes that wait in Ray, each for as many chunks as fit.
-_WORKER_CORES = 1
+_PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, whatever the size of the cluster.
+_OWN_STORE = 200_000_000  # Bytes that a cluster of this machine alone keeps for the model's files and the plan.
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,17 @@ def _is_image(name: str) -> bool:
 class Worker:
     """A process that Ray keeps: it holds the model and colorizes chunks."""
 
-    def __init__(self, model: dict[str, bytes], plan: FolderPlan) -> None:
-        """Load the model from the content of its file and of those beside it."""
+    def __init__(self, model: Any, plan: FolderPlan) -> None:
+        """Load the model from the content of its file and of those beside it, which Ray keeps."""
+        import ray
+
         plan.enter()
         cv2.setNumThreads(count_cores())
         with tempfile.TemporaryDirectory() as folder:
-            for name, content in model.items():
+            files: dict[str, bytes] = ray.get(model)
+            for name, content in files.items():
                 Path(folder, name).write_bytes(content)
-            self._model = Colorizer.load(Path(folder, next(iter(model))))
+            self._model = Colorizer.load(Path(folder, next(iter(files))))
         self._options = plan.options
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
@@ -167,6 +170,8 @@ def run_on_cluster(
     ------
     UsageError
         If there is no cluster at the address, or two files would have the same result.
+    OSError
+        If the cluster fails beyond what it makes good itself.
     """
     path = find_model(model)
     names = [path.name, EXPORTED, "config.json"]
@@ -175,22 +180,27 @@ def run_on_cluster(
     _connect(ray, address)
     try:
         _set_up_ray_data(ray)
+        model_files = ray.put(content)  # Once, for however many workers.
         planned = ray.data.read_datasource(_plan_source(plan), override_num_blocks=1, num_cpus=0)
         size = {"size": workers} if workers else {"min_size": 1}
         done = planned.map_batches(
             Worker,
-            fn_constructor_args=(content, plan),
+            fn_constructor_args=(model_files, plan),
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(**size),
-            num_cpus=_WORKER_CORES,
+            num_cpus=1,
         )
         for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for outcomes in batch["outcomes"].to_pylist():
                 yield from pickle.loads(outcomes)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, UsageError):
-            raise error.cause from None
-        raise
+    except ray.exceptions.RayError as error:
+        cause: BaseException = error
+        while deeper := getattr(cause, "cause", None) or cause.__cause__:  # Ray wraps what its workers raise.
+            cause = deeper
+        if isinstance(cause, UsageError):
+            raise cause from None
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise OSError(f"Ray gave up, and the same command does the rest: {reason}") from error
     finally:
         ray.shutdown()
 
@@ -211,7 +221,7 @@ def _connect(ray: Any, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None and not os.environ.get("RAY_ADDRESS"):
         # A cluster of this machine alone, which nothing outside it can reach.
-        options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "object_store_memory": _OWN_STORE}
     host, _, port = (address or "").rpartition(":")
     if host and "/" not in host and port.isdecimal():
         try:  # Ray itself would try for many minutes.

