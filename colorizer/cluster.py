@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 
-from colorizer.folder_plan import Job, UsageError, name_results
+from colorizer.folder_plan import DEEPER, Job, UsageError, name_results
 from colorizer.folder_run import Outcome, run_jobs
 from colorizer.images import readable_extensions
 from colorizer.inference import Colorizer, find_model
@@ -29,7 +29,7 @@ from colorizer.runtime import EXPORTED, quiet_stderr
 from colorizer.storage import Entry, Place, is_folder, join_place, lies_within, list_folder
 
 _CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
-_PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, whatever the size of the cluster.
+_PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
 _OWN_STORE = 200_000_000  # Bytes that a cluster of this machine alone keeps for the model's files and the plan.
 
 
@@ -169,7 +169,7 @@ def run_on_cluster(
     Raises
     ------
     UsageError
-        If there is no cluster at the address, or two files would have the same result.
+        If there is no cluster at the address, no image in the folder, or two files would have the same result.
     OSError
         If the cluster fails beyond what it makes good itself.
     """
@@ -190,16 +190,20 @@ def run_on_cluster(
             compute=ray.data.ActorPoolStrategy(**size),
             num_cpus=1,
         )
+        empty = True
         for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for outcomes in batch["outcomes"].to_pylist():
+            for outcomes in batch.to_pydict().get("outcomes", ()):
                 yield from pickle.loads(outcomes)
+                empty = False
+        if empty:
+            raise UsageError(f"no images in {plan.source}" + ("" if plan.recursive else DEEPER))
     except ray.exceptions.RayError as error:
         cause: BaseException = error
         while deeper := getattr(cause, "cause", None) or cause.__cause__:  # Ray wraps what its workers raise.
             cause = deeper
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]  # Advice on Ray follows it.
         if isinstance(cause, UsageError):
-            raise cause from None
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+            raise UsageError(reason) from None
         raise OSError(f"Ray gave up, and the same command does the rest: {reason}") from error
     finally:
         ray.shutdown()

@@ -11,6 +11,8 @@ from colorizer.storage import Place, join_place
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
 
+DEEPER = " (folders within folders are taken with --recursive)"
+
 
 class UsageError(Exception):
     """What was asked makes no sense; nothing was done."""
@@ -55,8 +57,7 @@ def plan_jobs(
             raise UsageError(f"--output {output} must be a folder, unless there is one input file")
         sources = list(_find_sources(inputs, output, recursive))
         if not sources:
-            deeper = "" if recursive else " (folders within folders are taken with --recursive)"
-            raise UsageError(f"no images in {', '.join(map(str, inputs))}{deeper}")
+            raise UsageError(f"no images in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
         jobs = name_results(sources, output, format, endings)
     taken = {Path(job.source).resolve() for job in jobs}
     for job in jobs:

@@ -217,7 +217,11 @@ def test_what_fails_on_the_cluster_as_a_whole_is_told_in_a_line(tmp_path, capsys
         (tmp_path / "scans" / name).write_bytes(b"")
     command = ["colorize", str(tmp_path / "scans"), "--output", str(tmp_path / "out")]
     assert main([*command, "--engine", "ray", "--address", cluster.address]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("a.jpg.png: colorize them apart")
+    assert "a.jpg.png: colorize them apart" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    command = ["colorize", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]
+    assert main([*command, "--engine", "ray", "--address", cluster.address]) == 2
+    assert "no images in" in capsys.readouterr().err
 
 
 @pytest.mark.slow
