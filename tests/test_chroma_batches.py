@@ -73,7 +73,8 @@ def test_augmentation_mirrors_shifts_crops_and_enlarges():
     plain, mirrored = (
         sum((shifted == result[:, ::step]).all(axis=(1, 2, 3)).any() for result in results) for step in (1, -1)
     )
-    assert plain and mirrored
+    assert plain
+    assert mirrored
     assert plain + mirrored < 30  # The others are cut or softened.
 
 
