@@ -225,6 +225,7 @@ def _connect(ray: Any, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None and not os.environ.get("RAY_ADDRESS"):
         # A cluster of this machine alone, which nothing outside it can reach.
+        address = "local"
         options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "object_store_memory": _OWN_STORE}
     host, _, port = (address or "").rpartition(":")
     if host and "/" not in host and port.isdecimal():
