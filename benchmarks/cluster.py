@@ -94,11 +94,15 @@ def run_there(plan: FolderPlan, address: str, workers: int, expected: str = "don
     """Colorize a folder on the cluster; add the processor time per image of the workers and of all else of Ray."""
     course = Course()
     figures = rate(course.watch(run_on_cluster(plan, DEFAULT_MODEL, address=address, workers=workers), 0.5), expected)
-    (first, start), (last, end) = course.spent[0], course.spent[-1]  # Without the start of the workers.
-    return figures | {
-        f"{kind}, core-milliseconds an image": round(1000 * (end[kind] - start[kind]) / max(last - first, 1), 2)
-        for kind in end
-    }
+    first, last = course.spent[0], course.spent[-1]  # Without the start of the workers.
+    end: dict[int, tuple[str, float]] = {}
+    for _, spent in course.spent:
+        end |= spent  # Of a process that has ended, its latest.
+    totals = dict.fromkeys(("command", "workers", "Ray's processes"), 0.0)
+    for pid, (kind, seconds) in end.items():
+        totals[kind] += seconds - first[1].get(pid, ("", 0.0))[1]
+    images = max(last[0] - first[0], 1)
+    return figures | {f"{kind}, core-milliseconds an image": round(1000 * s / images, 2) for kind, s in totals.items()}
 
 
 def ray_processes() -> Iterator[tuple[str, psutil.Process]]:
@@ -112,12 +116,12 @@ def ray_processes() -> Iterator[tuple[str, psutil.Process]]:
             continue
 
 
-def processor_times() -> dict[str, float]:
-    """Sum up the processor time of each kind of process, in seconds."""
-    spent = {"command": 0.0, "workers": 0.0, "Ray's processes": 0.0}
+def processor_times() -> dict[int, tuple[str, float]]:
+    """Give the processor time of each process so far, in seconds, with its kind."""
+    spent = {}
     for kind, process in ray_processes():
         try:
-            spent[kind] += sum(process.cpu_times()[:2])
+            spent[process.pid] = (kind, sum(process.cpu_times()[:2]))
         except psutil.Error:
             continue
     return spent
@@ -128,7 +132,7 @@ class Course:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        self.spent: list[tuple[int, dict[str, float]]] = []
+        self.spent: list[tuple[int, dict[int, tuple[str, float]]]] = []
 
     def watch(self, outcomes: Iterator[Outcome], every: float = 1.0) -> Iterator[Outcome]:
         """Pass outcomes on, and look at the processes now and then: the workers are gone when the last has come."""
