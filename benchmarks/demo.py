@@ -45,13 +45,13 @@ for (const kind of ["change", "pointerdown"])
 window.seen = (selector, before) => new Promise((resolve) => {
     const look = async () => {
         const image = document.querySelector(selector);
-        if (!image?.src || image.src === before || !image.complete || !image.naturalWidth)
-            return requestAnimationFrame(look);
-        await image.decode();
+        const isNew = image?.src && image.src !== before && image.complete && image.naturalWidth;
+        if (!isNew || !(await image.decode().then(() => true, () => false))) return requestAnimationFrame(look);
         requestAnimationFrame(() => setTimeout(() => resolve((performance.now() - window.asked) / 1000)));
     };
     look();
 });
+null;  // Else Playwright calls the function.
 """
 
 

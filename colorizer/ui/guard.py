@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -91,6 +92,8 @@ class Guard:
             await self._app(scope, receive, _with_policy(scope["path"], send, refused))
         except _Refused as refusal:
             refused.append(refusal)
+        except ClientDisconnect:
+            return  # An upload that was cut off: there is nobody to answer.
         except Exception as error:
             if not refused:
                 if (lack := name_lack(error)) is None:
