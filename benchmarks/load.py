@@ -40,6 +40,10 @@ VISITORS_OF_MANY = 8  # Who bring the ten thousand.
 SIDE, SIDE_OF_MANY = 512, 96  # Pixels of the photos.
 KEEP = 60  # Seconds that the server keeps files in that part; one that keeps them for an hour would need hours.
 GROWTH = 3.0  # Megabytes in a thousand visits, in the second half, that count as none.
+GREW = "memory's growth in the second half, MB in 1,000 visits"
+LEFT = "left when their time was over"
+DOCUMENT = ROOT / "docs/scaling.md"  # Between its two markers stand the figures.
+MARKER = "<!-- load -->"
 VISIT = "from the question to the answer"
 
 
@@ -204,12 +208,33 @@ def measure_many(photos: int, side: int, keep: int) -> dict[str, Any]:
     return figures | {
         "photo": f"{side} x {side}, no two the same",
         "files kept for, seconds": keep,
-        "memory's growth in the second half, MB in 1,000 visits": round(growth(course), 2),
+        GREW: round(growth(course), 2),
         "files, most": max(row["files"] for row in course),
         "files, last": last["files"],
-        "left when their time was over": {name: left[name] - course[0][name] for name in ("files", "folders")},
+        LEFT: {name: left[name] - course[0][name] for name in ("files", "folders")},
         "over time": course[:: max(1, len(course) // 40)],
     }
+
+
+def render(record: dict[str, Any]) -> str:
+    """Render the figures as the table and the paragraph of ``docs/scaling.md``."""
+    many = record["many"]
+    lines = [
+        "",
+        "| visitors | colorized a second | latency, 50 % | 99 % | refused | failed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in record["levels"]:
+        half, most = row["latency, ms"].values()
+        rate, refused, failed = (row[name] for name in ("colorized a second", "refused", "failed"))
+        lines.append(f"| {row['visitors']} | {rate} | {half} ms | {most} ms | {refused} | {failed} |")
+    lines += [
+        "",
+        f"Of {many['colorized']:,} photos, no two the same, {many['failed']} failed; in their second half the server's "
+        f"memory grew by {many[GREW]} MB in 1,000 photos; {many[LEFT]['files']} files of them were left in the end.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -229,9 +254,8 @@ def main() -> int:
             row["refused"] for row in [*levels, many] if row["visitors"] <= LIMIT
         ),
         "no traceback": not levels[-1]["tracebacks in the log"],
-        "memory does not grow": options.small
-        or many["memory's growth in the second half, MB in 1,000 visits"] < GROWTH,
-        "nothing is left": max(many["left when their time was over"].values()) <= 0,
+        "memory does not grow": options.small or many[GREW] < GROWTH,
+        "nothing is left": max(many[LEFT].values()) <= 0,
     }
     record = {
         "photo": f"JPEG of {SIDE} x {SIDE}, no two the same; server and visitors on the same machine",
@@ -245,6 +269,9 @@ def main() -> int:
     text = json.dumps(record, indent=2)
     print(text)
     options.output.write_text(text + "\n")
+    if not options.small:
+        before, _, after = DOCUMENT.read_text().split(MARKER)
+        DOCUMENT.write_text(MARKER.join([before, render(record), after]))
     return 0 if all(checks.values()) else 1
 
 
