@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -95,10 +96,11 @@ class Visitor(HttpUser):
     def _wait(self, session: str) -> dict[str, Any]:
         """Read the server's events until the answer."""
         asked = {"params": {"session_hash": session}, "stream": True, "name": "wait", "timeout": 600}
-        for line in self.client.get("/gradio_api/queue/data", **asked).iter_lines():
-            event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
-            if event.get("msg") == "process_completed":
-                return {"success": event["success"], **event["output"]}
+        with closing(self.client.get("/gradio_api/queue/data", **asked)) as events:
+            for line in events.iter_lines():
+                event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                if event.get("msg") == "process_completed":
+                    return {"success": event["success"], **event["output"]}
         return {}
 
     def _fail(self, response: Any, words: str) -> None:
@@ -108,9 +110,9 @@ class Visitor(HttpUser):
             response.failure(words)
 
 
-def make_photos(side: int) -> Iterator[bytes]:
-    """Make JPEG photos without end, no two the same: parts of the samples."""
-    rng = np.random.default_rng(0)
+def make_photos(side: int, seed: int) -> Iterator[bytes]:
+    """Make JPEG photos without end, no two the same: parts of the samples, with grain."""
+    rng = np.random.default_rng(seed)
     samples = [decode_image(path) for path in sorted((ROOT / "samples/photos").glob("*.jpg"))]
     samples = [sample for sample in samples if has_color(sample)]
     while True:
@@ -118,7 +120,8 @@ def make_photos(side: int) -> Iterator[bytes]:
         part = int(min(photo.shape[:2]) * rng.uniform(0.5, 1))
         top, left = (int(rng.integers(length - part + 1)) for length in photo.shape[:2])
         picture = cv2.resize(photo[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_AREA)
-        yield encode_image(np.asarray(picture, np.uint8), "JPEG")
+        grainy = np.clip(np.rint(picture + rng.normal(0, 3, (side, side, 1))), 0, 255)
+        yield encode_image(grainy.astype(np.uint8), "JPEG")
 
 
 def visit(
@@ -135,7 +138,7 @@ def visit(
     """
     outcomes: Counter[str] = Counter()
     page = Page.of(server)
-    settings = {"host": server.url, "page": page, "photos": make_photos(side), "outcomes": outcomes}
+    settings = {"host": server.url, "page": page, "photos": make_photos(side, visitors), "outcomes": outcomes}
     # Nobody is torn from the middle of a visit.
     environment = Environment(user_classes=[type("Visitor", (Visitor,), settings)], stop_timeout=120)
     environment.events.user_error.add_listener(
