@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -116,8 +117,8 @@ def test_what_the_server_lacks_is_told(error: Exception, words: str):
     async def fail(request: Request) -> PlainTextResponse:
         raise error
 
-    client = TestClient(Guard(Starlette(routes=[Route("/gradio_api/upload", fail, methods=["POST"])])))
-    response = client.post("/gradio_api/upload")
+    routes = [Route("/gradio_api/upload", fail, methods=["POST"])]
+    response = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)])).post("/gradio_api/upload")
     assert (response.status_code, response.text) == (507, f"The server has {words} left; try again later")
 
 
