@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -24,10 +25,11 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDA
 """Luma (B, S, S, 1), hints (B, S/2, S/2, 3), chroma (B, S/2, S/2, 2), labels (B,)."""
 
 _SMALLEST_CROP = 0.6  # Of the side of an image.
+_LARGEST_SHIFT = 0.125  # Of the side of an image that is not cut.
 _SOFT = 0.2  # Of the images, with at least half of the resolution left: enlarged and unsharp ones teach to color such.
 _GRAINY = 0.2  # Of the images.
 _GRAIN = 0.05  # Largest standard deviation of luma.
-_HINTED = 0.4  # Of the images.
+_HINTED = 0.3  # Of the images.
 _MEAN_HINTS = 6
 
 
@@ -91,7 +93,8 @@ class TrainingBatches:
     ----------
     sets : list of ImageArray
         Training images; a batch takes them from the sets that are at least as large as its working size, fewer from one
-        whose images are larger: shrunk to that size, they teach less of it.
+        whose images are larger: shrunk to that size, they teach less of it. Where all are smaller, the largest ones are
+        enlarged.
     sizes : tuple of int
         Working sizes, drawn with equal chance.
     batch_size : int
@@ -124,9 +127,9 @@ class TrainingBatches:
         return _change_tones(luma, rng), draw_hints(chroma, rng), chroma, np.array(labels, np.int32)
 
     def _share(self, count: int, size: int) -> list[int]:
-        """Divide the images of a batch among the sets that are large enough, or all where none is."""
-        weights = np.array([(size / images.side) ** 2 if images.side >= size else 0 for images in self._sets])
-        weights = weights if weights.any() else np.ones(len(self._sets))
+        """Divide the images of a batch among the sets that are large enough, or the largest where none is."""
+        least = min(size, max(images.side for images in self._sets))
+        weights = np.array([(size / images.side) ** 2 if images.side >= least else 0 for images in self._sets])
         return [max(1, round(count * weight / weights.sum())) if weight else 0 for weight in weights]
 
     def _rows(self, number: int, start: int, count: int) -> list[int]:
@@ -182,11 +185,16 @@ def build_dataset(batches: Callable[[int], Batch], first: int, last: int, *, lab
 
 
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bring an image (S, S, 3) to (size, size, 3): mirrored, cut and softened by chance."""
+    """Bring an image (S, S, 3) to (size, size, 3): cut or shifted, softened and mirrored by chance."""
+    side, margin = len(image), 0
     if rng.random() < 0.5:
-        side = round(len(image) * rng.uniform(_SMALLEST_CROP, 1))
-        top, left = rng.integers(len(image) - side + 1, size=2)
-        image = image[top : top + side, left : left + side]
+        side = round(side * rng.uniform(_SMALLEST_CROP, 1))
+    else:
+        margin = round(side * _LARGEST_SHIFT)
+        framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
+        image = np.asarray(framed, np.uint8)
+    top, left = rng.integers(len(image) - side + 1, size=2)
+    image = image[top : top + side, left : left + side]
     image = cut_square(image, size)
     if rng.random() < _SOFT:
         image = cut_square(cut_square(image, round(size * rng.uniform(0.5, 1))), size)

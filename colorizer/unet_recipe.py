@@ -1,4 +1,4 @@
-"""The training of the chroma U-Net: soft-encoded cross-entropy over chroma bins, AdamW, averaged weights."""
+"""The training of the chroma U-Net: soft-encoded cross-entropy over chroma bins, Muon, averaged weights."""
 
 import json
 import math
@@ -26,6 +26,7 @@ from colorizer.distribution import build_bins, encoding_weights, measure_prior
 from colorizer.images import write_whole
 from colorizer.metrics import colorfulness
 from colorizer.models.unet import build_unet
+from colorizer.muon import ConvolutionMuon
 from colorizer.recipes import Recipe
 from colorizer.runtime import KerasRuntime
 from colorizer.train_config import TrainConfig, TrainingError
@@ -113,8 +114,13 @@ class UNetRecipe(Recipe):
         schedule = keras.optimizers.schedules.CosineDecay(
             config.learning_rate / 100, self._steps - warm_up, warmup_target=config.learning_rate, warmup_steps=warm_up
         )
-        optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=config.weight_decay, use_ema=True, ema_momentum=_EMA_MOMENTUM
+        optimizer = ConvolutionMuon(
+            schedule,
+            weight_decay=config.weight_decay,
+            adam_weight_decay=config.weight_decay,
+            use_ema=True,
+            ema_momentum=_EMA_MOMENTUM,
+            exclude_layers=["^chroma/", "^label/"],  # The last ones, as its authors advise.
         )
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         losses = {"chroma": ChromaLoss(self._bins)}

@@ -63,13 +63,19 @@ def test_planes_are_luma_and_chroma_at_half_size():
     assert luma.shape == (2, 32, 32, 1)
 
 
-def test_augmentation_mirrors_crops_and_enlarges():
+def test_augmentation_mirrors_shifts_crops_and_enlarges():
     rng = np.random.default_rng(0)
     image = random_images(1, 64)[0]
     assert {augment(image, size, rng).shape for size in (32, 64, 96)} == {(32, 32, 3), (64, 64, 3), (96, 96, 3)}
+    framed = np.pad(image, ((8, 8), (8, 8), (0, 0)), mode="reflect")
+    shifted = np.lib.stride_tricks.sliding_window_view(framed, image.shape).reshape(-1, *image.shape)
     results = [augment(image, 64, rng) for _ in range(40)]
-    assert any(np.array_equal(result, image) for result in results)
-    assert any(np.array_equal(result, image[:, ::-1]) for result in results)
+    plain, mirrored = (
+        sum((shifted == result[:, ::step]).all(axis=(1, 2, 3)).any() for result in results) for step in (1, -1)
+    )
+    assert plain
+    assert mirrored
+    assert plain + mirrored < 30  # The others are cut or softened.
 
 
 def test_augmentation_softens_some_images():
@@ -84,7 +90,7 @@ def test_hints_are_true_chroma_in_some_of_the_images():
     chroma = np.repeat(np.random.default_rng(1).random((1000, 1, 1, 2), np.float32), 16, axis=1).repeat(16, axis=2)
     hints = draw_hints(chroma, np.random.default_rng(0))
     hinted = hints[..., 2].any(axis=(1, 2))
-    assert 0.3 < hinted.mean() < 0.5
+    assert 0.2 < hinted.mean() < 0.4
     assert set(np.unique(hints[..., 2])) == {0, 1}
     fixed = hints[..., 2] == 1
     assert np.allclose(hints[fixed][:, :2], chroma[fixed], atol=1e-6)
