@@ -8,6 +8,7 @@ from typing import Any
 
 from colorizer.datasets import DatasetError
 from colorizer.runtime import import_keras
+from colorizer.shortage import name_lack
 
 import_keras()  # First, and quietly: TensorFlow's start-up notes would bury the progress bar.
 from colorizer.train_config import TrainConfig, TrainingError  # noqa: E402
@@ -45,6 +46,11 @@ def main() -> int:
         return 2
     except DatasetError as error:
         print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if (lack := name_lack(error)) is None:
+            raise
+        print(f"train.py: there is {lack} left; the same command goes on from the last finished epoch", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
