@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from dataclasses import fields
 from typing import Any
@@ -9,10 +10,8 @@ from typing import Any
 from colorizer.datasets import DatasetError
 from colorizer.runtime import import_keras
 from colorizer.shortage import name_lack
-
-import_keras()  # First, and quietly: TensorFlow's start-up notes would bury the progress bar.
-from colorizer.train_config import TrainConfig, TrainingError  # noqa: E402
-from colorizer.training import fit  # noqa: E402
+from colorizer.train_config import TrainConfig, TrainingError
+from colorizer.workers import launch
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
@@ -40,7 +39,14 @@ def main() -> int:
     """Run a training; 0 when it is done, 2 for options that make no sense, 1 for data that can't be read."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        fit(parse_arguments())
+        config = parse_arguments()
+        if config.workers > 1 and "TF_CONFIG" not in os.environ:
+            config.check()
+            return launch(config.workers, sys.argv)
+        import_keras()  # Quietly: TensorFlow's start-up notes would bury the progress bar.
+        from colorizer.training import fit
+
+        fit(config)
     except TrainingError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
