@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from colorizer.folder_plan import Job
 from colorizer.images import EXTENSIONS, ImageError, decode_with_metadata, encode_image, read_size, remove_leftovers
 from colorizer.metadata import Metadata
 from colorizer.resources import count_cores
+from colorizer.shortage import name_lack
 from colorizer.storage import fetch, put
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
@@ -25,7 +27,7 @@ _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
-_ERRORS = (ImageError, OSError, MemoryError, ValueError)  # Of one file; they don't stop the others.
+_ERRORS = (ImageError, OSError, MemoryError, ValueError, cv2.error)  # Of one file; they don't stop the others.
 
 
 @dataclass(frozen=True)
@@ -166,4 +168,5 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    lack = name_lack(error)
+    return f"there is {lack} left" if lack else str(error) or type(error).__name__

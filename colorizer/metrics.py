@@ -5,8 +5,6 @@ Error figures come from scikit-image; RGB is scaled to [0, 1] in them.
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import mean_squared_error, structural_similarity
 
 from colorizer.color import to_luma
 
@@ -41,6 +39,10 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
     """
     if truth.shape != result.shape:
         raise ValueError(f"the images differ in shape: {truth.shape} and {result.shape}")
+    # Here, since it takes a second: the demo opens without.
+    from skimage.color import deltaE_ciede2000, rgb2lab
+    from skimage.metrics import mean_squared_error, structural_similarity
+
     mse = float(mean_squared_error(truth / 255, result / 255))
     side = min(truth.shape[:2])
     # The usual window of 7 x 7; the largest odd one that fits where the image is smaller.
