@@ -6,10 +6,16 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from colorizer.inference import Colorizer, ModelError, list_models
 from colorizer.ui import build_demo, launch_options
+
+_LEAST_SPACE = 60_000_000  # Bytes: an upload and its results.
 
 
 def main() -> int:
@@ -26,10 +32,12 @@ def main() -> int:
         return _fail("there are no trained weights in checkpoints/; make them by: python train.py --model autoencoder")
     try:
         folder = _prepare_folder(int(port))
-        demo = build_demo({model: Colorizer.load(model) for model in models})
+        colorizers = {model: Colorizer.load(model) for model in models}
+        demo = build_demo(colorizers)
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
+    threading.Thread(target=_warm_up, args=[colorizers.values()], daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
     try:
@@ -47,8 +55,21 @@ def _prepare_folder(port: int) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_SPACE:
+        folder.rmdir()
+        raise OSError(
+            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {_LEAST_SPACE / 1e6:.0f} are needed; "
+            "make room, or name another folder by GRADIO_TEMP_DIR"
+        )
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
+
+
+def _warm_up(colorizers: Iterable[Colorizer]) -> None:
+    """Colorize once by each model, so that the first visitor needn't wait for what a first call sets up."""
+    for colorizer in colorizers:
+        colorizer.colorize(np.zeros((64, 96, 3), np.uint8))
 
 
 def _is_taken(port: int) -> bool:

@@ -1,10 +1,12 @@
 """What the server refuses, by requests that try to get past it."""
 
+import errno
 import json
 from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -129,3 +131,14 @@ def test_nonsense_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(RATE_VARIABLE, "many")
     with pytest.raises(ValueError, match=r"COLORIZER_RATE must be a number of requests a minute.*got 'many'"):
         Guard.as_middleware()
+
+
+def test_a_full_disk_is_told():
+    async def store(request: Request) -> PlainTextResponse:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/secret")
+
+    app = Starlette(routes=[Route("/{path:path}", store, methods=["POST"])], middleware=[Middleware(Guard)])
+    response = TestClient(app).post("/gradio_api/upload", content=b"image")
+    assert response.status_code == 507
+    assert "disk of this server is full" in response.text
+    assert "secret" not in response.text

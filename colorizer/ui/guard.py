@@ -1,5 +1,6 @@
 """What the server refuses before Gradio sees it, and what browsers are told to refuse."""
 
+import errno
 import ipaddress
 import json
 import os
@@ -12,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from colorizer.ui.errors import FULL
 
 RATE_VARIABLE = "COLORIZER_RATE"
 """Environment variable: how many files and questions a visitor may send a minute; 0 for any number."""
@@ -81,15 +84,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refused: list[_Refused] = []
+        started: list[Message] = []
         try:
             _check_path(scope["path"])
             if scope["method"] == "POST":
                 self._count(scope)
                 receive = await _limit(scope, receive, refused)
-            await self._app(scope, receive, _with_policy(scope["path"], send, refused))
+            await self._app(scope, receive, _with_policy(scope["path"], send, refused, started))
         except _Refused as refusal:
             refused.append(refusal)
-        except Exception:
+        except Exception as error:
+            # Of a full disk Gradio knows no more than "Internal Server Error".
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC and not started:
+                refused.append(_Refused(507, FULL))
             if not refused:
                 raise
         if refused:
@@ -194,14 +201,18 @@ def _check_addresses(value: Any) -> None:
             _check_addresses(item)
 
 
-def _with_policy(path: str, send: Send, refused: list[_Refused]) -> Send:
-    """Add the headers that bind browsers to each response; drop what is said to a request that is refused."""
+def _with_policy(path: str, send: Send, refused: list[_Refused], started: list[Message]) -> Send:
+    """Add the headers that bind browsers to each response; drop what is said to a request that is refused.
+
+    What a response starts with is noted in `started`.
+    """
     policy = _FILE_POLICY if "/file=" in path else _PAGE_POLICY
 
     async def guarded(message: MutableMapping[str, Any]) -> None:
         if refused:
             return
         if message["type"] == "http.response.start":
+            started.append(message)
             headers = MutableHeaders(scope=message)
             headers["Content-Security-Policy"] = policy
             headers["X-Content-Type-Options"] = "nosniff"
