@@ -12,7 +12,7 @@ from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load
 from colorizer.per_image import ImageErrors, Order, find_errors
 from colorizer.resources import resource_folder
 
-PAGE = 60
+PAGE = 45
 """Images of a page."""
 ALL_CLASSES = "all classes"
 

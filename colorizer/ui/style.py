@@ -72,7 +72,7 @@ button[role="tab"][aria-selected="true"] {color: var(--primary-600)}
 :is(#figures, #whole-set, #about-text) :is(table, tr, th, td) {border: none !important}
 :is(#figures, #whole-set, #about-text) table {width: auto}
 :is(#figures, #whole-set, #about-text) :is(th, td) {padding: 6px 24px 6px 0; text-align: right; white-space: nowrap}
-:is(#figures, #whole-set, #about-text) :is(th, td):first-child {text-align: left}
+:is(#figures, #whole-set, #about-text) :is(th, td):first-child {text-align: left; white-space: normal}
 :is(#figures, #whole-set, #about-text) tbody tr {border-top: 1px solid var(--border-color-primary) !important}
 #about-text {max-width: 76ch}
 
@@ -126,6 +126,7 @@ footer .divider {display: none !important}
     #start > :last-child {order: 1}
     #answers {--thumbnail: 130px}
     :is(#test-panels, #way, #parts, #large) {display: grid; grid-template-columns: 1fr 1fr}
+    :is(#gallery, #follow) {--thumbnail: 44px}
     #vector {grid-column: 1 / -1; order: 1}
     .layers {gap: 12px 8px}
     :is(#figures, #whole-set, #about-text) :is(th, td) {padding-right: 12px}

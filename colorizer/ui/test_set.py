@@ -48,9 +48,9 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         elem_classes=["thumbnails", "pixelated"],
     )
     with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
-        back = gr.Button("Previous page", size="md", scale=0, min_width=140, elem_id="back")
-        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=140, elem_id="page")
-        forth = gr.Button("Next page", size="md", scale=0, min_width=140, elem_id="forth")
+        back = gr.Button("Previous", size="md", scale=0, min_width=100, elem_id="back")
+        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=120, elem_id="page")
+        forth = gr.Button("Next", size="md", scale=0, min_width=100, elem_id="forth")
     sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
     with gr.Row(elem_id="test-panels"):
         gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
@@ -72,7 +72,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         return {
             gallery: gr.Gallery(thumbnails, selected_index=None),
             samples: rows,
-            page: gr.Number(number, label=f"Page, of {pages}"),
+            page: gr.Number(number, label=f"Page (of {pages})"),
             sorted_note: gr.Markdown(visible=orders.get(order_name) is not None),
         }
 
