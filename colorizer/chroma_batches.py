@@ -191,7 +191,8 @@ def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> ND
         side = round(side * rng.uniform(_SMALLEST_CROP, 1))
     else:
         margin = round(side * _LARGEST_SHIFT)
-        image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
+        framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
+        image = np.asarray(framed, np.uint8)
     top, left = rng.integers(len(image) - side + 1, size=2)
     image = image[top : top + side, left : left + side]
     image = cut_square(image, size)

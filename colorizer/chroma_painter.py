@@ -1,7 +1,9 @@
 """The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -9,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.color import resize, to_chroma
-from colorizer.distribution import doubt, rebalance, softmax, spread
+from colorizer.distribution import doubt, moment_weights, read_moments, rebalance, softmax, spread
 from colorizer.runtime import Runtime
 
-_BATCH = 64  # Thumbnails given to the network at once: the distributions of more would fill the memory.
+_BATCH = 32  # Thumbnails given to the network at once: the distributions of more would fill the memory.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
@@ -52,17 +54,20 @@ class ChromaPainter:
         detail: int,
         hints: Sequence[Sequence[Hint]] | None = None,
         drawn: Sequence[Sequence[Hint]] | None = None,
-    ) -> list[NDArray[np.float32]]:
+    ) -> Iterator[NDArray[np.float32]]:
         """Predict the chroma of luma planes (H, W) of any sizes, each with hints and drawn colors of its own.
 
-        Gives (h, w, 2) each, at half of the working size.
+        Gives (h, w, 2) each, at half of the working size, as soon as it is known.
         """
         hints = [()] * len(lumas) if hints is None else hints
         drawn = [()] * len(lumas) if drawn is None else drawn
         thumbnails = [shrink(luma, detail) for luma in lumas]
         planes = [_plane_of_hints(*given) for given in zip(thumbnails, hints, drawn, strict=True)]
-        distributions = self._distributions(thumbnails, planes)
-        return [self._decode(*pair, vividness) for pair in zip(distributions, hints, strict=True)]
+        weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
+        moments = self._predict(thumbnails, planes, partial(read_moments, weights=weights))
+        for moment, fixed in zip(moments, hints, strict=True):
+            chroma = moment[..., :2] / moment[..., 2:]
+            yield _meet(chroma, fixed) if fixed else chroma
 
     def draw(
         self, luma: NDArray[np.uint8], count: int, detail: int, hints: Sequence[Hint], seed: int
@@ -105,35 +110,47 @@ class ChromaPainter:
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
-        """Run the network on each thumbnail and its mirror image, and average: (h, w, K) probabilities each."""
-        results: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(thumbnails)
+        """Give (h, w, K) probabilities for each thumbnail."""
+        return list(self._predict(thumbnails, hints, softmax))
+
+    def _predict(
+        self,
+        thumbnails: Sequence[NDArray[np.uint8]],
+        hints: Sequence[NDArray[np.float32]],
+        read: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Run the network on each thumbnail and its mirror image, and average what `read` makes of the logits.
+
+        While one part is in the network, which takes all cores, another is read, and who takes the results works.
+        """
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, thumbnail in enumerate(thumbnails):
             groups.setdefault(thumbnail.shape, []).append(i)
-        for members in groups.values():
-            for start in range(0, len(members), _BATCH):
-                part = members[start : start + _BATCH]
-                luma = np.stack([thumbnails[i] for i in part])[..., None].astype(np.float32) / np.float32(255)
-                fixed = np.stack([hints[i] for i in part])
-                both = [self._run(luma, fixed), self._run(luma[:, :, ::-1], fixed[:, :, ::-1])[:, :, ::-1]]
-                for i, distribution in zip(part, (both[0] + both[1]) / 2, strict=True):
-                    results[i] = distribution
-        return results
+        parts = [members[i : i + _BATCH] for members in groups.values() for i in range(0, len(members), _BATCH)]
+
+        def work(part: list[int]) -> NDArray[np.float32]:
+            luma = np.stack([thumbnails[i] for i in part])[..., None].astype(np.float32) / np.float32(255)
+            fixed = np.stack([hints[i] for i in part])
+            plain = read(self._run(luma, fixed))
+            mirrored = read(self._run(luma[:, :, ::-1], fixed[:, :, ::-1]))[:, :, ::-1]
+            return np.asarray((plain + mirrored) / 2, np.float32)
+
+        ready: dict[int, NDArray[np.float32]] = {}
+        following = 0
+        with ThreadPoolExecutor(2) as pool:
+            for part, results in zip(parts, pool.map(work, parts), strict=True):
+                ready |= zip(part, results, strict=True)
+                while following in ready:
+                    yield ready.pop(following)
+                    following += 1
 
     def _run(self, luma: NDArray[np.float32], hints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network on planes of any even size: edges are mirrored up to the multiple that it takes."""
+        """Give the logits of planes of any even size: edges are mirrored up to the multiple that the network takes."""
         height, width = hints.shape[1:3]
         bottom, right = -luma.shape[1] % self._multiple, -luma.shape[2] % self._multiple
         luma = np.pad(luma, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="symmetric")
         hints = np.pad(hints, ((0, 0), (0, bottom // 2), (0, right // 2), (0, 0)))
-        return softmax(self._runtime(luma, hints)[:, :height, :width])
-
-    def _decode(
-        self, distribution: NDArray[np.float32], hints: Sequence[Hint], vividness: float
-    ) -> NDArray[np.float32]:
-        """Turn a distribution (h, w, K) into chroma (h, w, 2) that has the colors of the hints at their points."""
-        chroma = rebalance(distribution, self._prior, vividness * self._exponent) @ self._bins
-        return _meet(chroma, hints) if hints else chroma
+        return self._runtime(luma, hints)[:, :height, :width]
 
     def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> Hint:
         """Choose a color for the most doubtful place without a hint: the one at `chance` in the order of hues."""

@@ -66,11 +66,29 @@ def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], ex
     The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed, so
     that colors which hardly occur don't win.
     """
-    if exponent == 0:
-        return probabilities
-    smooth = (1 - _SMOOTHING) * prior + _SMOOTHING / len(prior)
-    weights = probabilities * smooth**-exponent
+    weights = probabilities * _rarity(prior, exponent)
     return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    """Give the (K, 3) weights by which a distribution becomes Cb, Cr and what they are to be divided by.
+
+    ``m = probabilities @ weights; m[..., :2] / m[..., 2:]`` is the mean of `rebalance`, and linear up to the division:
+    averages of several distributions need no more than their ``m``.
+    """
+    rarity = _rarity(prior, exponent)[:, None]
+    return np.concatenate([rarity * bins, rarity], axis=1)
+
+
+def read_moments(logits: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute ``softmax(logits) @ weights``, (..., K) and (K, C) -> (..., C), overwriting the logits.
+
+    What it saves over `softmax` are passes over the largest arrays of all.
+    """
+    logits -= logits.max(axis=-1, keepdims=True)
+    np.exp(logits, out=logits)
+    sums = logits @ np.concatenate([np.ones((len(weights), 1), np.float32), weights], axis=1)
+    return sums[..., 1:] / sums[..., :1]
 
 
 def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,6 +106,10 @@ def doubt(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDAr
     gray = bins[np.argmin(np.sum(bins**2, axis=1))]
     surest = _entropy(softmax(gray @ matrix + bias))
     return np.clip((_entropy(probabilities) - surest) / (np.log(np.float32(len(bins))) - surest), 0, 1)
+
+
+def _rarity(prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    return np.asarray(((1 - _SMOOTHING) * prior + _SMOOTHING / len(prior)) ** -exponent, np.float32)
 
 
 def _entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,18 @@
 import numpy as np
 
 from colorizer.color import FROM_CHROMA
-from colorizer.distribution import STEP, build_bins, doubt, encoding_weights, measure_prior, rebalance, softmax, spread
+from colorizer.distribution import (
+    STEP,
+    build_bins,
+    doubt,
+    encoding_weights,
+    measure_prior,
+    moment_weights,
+    read_moments,
+    rebalance,
+    softmax,
+    spread,
+)
 
 
 def test_bins_are_distinct_colors_and_gray_is_one():
@@ -45,3 +56,14 @@ def test_doubt_is_0_for_a_sure_color_and_1_for_none():
     assert np.isclose(doubt(sure, bins), 0, atol=1e-5)
     assert np.isclose(doubt(even, bins), 1, atol=1e-5)
     assert 0.2 < doubt(half, bins) < 0.9
+
+
+def test_moments_are_the_mean_of_the_rebalanced_distribution():
+    bins = build_bins()
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 30, (5, 4, len(bins))).astype(np.float32)
+    prior = softmax(rng.normal(0, 2, len(bins)).astype(np.float32))
+    for exponent in (0, 1.2):
+        wanted = rebalance(softmax(logits), prior, exponent) @ bins
+        moments = read_moments(logits.copy(), moment_weights(bins, prior, exponent))
+        assert np.allclose(moments[..., :2] / moments[..., 2:], wanted, atol=1e-5)
