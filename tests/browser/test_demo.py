@@ -393,7 +393,9 @@ def test_how_it_works(page: Page):
     np.testing.assert_array_equal(_pixels(page, "#joined"), space.pass_through(samples[4]).joined)
     photo = ROOT / "samples/photos/cat.jpg"
     before = page.locator("#full img").get_attribute("src")
-    page.set_input_files("#follow-own input[type=file], input#follow-own", photo)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Your own image").click()
+    chooser.value.set_files(photo)
     expect(page.locator("#full img")).not_to_have_attribute("src", before, timeout=60_000)
     np.testing.assert_array_equal(_pixels(page, "#full"), Colorizer.load("autoencoder").colorize(photo))
 
