@@ -148,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
     )
     evaluate.add_argument(
+        "--per-image",
+        action="store_true",
+        help="write each image's error beside FILE.json, to FILE-images.csv; the demo sorts its gallery by it",
+    )
+    evaluate.add_argument(
         "--sheet", type=Path, metavar="FILE.png", help="file for a picture of the best, typical and worst results"
     )
     evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
@@ -339,6 +344,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             detail=options.detail,
             size=options.size,
             abilities=options.abilities,
+            per_image=options.per_image,
             sheet=options.sheet,
             skip_corrupt=options.skip_corrupt,
         )

@@ -36,10 +36,11 @@ _DEMO = (
     "samples/README.md",
     "samples/**/*.png",
     "samples/**/*.jpg",
-    *(f"checkpoints/*/{name}" for name in (*WEIGHTS, "config.json", "metrics.json")),
+    *(f"checkpoints/*/{name}" for name in (*WEIGHTS, "encoder.tflite", "decoder.tflite")),
+    *(f"checkpoints/*/{name}" for name in ("config.json", "history.csv", "metrics*.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *About* tells how it works.",
+    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.",
     "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",
 }
 
