@@ -17,7 +17,7 @@ from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
 from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
-from colorizer.runtime import sha256
+from colorizer.runtime import EXPORTED, sha256
 from colorizer.sheet import draw_sheet
 
 _CHUNK_IMAGES = 256
@@ -111,7 +111,7 @@ def evaluate(
     baseline = float(baselines.mean())
     figures = {
         "model": model if model.startswith("hf://") else path.parent.name,
-        "model_sha256": sha256(path.read_bytes()),
+        "model_sha256": _trained(path),
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": detail,
@@ -127,6 +127,13 @@ def evaluate(
     if sheet:
         draw_sheet(colorizer, lambda row: fit_within(dataset[indices[row]], size), errors, baselines, Path(sheet))
     return figures
+
+
+def _trained(path: Path) -> str:
+    """Name the weights that a network has, by the SHA-256 of the ``model.keras`` that it was exported from."""
+    if path.name == EXPORTED:
+        return json.loads(path.with_name("config.json").read_text())["export"]["model_sha256"]
+    return sha256(path.read_bytes())
 
 
 def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:

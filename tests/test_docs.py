@@ -1,5 +1,6 @@
 """What README says is so: its figures stand in the records, and the files it names exist."""
 
+import importlib.util
 import json
 import re
 
@@ -68,6 +69,18 @@ def test_latency_equals_the_record():
     ratio = record["ratio, median of the rounds"]["Colorizer.colorize / bare network, compiled"]
     assert ratio <= 2
     assert f"{ratio:.2f} times" in README
+
+
+def test_runtimes_equal_the_record():
+    path = ROOT / "benchmarks/runtimes.py"
+    spec = importlib.util.spec_from_file_location("runtimes", path)
+    runtimes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runtimes)
+    record = json.loads(runtimes.RECORD.read_text())
+    assert README.split(runtimes.MARK)[1].strip() == runtimes.table(record)
+    assert record["installed, MB"]["app / all"] <= 1 / 3
+    assert record["start"]["LiteRT: first color / import tensorflow"] <= 1 / 5
+    assert record["start"]["LiteRT: first color"]["peak MB"] < 250
 
 
 @pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "samples/README.md", "docs/model-card.md"])

@@ -50,11 +50,11 @@ def test_the_command_line_imports_nothing_heavy(tmp_path):
     assert "INFO" not in run.stderr
 
 
-def test_the_demo_needs_no_tensorflow():
+def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
     code = (
         "import sys; from colorizer import Colorizer; from colorizer.inference import list_models; "
         "from colorizer.ui import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'skimage')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=200).returncode == 0
 
@@ -119,7 +119,18 @@ def test_an_export_that_does_not_belong_is_refused(folder, damage):
     else:
         content = exported.read_bytes()
         exported.write_bytes({"cut": content[:-1], "changed": content[:-1] + b"\1", "empty": b""}[damage])
-    with pytest.raises(ModelError, match=r"model\.tflite beside it is broken or .*colorizer export --model"):
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one .*colorizer export --model"):
+        Colorizer.load(folder)
+
+
+def test_an_export_is_a_model_by_itself(folder):
+    image = random_images(1)[0]
+    expected = Colorizer.load(folder).colorize(image)
+    (folder / "model.keras").unlink()
+    for place in (folder, folder / "model.tflite"):
+        assert np.array_equal(Colorizer.load(place).colorize(image), expected)
+    (folder / "model.tflite").write_bytes((folder / "model.tflite").read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one"):
         Colorizer.load(folder)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load_dataset
 from colorizer.inference import Colorizer
-from colorizer.metrics import compare, gray_copy
+from colorizer.metrics import gray_copy, measure_error
 from colorizer.resources import resource_folder
 from colorizer.ui.figures import MEANING, build_table, title
 from colorizer.ui.pictures import build_panel, show_picture
@@ -67,8 +67,8 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         image = dataset[row]
         plain = gray_copy(image)
         results = [way.paint(image) for way in ways]
-        measured = {way.title: compare(image, result) for way, result in zip(ways, results, strict=True)}
-        table = build_table(compare(image, plain), measured)
+        measured = {way.title: measure_error(image, result) for way, result in zip(ways, results, strict=True)}
+        table = build_table(measure_error(image, plain), measured)
         return {
             gray: show_picture(plain),
             **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
