@@ -41,8 +41,8 @@ _DEMO = (
 )
 _TEXTS = {
     "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *About* tells how it works.\n\n"
-    "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where that\n"
-    "fails, the demo shows its own samples instead.",
+    "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where\n"
+    "that fails, the demo shows its own samples instead.",
     "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",
 }
 

@@ -163,7 +163,7 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
     assert (card.sdk, card.sdk_version, card.python_version) == ("gradio", pins["gradio"], "3.11")
     assert (card.app_file, card.license) == ("app.py", "mit")
     assert (card.models, card.datasets) == (["ada/unet"], ["uoft-cs/cifar10"])
-    assert "preload_from_hub" not in card.to_dict()  # It takes no data sets; the Space's page says what happens instead.
+    assert "preload_from_hub" not in card.to_dict()  # It takes no data sets, as the page says.
     assert "fetched from the Hub as the Space starts" in repo.files["README.md"].decode()
 
     # What is no longer part of the demo goes with the next update; what somebody added elsewhere stays.
