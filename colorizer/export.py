@@ -14,7 +14,7 @@ from colorizer.inference import Colorizer, ModelError, find_model
 from colorizer.resources import resource_folder
 from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr, sha256
 
-MAX_LEVELS = 12
+MAX_LEVELS = 8
 """Largest difference, in levels of 255, between the results of a model and of its export."""
 
 MAX_ERROR = 0.01
