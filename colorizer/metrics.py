@@ -97,7 +97,8 @@ def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Average over the windows that lie within the image."""
-        return cv2.blur(values, (window, window))[edge : height - edge, edge : width - edge]
+        averages = np.asarray(cv2.blur(values, (window, window)), np.float64)
+        return averages[edge : height - edge, edge : width - edge]
 
     mean_x, mean_y = mean(x), mean(y)
     unbiased = count / (count - 1)
