@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from colorizer.inference import Colorizer, ModelError, list_models
-from colorizer.metrics import compare
+from colorizer.metrics import measure_error
 from colorizer.ui import build_demo, launch_options
 
 _LEAST_SPACE = 60_000_000  # Bytes: an upload and its results.
@@ -71,7 +71,7 @@ def _warm_up(colorizers: Iterable[Colorizer]) -> None:
     """Do what takes longer the first time, while the first visitor still looks at the page."""
     image = np.zeros((64, 96, 3), np.uint8)
     for colorizer in colorizers:
-        compare(image, colorizer.colorize(image))
+        measure_error(image, colorizer.colorize(image))
 
 
 def _is_taken(port: int) -> bool:

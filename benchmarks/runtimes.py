@@ -3,7 +3,8 @@
 Start-up and memory are those of fresh processes; the ratio is of rounds in which both were measured in turn. Speed is
 the best of the rounds, of the network alone. The installed size is that of the packages that each extra of
 ``pyproject.toml`` brings, as they are installed here. Accuracy is measured on the first images of the CIFAR-10 test
-split. The record goes to ``benchmarks/results/runtimes.json``, unless ``--quick`` only tries whether all works.
+split. The record goes to ``benchmarks/results/runtimes.json`` and as a table into README.md, unless ``--quick`` only
+tries whether all works. ``--sizes`` measures the installed sizes anew and leaves the rest of the record as it is.
 """
 
 import json
@@ -29,6 +30,8 @@ from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, Runtime
 
 ROOT = Path(__file__).parent.parent
 QUICK = "--quick" in sys.argv
+RECORD = ROOT / "benchmarks/results/runtimes.json"
+MARK = "<!-- runtimes -->"
 ROUNDS, IMAGES = (1, 20) if QUICK else (7, 2000)
 WORKING = (64, 96)  # A photo's thumbnail, as the U-Net sees it by default.
 
@@ -117,11 +120,10 @@ def measure_accuracy(colorizers: dict[str, Colorizer]) -> dict[str, Any]:
 
 
 def measure_sizes() -> dict[str, Any]:
-    """Sum up the installed packages, in megabytes: what giving color alone needs, and with each extra."""
+    """Sum up the installed packages, in megabytes: what gives color, with the demo, and with training too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    tools = [text for text in extras["test"] if Requirement(text).name != "colorizer"]
-    sets = {"core": [], "app": extras["app"], "all": extras["app"] + extras["train"] + tools}
+    sets = {"core": [], "app": extras["app"], "all": extras["app"] + extras["train"]}
     figures: dict[str, Any] = {
         name: round(sum(map(size_of, needed(project["dependencies"] + more))) / 1e6) for name, more in sets.items()
     }
@@ -155,8 +157,46 @@ def size_of(name: str) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def table(record: dict[str, Any]) -> str:
+    """Lay out a record in Markdown, as README.md has it."""
+    start, sizes = record["start"], record["installed, MB"]
+    first = [start[f"{name}: first color"] for name in ("LiteRT", "Keras")]
+    rows = [
+        (
+            "first color on the command line, from the start of the process",
+            [f"{r['seconds, median']:.2f} s" for r in first],
+        ),
+        ("its peak of memory", [f"{r['peak MB']} MB" for r in first]),
+        ("`import tensorflow` alone", ["", f"{start['import tensorflow']['seconds, median']:.2f} s"]),
+        (
+            "installed: what gives color; with the demo; everything",
+            [f"{sizes['core']}; {sizes['app']} MB", f"{sizes['all']} MB"],
+        ),
+    ]
+    for model, title in (("unet", "U-Net"), ("autoencoder", "autoencoder")):
+        figures = record[model]
+        rows.append((f"{title}: file", [f"{size} MB" for size in figures["file, MB"].values()]))
+        rows.append((f"{title}: mean squared error", [f"{mse:.5f}" for mse in figures["accuracy"]["mse"].values()]))
+        for shape, times in figures["milliseconds an image"].items():
+            count, size = shape.split(" x ", 1)
+            at_once = f"{count} at once: each" if count != "1" else "one"
+            rows.append((f"{title}: {size}, {at_once}", [f"{ms:.1f} ms" for ms in times.values()]))
+    lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
+    return "\n".join(["| | LiteRT | Keras and TensorFlow |", "|---|---|---|", *lines])
+
+
+def save(record: dict[str, Any]) -> None:
+    """Write a record, and the table that README.md shows of it."""
+    RECORD.write_text(json.dumps(record, indent=2) + "\n")
+    before, _, after = (ROOT / "README.md").read_text().split(MARK)
+    (ROOT / "README.md").write_text(f"{before}{MARK}\n{table(record)}\n{MARK}{after}")
+
+
 def main() -> None:
     """Measure, print and record."""
+    if "--sizes" in sys.argv:
+        save({**json.loads(RECORD.read_text()), "installed, MB": measure_sizes()})
+        return
     with TemporaryDirectory() as folder:
         record: dict[str, Any] = {"start": measure_starts(Path(folder)), "installed, MB": measure_sizes()}
     for model in ("unet", "autoencoder"):
@@ -178,10 +218,10 @@ def main() -> None:
     record["versions"] = describe_versions(
         "ai-edge-litert", "keras", "numpy", "opencv-python-headless", "tensorflow", "gradio"
     )
-    text = json.dumps(record, indent=2)
-    print(text)
+    print(json.dumps(record, indent=2))
+    print(table(record))
     if not QUICK:
-        (ROOT / "benchmarks/results/runtimes.json").write_text(text + "\n")
+        save(record)
 
 
 if __name__ == "__main__":

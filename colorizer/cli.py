@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
             "--model",
             default=DEFAULT_MODEL,
             metavar="NAME|PATH|hf://USER/MODEL@REVISION",
-            help="name of a model that comes with the project, a model.keras, or a model on the Hugging Face Hub "
+            help="name of a model that comes with the project, the folder of one, or a model on the Hugging Face Hub "
             "(default: %(default)s)",
         )
     return parser
@@ -373,7 +373,7 @@ def _export(options: argparse.Namespace) -> int:
     print(f"{', '.join(record['files'])} written beside {find_model(options.model)}")
     print(
         f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
-        f"mean: {record['mean_difference']:.5f}"
+        f"mean: {record['mean_difference']:.5f}; error: {record['error_change']:+.3%}"
     )
     return 0
 

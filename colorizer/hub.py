@@ -23,13 +23,10 @@ from huggingface_hub.utils import validate_repo_id
 
 from colorizer import __version__
 from colorizer.inference import ModelError
-from colorizer.runtime import sha256
+from colorizer.runtime import EXPORTED, sha256
 
 MARK = "colorizer"
 """The tag by which a repository is known as one that this project has uploaded."""
-
-WEIGHTS = ("model.keras", "model.tflite")
-"""Files that hold weights: Keras' own, and its export for a light runtime, if there is one. Neither can run code."""
 
 _PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait for ever.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
@@ -135,7 +132,7 @@ def send(upload: Upload) -> str:
 
 
 def download_model(reference: str) -> Path:
-    """Download weights, their export and ``config.json``, nothing else, into the Hub's cache.
+    """Download ``config.json`` and the exported network, nothing else, into the Hub's cache.
 
     Parameters
     ----------
@@ -145,8 +142,9 @@ def download_model(reference: str) -> Path:
     Returns
     -------
     pathlib.Path
-        The ``model.keras``, beside its export and ``config.json``. What is in the cache is not downloaded again: a full
-        commit hash needs no request at all, a branch needs none without network.
+        The ``model.tflite``, or the ``model.keras`` of a model that has no export, beside ``config.json``; neither can
+        run code. What is in the cache is not downloaded again: a full commit hash needs no request at all, a branch
+        needs none without network.
 
     Raises
     ------
@@ -161,23 +159,23 @@ def download_model(reference: str) -> Path:
         with _explained(reference):
             config = _fetch(match[1], "config.json", match[2] or constants.DEFAULT_REVISION)
             try:
-                hashes = {name: sha for name, sha in read_hashes(config).items() if name in WEIGHTS}
+                hashes = read_hashes(config)
             except ValueError:
                 _forget(config)
                 raise
+            name = EXPORTED if EXPORTED in hashes else "model.keras"
             # Of the same commit, even if the branch moves meanwhile.
-            weights = {name: _fetch(match[1], name, config.parent.name) for name in hashes}
-            found = {name: sha256(path.read_bytes()) for name, path in weights.items()}
+            weights = _fetch(match[1], name, config.parent.name)
+            found = sha256(weights.read_bytes())
     except HubError as error:
         raise ModelError(str(error)) from error
-    if damaged := [name for name in hashes if found[name] != hashes[name]]:
-        _forget(config, *weights.values())
-        name = damaged[0]
+    if found != hashes[name]:
+        _forget(config, weights)
         raise ModelError(
-            f"{reference}: {name} has the SHA-256 {found[name][:12]}…, but its config.json says {hashes[name][:12]}…: "
+            f"{reference}: {name} has the SHA-256 {found[:12]}…, but its config.json says {hashes[name][:12]}…: "
             "it was damaged or replaced, and is not used; try again"
         )
-    return weights["model.keras"]
+    return weights
 
 
 def read_hashes(config: Path) -> dict[str, str]:

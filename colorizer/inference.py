@@ -13,7 +13,7 @@ from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
 from colorizer.color import join, join_each, join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
-from colorizer.runtime import Runtime, load_runtime
+from colorizer.runtime import MODEL_FILES, Runtime, load_runtime
 
 DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.3
@@ -56,10 +56,11 @@ class Colorizer:
         Parameters
         ----------
         model : str or pathlib.Path
-            Name of a model that comes with the project (`list_models`), or the path of a ``model.keras`` file or of the
-            folder that holds it, or ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the
-            revision (a commit, tag or branch) may be left out. The ``model.tflite`` beside it is what runs, if there is
-            one; if not, TensorFlow must be installed.
+            Name of a model that comes with the project (`list_models`), or the path of a folder that holds
+            ``config.json`` and ``model.tflite`` or ``model.keras``, or of one of these two files, or
+            ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the revision (a commit, tag
+            or branch) may be left out. The ``model.tflite`` is what runs, if there is one; a ``model.keras`` alone
+            needs TensorFlow.
 
         Raises
         ------
@@ -339,22 +340,23 @@ class Colorizer:
 
 def list_models() -> list[str]:
     """List the names of the models that come with the project, the default first."""
-    names = [path.parent.name for path in resource_folder("checkpoints").glob("*/model.keras")]
+    names = {path.parent.name for path in resource_folder("checkpoints").glob("*/model.*") if path.name in MODEL_FILES}
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def find_model(model: str | Path) -> Path:
-    """Find the file of a model by its name, path or place on the Hub; `ModelError` if there is none."""
+    """Find a model by its name, path or place on the Hub: one of `MODEL_FILES`; `ModelError` if there is none."""
     if str(model).startswith("hf://"):
         from colorizer.hub import download_model
 
         return download_model(str(model))
-    for path in (resource_folder("checkpoints") / model / "model.keras", Path(model), Path(model) / "model.keras"):
-        if path.is_file():
-            return path
+    for path in (resource_folder("checkpoints") / model, Path(model)):
+        for file in (path, *(path / name for name in MODEL_FILES)):
+            if file.is_file():
+                return file
     raise ModelError(
-        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a model.keras, "
-        "or hf://USER/MODEL"
+        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
+        f"that holds {' or '.join(MODEL_FILES)}, or hf://USER/MODEL"
     )
 
 

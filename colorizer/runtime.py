@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 from colorizer.resources import count_cores
 
 EXPORTED = "model.tflite"
-"""Name of the exported network, beside its ``model.keras``."""
+"""Name of the exported network, which needs no more than its ``config.json`` beside it."""
+
+MODEL_FILES = ("model.keras", EXPORTED)
+"""Names of the files that hold a network: as Keras saves it, and exported from that. A folder may have one or both."""
 
 
 class Runtime(Protocol):
@@ -54,20 +57,20 @@ class Runtime(Protocol):
 
 
 def load_runtime(path: Path) -> Runtime:
-    """Load the network of a ``model.keras``: its export, if there is one beside it, else the file itself.
+    """Load a network from one of `MODEL_FILES`: the export, if it is there, whichever of the two is named.
 
     Raises
     ------
     ValueError
-        If the export is broken or was made from another ``model.keras``; if there is none and TensorFlow, which would
-        run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
+        If the export is broken or was made from another ``model.keras`` than is there; if there is none and TensorFlow,
+        which would run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
     Exception
         Whatever Keras raises on files that it can't use.
     """
     exported = path.with_name(EXPORTED)
-    if path.name == "model.keras" and exported.exists():
+    if path.name in MODEL_FILES and exported.exists():
         content = exported.read_bytes()
-        _check_origin(content, path)
+        _check_origin(content, path.parent)
         return LiteRTRuntime(content)
     if importlib.util.find_spec("tensorflow") is None:
         raise ValueError(
@@ -82,17 +85,20 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _check_origin(content: bytes, path: Path) -> None:
-    """Raise `ValueError` unless the record says that the export was made from this ``model.keras``."""
+def _check_origin(content: bytes, folder: Path) -> None:
+    """Raise `ValueError` unless an export is the recorded one, and made from the ``model.keras``, if that is there."""
+    original = folder / "model.keras"
     try:
-        record = json.loads(path.with_name("config.json").read_text())["export"]
-        fits = record["model_sha256"] == sha256(path.read_bytes()) and record["files"][EXPORTED] == sha256(content)
+        record = json.loads((folder / "config.json").read_text())["export"]
+        fits = record["files"][EXPORTED] == sha256(content)
+        if original.exists():
+            fits = fits and record["model_sha256"] == sha256(original.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         fits = False
     if not fits:
         raise ValueError(
-            f"the {EXPORTED} beside it is broken or was made from other weights; make it anew: "
-            f"colorizer export --model {path.parent}"
+            f"its {EXPORTED} is not the one that config.json records, broken or made from other weights; beside a "
+            f"model.keras it can be made anew: colorizer export --model {folder}"
         )
 
 

@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from colorizer.datasets import CIFAR10_HUB
-from colorizer.hub import MARK, WEIGHTS, Upload
+from colorizer.hub import MARK, Upload
+from colorizer.runtime import EXPORTED
 
 PAYMENT = (
     "A Gradio Space on CPU hardware needs a paid Hugging Face account (PRO, or Team for an organization); to any other "
@@ -36,11 +37,13 @@ _DEMO = (
     "samples/README.md",
     "samples/**/*.png",
     "samples/**/*.jpg",
-    *(f"checkpoints/*/{name}" for name in (*WEIGHTS, "encoder.tflite", "decoder.tflite")),
+    *(f"checkpoints/*/{name}" for name in (EXPORTED, "encoder.tflite", "decoder.tflite")),
     *(f"checkpoints/*/{name}" for name in ("config.json", "history.csv", "metrics*.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.",
+    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
+    "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where\n"
+    "that fails, the demo shows its own samples instead.",
     "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",
 }
 

@@ -116,6 +116,18 @@ def test_arithmetic_of_scaling():
     assert "feeds 5,000 cores" in text
 
 
+def test_runtimes_equal_the_record():
+    path = ROOT / "benchmarks/runtimes.py"
+    spec = importlib.util.spec_from_file_location("runtimes", path)
+    runtimes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runtimes)
+    record = json.loads(runtimes.RECORD.read_text())
+    assert README.split(runtimes.MARK)[1].strip() == runtimes.table(record)
+    assert record["installed, MB"]["app / all"] <= 1 / 3
+    assert record["start"]["LiteRT: first color / import tensorflow"] <= 1 / 5
+    assert record["start"]["LiteRT: first color"]["peak MB"] < 250
+
+
 @pytest.mark.parametrize(
     "document", ["README.md", "CHANGELOG.md", "samples/README.md", "docs/model-card.md", "docs/scaling.md"]
 )

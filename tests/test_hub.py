@@ -97,7 +97,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     hub.requests.clear()
     loaded = Colorizer.load(f"hf://ada/unet@{repo.head}").colorize(CAT)
     assert (loaded == Colorizer.load("unet").colorize(CAT)).all()
-    assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.keras", "model.tflite"}
+    assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.tflite"}
 
 
 def test_push_shows_limits_that_are_written_down_and_removes_what_is_gone(hub: Hub, tmp_path: Path):
@@ -146,7 +146,9 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
     assert printed.endswith(f"uploaded: {hub.url}/spaces/ada/demo\n")
     repo = hub.repos["space", "ada/demo"]
     assert repo.sdk == "gradio"
-    assert any(name.startswith("checkpoints/unet/model.") for name in repo.files)
+    assert {name for name in repo.files if name.startswith("checkpoints/unet/")} == {
+        f"checkpoints/unet/{name}" for name in ("model.tflite", "config.json", "metrics.json")
+    }
     allowed = {"app.py", "LICENSE", "README.md", "requirements.txt", ".gitattributes"}
     assert {name.partition("/")[0] for name in repo.files} == allowed | {"colorizer", "checkpoints", "samples"}
     for name in ("app.py", "colorizer/ui/demo.py", "checkpoints/unet/config.json", "samples/photos/cat.jpg"):
@@ -156,11 +158,13 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
     locked = (ROOT / "requirements.txt").read_text()
     assert all(f"{name}=={version}" in locked for name, version in pins.items())
     assert {"gradio", "numpy", "opencv-python-headless", "huggingface-hub"} <= pins.keys()
-    assert {"pytest", "ruff", "mypy", "tensorflow"}.isdisjoint(pins)
+    assert {"pytest", "ruff", "mypy", "tensorflow", "scikit-image"}.isdisjoint(pins)
     card = SpaceCard(repo.files["README.md"].decode()).data
     assert (card.sdk, card.sdk_version, card.python_version) == ("gradio", pins["gradio"], "3.11")
     assert (card.app_file, card.license) == ("app.py", "mit")
     assert (card.models, card.datasets) == (["ada/unet"], ["uoft-cs/cifar10"])
+    assert "preload_from_hub" not in card.to_dict()  # It takes no data sets, as the page says.
+    assert "fetched from the Hub as the Space starts" in repo.files["README.md"].decode()
 
     # What is no longer part of the demo goes with the next update; what somebody added elsewhere stays.
     repo.commit(repo.files | {"colorizer/old.py": b"", "notes.txt": b""})
@@ -401,13 +405,14 @@ def test_a_download_goes_on_where_it_was_cut(hub: Hub):
     assert hub.requests.count("GET /ada/net/resolve/" + hub.repos["model", "ada/net"].head + "/model.keras") == 3
 
 
-def test_the_export_for_a_light_runtime_comes_along(hub: Hub, tmp_path: Path):
+def test_of_a_model_with_an_export_that_alone_is_downloaded(hub: Hub, tmp_path: Path):
     sha = hashlib.sha256(b"export").hexdigest()
     known = {"files": {"model.tflite": sha, "decoder.tflite": sha, "../evil": sha}}
     files = {**model_files(export=known), "model.tflite": b"export", "decoder.tflite": b"export", "../evil": b"export"}
     repo = hub.add("model", "ada/net", files)
-    assert download_model("hf://ada/net").with_name("model.tflite").read_bytes() == b"export"
-    assert cached(tmp_path) == {"config.json", "model.keras", "model.tflite"}
+    path = download_model("hf://ada/net")
+    assert (path.name, path.read_bytes()) == ("model.tflite", b"export")
+    assert cached(tmp_path) == {"config.json", "model.tflite"}
     repo.commit({**files, "model.tflite": b"other"})
     with pytest.raises(ModelError, match=r"model\.tflite has the SHA-256"):
         download_model("hf://ada/net")
@@ -466,6 +471,7 @@ def test_the_command_line_takes_models_of_the_hub(hub: Hub, tmp_path: Path, caps
     data.mkdir()
     shutil.copy(CAT, data)
     assert main(["evaluate", "--data", str(data), "--output", str(record), "--model", "hf://ada/net"]) == 0
-    assert json.loads(record.read_text())["model"] == "hf://ada/net"
+    measured, config = json.loads(record.read_text()), json.loads(files["config.json"])
+    assert (measured["model"], measured["model_sha256"]) == ("hf://ada/net", config["model_sha256"])
     assert main(["colorize", str(CAT), "--output", str(tmp_path / "x.png"), "--model", "hf://ada/none"]) == 2
     assert "hf://ada/none: the Hub has no such repository" in capsys.readouterr().err

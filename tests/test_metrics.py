@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from conftest import random_images
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorizer import metrics
 
@@ -21,6 +21,17 @@ def test_known_error():
     assert figures["mse"] == pytest.approx(0.04)
     assert figures["psnr"] == pytest.approx(13.979, abs=1e-3)
     assert metrics.compare(TRUTH, OTHER)["psnr"] == pytest.approx(peak_signal_noise_ratio(TRUTH, OTHER))
+
+
+@pytest.mark.parametrize(("size", "window"), [((32, 32), 7), ((7, 50), 7), ((6, 6), 5), ((3, 9), 3), ((240, 161), 7)])
+def test_ssim_is_that_of_scikit_image(size, window):
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+    for spread in (0, 5, 80):
+        noise = generator.normal(0, spread, truth.shape)
+        result = np.clip(truth // 2 + 60 + noise, 0, 255).astype(np.uint8)
+        expected = structural_similarity(truth, result, channel_axis=-1, win_size=window)
+        assert metrics.ssim(truth, result) == pytest.approx(expected, abs=1e-9)
 
 
 def test_colorfulness_is_signed():

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, random_images
 
 from colorizer import Colorizer, ModelError
+from colorizer.export import MAX_ERROR, MAX_LEVELS
 from colorizer.inference import find_model, list_models
 from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime
 
@@ -50,7 +51,7 @@ def test_the_command_line_imports_nothing_heavy(tmp_path):
     assert "INFO" not in run.stderr
 
 
-def test_the_demo_opens_without_tensorflow_and_the_library_of_figures():
+def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
     code = (
         "import sys; from colorizer import Colorizer; from colorizer.inference import list_models; "
         "from colorizer.ui import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
@@ -63,7 +64,8 @@ def test_the_demo_opens_without_tensorflow_and_the_library_of_figures():
 def test_the_committed_models_run_exported(model):
     assert isinstance(load_runtime(find_model(model)), LiteRTRuntime)
     record = json.loads(find_model(model).with_name("config.json").read_text())["export"]
-    assert record["largest_difference"] <= 2
+    assert record["largest_difference"] <= MAX_LEVELS
+    assert record.get("error_change", 0) <= MAX_ERROR
     for name in record["files"]:
         assert find_model(model).with_name(name).stat().st_size < 10e6
 
@@ -103,10 +105,10 @@ def test_it_equals_keras_on_hints_and_batches(unet):
     keras = KerasRuntime(find_model("unet"))
     luma, hints = planes(2, 64, 48)
     exported, original = unet(luma, hints), keras(luma, hints)
-    assert np.abs(exported - original).max() < 0.05  # Logits, from weights of half precision.
+    assert np.abs(exported - original).max() < 0.05 * np.abs(original).max()  # Logits, from weights in int8.
     luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     path = find_model("autoencoder")
-    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.002
+    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.04
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "unrecorded", "other weights"])
@@ -119,7 +121,18 @@ def test_an_export_that_does_not_belong_is_refused(folder, damage):
     else:
         content = exported.read_bytes()
         exported.write_bytes({"cut": content[:-1], "changed": content[:-1] + b"\1", "empty": b""}[damage])
-    with pytest.raises(ModelError, match=r"model\.tflite beside it is broken or .*colorizer export --model"):
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one .*colorizer export --model"):
+        Colorizer.load(folder)
+
+
+def test_an_export_is_a_model_by_itself(folder):
+    image = random_images(1)[0]
+    expected = Colorizer.load(folder).colorize(image)
+    (folder / "model.keras").unlink()
+    for place in (folder, folder / "model.tflite"):
+        assert np.array_equal(Colorizer.load(place).colorize(image), expected)
+    (folder / "model.tflite").write_bytes((folder / "model.tflite").read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one"):
         Colorizer.load(folder)
 
 
@@ -134,7 +147,7 @@ def test_a_model_without_export_runs_under_keras(folder):
     exported = Colorizer.load(folder).colorize(image)
     (folder / "model.tflite").unlink()
     assert isinstance(load_runtime(folder / "model.keras"), KerasRuntime)
-    assert np.abs(Colorizer.load(folder).colorize(image).astype(int) - exported).max() <= 2
+    assert np.abs(Colorizer.load(folder).colorize(image).astype(int) - exported).max() <= MAX_LEVELS
 
 
 def test_without_tensorflow_a_model_without_export_says_what_to_do(folder):

@@ -9,7 +9,7 @@ import gradio as gr
 
 from colorizer.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.inference import Colorizer
-from colorizer.metrics import compare, gray_copy
+from colorizer.metrics import gray_copy, measure_error
 from colorizer.ui.errors import told
 from colorizer.ui.figures import MEANING, build_table, describe_records, title
 from colorizer.ui.pictures import build_panel, show_picture
@@ -86,8 +86,8 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         image = images.dataset[row]
         plain = gray_copy(image)
         results = [way.paint(image) for way in ways]
-        measured = {way.title: compare(image, result) for way, result in zip(ways, results, strict=True)}
-        table = build_table(compare(image, plain), measured)
+        measured = {way.title: measure_error(image, result) for way, result in zip(ways, results, strict=True)}
+        table = build_table(measure_error(image, plain), measured)
         return {
             gray: show_picture(plain),
             **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
