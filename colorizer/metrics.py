@@ -67,28 +67,8 @@ def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[s
     """
     if truth.shape != result.shape:
         raise ValueError(f"the images differ in shape: {truth.shape} and {result.shape}")
-<<<<<<< HEAD
     mse = float(np.mean((truth / 255 - result / 255) ** 2))
     return {"mse": mse, "psnr": psnr(mse), "ssim": ssim(truth, result)}
-=======
-    # Here, since it takes a second: the demo opens without.
-    from skimage.color import deltaE_ciede2000, rgb2lab
-    from skimage.metrics import mean_squared_error, structural_similarity
-
-    mse = float(mean_squared_error(truth / 255, result / 255))
-    side = min(truth.shape[:2])
-    # The usual window of 7 x 7; the largest odd one that fits where the image is smaller.
-    window = min(7, side - (side + 1) % 2)
-    ssim = structural_similarity(truth, result, channel_axis=-1, win_size=window) if window >= 3 else float(mse == 0)
-    return {
-        "mse": mse,
-        "psnr": psnr(mse),
-        "ssim": float(ssim),
-        "delta_e": float(deltaE_ciede2000(rgb2lab(truth), rgb2lab(result)).mean()),
-        "colorfulness": colorfulness(result),
-        "colorfulness_truth": colorfulness(truth),
-    }
->>>>>>> main
 
 
 def psnr(mse: float) -> float:
