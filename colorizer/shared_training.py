@@ -21,9 +21,8 @@ class SharedModel(keras.Model):
         """Take one step on this worker's share of a batch."""
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
 
-        count = tf.cast(tf.shape(keras.tree.flatten(x)[0])[0], tf.float32)
-
-        def differentiate(x: Any, y: Any, count: Any) -> tuple[list[Any], Any]:
+        def differentiate(x: Any, y: Any) -> tuple[list[Any], Any]:
+            count = tf.cast(tf.shape(keras.tree.flatten(x)[0])[0], tf.float32)
             (total,) = self.workers.sum([count])
             with tf.GradientTape() as tape:
                 predicted = self(x, training=True)
@@ -32,7 +31,7 @@ class SharedModel(keras.Model):
                 loss *= count * self.workers.count / total
             return [total, *self.workers.sum([loss, *tape.gradient(loss, self.trainable_weights)])], predicted
 
-        (total, loss, *gradients), predicted = self.workers.run(differentiate, x, y, count)
+        (total, loss, *gradients), predicted = self.workers.run(differentiate, x, y)
         self._loss_tracker.update_state(loss, sample_weight=total)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         return self.compute_metrics(x, y, predicted, sample_weight=None)
@@ -69,7 +68,7 @@ class Meeting(keras.callbacks.Callback):
             given = [tf.cast(variable.value, tf.float64) * float(self.workers.is_chief) for variable in variables]
             return self.workers.sum(given)
 
-        values = tf.function(lambda: self.workers.run(receive))()
+        values = self.workers.run(receive)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(tf.cast(value, variable.dtype))
 

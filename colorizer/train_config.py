@@ -33,7 +33,7 @@ class TrainConfig:
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
     steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
     widths: tuple[int, ...] = _option((48, 96, 192, 256), "channels at each scale", "unet")
-    sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
+    sizes: tuple[int, ...] = _option((32, 32, 32, 48, 64, 96), "working sizes, drawn with equal chance", "unet")
     dropout: float = _option(0.1, "part of the features at the smallest scale that is dropped", "unet")
     weight_decay: float = _option(0.05, "decay of weights", "unet")
     validation: float = _option(0.05, "part of the training split that is kept for validation")

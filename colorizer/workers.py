@@ -57,6 +57,7 @@ class Workers:
 
         if os.environ.get(_CHILD):
             threading.Thread(target=_end_with_parent, daemon=True).start()
+        tf.get_logger().setLevel("ERROR")  # Else each sum of a new shape is announced.
         workers = cls(int(described["task"]["index"]), count)
         workers.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         return workers
@@ -68,8 +69,11 @@ class Workers:
         return list(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors))
 
     def run(self, function: Any, *arguments: Any) -> Any:
-        """Call a function that uses `sum`."""
-        return self.strategy.run(function, args=arguments)
+        """Call a function that uses `sum`, on tensors that are made within it or given to it eagerly."""
+        import tensorflow as tf
+
+        graph = function if tf.inside_function() else tf.function(function, autograph=False)
+        return self.strategy.run(graph, args=arguments)
 
     def tell(self, numbers: Sequence[float]) -> list[float]:
         """Give all workers the chief's numbers; all must call it. What the others pass must be as many, and is lost."""
@@ -77,8 +81,10 @@ class Workers:
             return list(numbers)
         import tensorflow as tf
 
-        given = [tf.constant(float(number) * self.is_chief, tf.float64) for number in numbers]
-        return [float(number) for number in tf.function(lambda: self.run(lambda: self.sum(given)))()]
+        def send() -> list[Any]:
+            return self.sum([tf.constant(float(number) * self.is_chief, tf.float64) for number in numbers])
+
+        return [float(number) for number in self.run(send)]
 
 
 def launch(count: int, arguments: Sequence[str]) -> int:
