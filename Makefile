@@ -32,10 +32,13 @@ bench: .venv/test
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/photos.py
 	$(BIN)/python benchmarks/runtimes.py
+	$(BIN)/python benchmarks/demo.py
 
-soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones
+soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, crowds of visitors
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/balance.py
 
 lock: .venv/test  ## exact versions of all that the project needs, for all platforms
 	$(BIN)/pip install --quiet uv

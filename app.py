@@ -6,9 +6,13 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
+import numpy as np
+
 from colorizer.inference import Colorizer, ModelError, list_models
+from colorizer.metrics import compare
 from colorizer.ui import build_demo, launch_options
 
 
@@ -26,11 +30,13 @@ def main() -> int:
         return _fail("there are no trained weights in checkpoints/; make them by: python train.py --model autoencoder")
     try:
         folder = _prepare_folder(int(port))
-        demo = build_demo({model: Colorizer.load(model) for model in models})
+        colorizers = {model: Colorizer.load(model) for model in models}
+        demo = build_demo(colorizers)
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_warm_up, args=[list(colorizers.values())], daemon=True).start()
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
     try:
         demo.block_thread()
@@ -38,6 +44,13 @@ def main() -> int:
         # However it is stopped, it deletes the files that it was given: Gradio itself leaves uploads that were cut off.
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _warm_up(colorizers: list[Colorizer]) -> None:
+    """Do what takes longer the first time, while the first visitor still looks at the page."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    for colorizer in colorizers:
+        compare(image, colorizer.colorize(image))
 
 
 def _prepare_folder(port: int) -> Path:

@@ -2,16 +2,16 @@
 
 import argparse
 import logging
+import os
 import sys
 from dataclasses import fields
 from typing import Any
 
 from colorizer.datasets import DatasetError
 from colorizer.runtime import import_keras
-
-import_keras()  # First, and quietly: TensorFlow's start-up notes would bury the progress bar.
-from colorizer.train_config import TrainConfig, TrainingError  # noqa: E402
-from colorizer.training import fit  # noqa: E402
+from colorizer.shortage import name_lack
+from colorizer.train_config import TrainConfig, TrainingError
+from colorizer.workers import launch
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
@@ -39,12 +39,24 @@ def main() -> int:
     """Run a training; 0 when it is done, 2 for options that make no sense, 1 for data that can't be read."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        fit(parse_arguments())
+        config = parse_arguments()
+        if config.workers > 1 and "TF_CONFIG" not in os.environ:
+            config.check()
+            return launch(config.workers, sys.argv)
+        import_keras()  # Quietly: TensorFlow's start-up notes would bury the progress bar.
+        from colorizer.training import fit
+
+        fit(config)
     except TrainingError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except DatasetError as error:
         print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if (lack := name_lack(error)) is None:
+            raise
+        print(f"train.py: there is {lack} left; the same command goes on from the last finished epoch", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)

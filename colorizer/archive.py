@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.editing import choose_ending
 from colorizer.images import EXTENSIONS, ImageError, decode_with_metadata, encode_image, readable_extensions
+from colorizer.shortage import name_lack
 
 REPORT = "report.csv"
 
@@ -93,8 +95,10 @@ def colorize_archive(
                 content = entry.read()
                 image, metadata = decode_with_metadata(content, max_pixels=limits.pixels)
                 result = colorize(image)
-            except (ImageError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-                lines.append(Line(entry.name, error=str(error).replace("the image", "it") or type(error).__name__))
+            except (ImageError, OSError, zipfile.BadZipFile, RuntimeError, MemoryError, cv2.error) as error:
+                lack, words = name_lack(error), str(error).replace("the image", "it")
+                reason = f"there is {lack} left" if lack else words or type(error).__name__
+                lines.append(Line(entry.name, error=reason))
                 continue
             suffix = choose_ending(entry.name, content)
             name = _free_name(entry.name, suffix, {line.result for line in lines})

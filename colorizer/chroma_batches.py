@@ -1,7 +1,7 @@
 """What the chroma U-Net learns from: batches at several working sizes, with augmentation and hints.
 
-A batch is a function of seed and step alone, so that a training that was stopped goes on with exactly the batches that
-it would have seen.
+An image of a batch is a function of seed, step and its place alone, so that a training that was stopped goes on with
+exactly the batches that it would have seen, and several workers may each make a share of a batch.
 """
 
 from collections.abc import Callable
@@ -103,13 +103,24 @@ class TrainingBatches:
         Steps of the training.
     seed : int
         Of order, augmentation and hints.
+    share : slice
+        Part of each batch that is wanted, where several workers train together.
     """
 
-    def __init__(self, sets: list[ImageArray], sizes: tuple[int, ...], batch_size: int, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        sets: list[ImageArray],
+        sizes: tuple[int, ...],
+        batch_size: int,
+        steps: int,
+        seed: int,
+        share: slice = slice(None),
+    ) -> None:
         self._sets = sets
+        self._share = share
         self._seed = seed
         self._sizes = np.random.default_rng(seed).choice(sizes, steps)
-        quotas = {size: self._share(round(batch_size * (min(sizes) / size) ** 2), size) for size in set(sizes)}
+        quotas = {size: self._divide(round(batch_size * (min(sizes) / size) ** 2), size) for size in set(sizes)}
         self._counts = np.array([quotas[size] for size in self._sizes])
         self._starts = np.cumsum(self._counts, axis=0) - self._counts
         self._order = lru_cache(maxsize=4 * len(sets))(self._shuffle)
@@ -117,16 +128,28 @@ class TrainingBatches:
     def __call__(self, step: int) -> Batch:
         """Make the batch of a step."""
         size = int(self._sizes[step])
-        rng = np.random.default_rng((self._seed, 1, step))
-        images, labels = [], []
-        for number, images_of_set in enumerate(self._sets):
-            for row in self._rows(number, self._starts[step, number], self._counts[step, number]):
-                images.append(augment(images_of_set.pixels[row], size, rng))
-                labels.append(images_of_set.labels[row])
-        luma, chroma = split_planes(np.stack(images))
-        return _change_tones(luma, rng), draw_hints(chroma, rng), chroma, np.array(labels, np.int32)
+        places = [
+            (images, row)
+            for number, images in enumerate(self._sets)
+            for row in self._rows(number, self._starts[step, number], self._counts[step, number])
+        ]
+        wanted = range(len(places))[self._share]
+        rngs = [np.random.default_rng((self._seed, 1, step, place)) for place in wanted]
+        chosen = [places[place] for place in wanted]
+        pixels = [augment(images.pixels[row], size, rng) for (images, row), rng in zip(chosen, rngs, strict=True)]
+        luma, chroma = split_planes(np.stack(pixels))
+        labels = np.array([images.labels[row] for images, row in chosen], np.int32)
+        for plane, rng in zip(luma, rngs, strict=True):
+            change_tones(plane, rng)
+        hints = np.stack([draw_hints(plane, rng) for plane, rng in zip(chroma, rngs, strict=True)])
+        return luma, hints, chroma, labels
 
-    def _share(self, count: int, size: int) -> list[int]:
+    @property
+    def smallest(self) -> int:
+        """Images of the smallest batch, all shares together."""
+        return int(self._counts.sum(axis=1).min())
+
+    def _divide(self, count: int, size: int) -> list[int]:
         """Divide the images of a batch among the sets that are large enough, or the largest where none is."""
         least = min(size, max(images.side for images in self._sets))
         weights = np.array([(size / images.side) ** 2 if images.side >= least else 0 for images in self._sets])
@@ -210,51 +233,45 @@ def split_planes(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Reveal the chroma of a few small patches in some of the images.
+    """Reveal the chroma of a few small patches of an image, in some of the images.
 
     Parameters
     ----------
-    chroma : (N, h, w, 2) float32
+    chroma : (h, w, 2) float32
         True chroma.
     rng : numpy.random.Generator
         Source of chance.
 
     Returns
     -------
-    (N, h, w, 3) float32
+    (h, w, 3) float32
         Mean chroma of each patch and 1 within it; 0 elsewhere.
 
     References
     ----------
     R. Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors", SIGGRAPH 2017, section 3.2.
     """
-    n, height, width = chroma.shape[:3]
-    hints = np.zeros((n, height, width, 3), np.float32)
-    for image in np.flatnonzero(rng.random(n) < _HINTED):
-        count = rng.geometric(1 / _MEAN_HINTS)
-        rows, columns, sides = (
-            rng.integers(height, size=count),
-            rng.integers(width, size=count),
-            rng.choice((1, 1, 1, 2, 3), size=count),
-        )
-        for row, column, side in zip(rows, columns, sides, strict=True):
-            patch = (image, slice(row, row + side), slice(column, column + side))
-            hints[patch] = (*chroma[patch].mean(axis=(0, 1)), 1)
+    height, width = chroma.shape[:2]
+    hints = np.zeros((height, width, 3), np.float32)
+    if rng.random() >= _HINTED:
+        return hints
+    for _ in range(rng.geometric(1 / _MEAN_HINTS)):
+        row, column, side = rng.integers(height), rng.integers(width), rng.choice((1, 1, 1, 2, 3))
+        patch = (slice(row, row + side), slice(column, column + side))
+        hints[patch] = (*chroma[patch].mean(axis=(0, 1)), 1)
     return hints
 
 
-def _change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Change gamma and contrast of half of the images, and add grain to some: old photographs have such tones."""
-    n = len(luma)
-    changed = rng.random(n) < 0.5
-    gamma, contrast, lift = (
-        np.where(changed, values, neutral).astype(np.float32)[:, None, None, None]
-        for values, neutral in (
-            (np.exp(rng.uniform(-0.4, 0.4, n)), 1),
-            (rng.uniform(0.7, 1.1, n), 1),
-            (rng.uniform(-0.1, 0.1, n), 0),
-        )
-    )
-    grain = np.where(rng.random(n) < _GRAINY, rng.uniform(0, _GRAIN, n), 0).astype(np.float32)[:, None, None, None]
-    luma = (luma**gamma - 0.5) * contrast + 0.5 + lift + grain * rng.standard_normal(luma.shape, np.float32)
-    return np.clip(luma, 0, 1)
+def change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Change gamma and contrast of half of the images, (S, S, 1) in [0, 1], and add grain to some, in place.
+
+    Old photographs have such tones.
+    """
+    if rng.random() < 0.5:
+        luma **= np.exp(rng.uniform(-0.4, 0.4))
+        luma -= 0.5
+        luma *= rng.uniform(0.7, 1.1)
+        luma += 0.5 + rng.uniform(-0.1, 0.1)
+    if rng.random() < _GRAINY:
+        luma += rng.uniform(0, _GRAIN) * rng.standard_normal(luma.shape, np.float32)
+    np.clip(luma, 0, 1, out=luma)

@@ -8,8 +8,9 @@ ITU-T T.871 (JFIF), section 7, takes its luma weights from ITU-R BT.601.
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import groupby, islice, pairwise
 from typing import Any
 
 import cv2
@@ -38,6 +39,7 @@ FROM_CHROMA = 255 * np.array(
 """Rows give what R, G and B differ from luma by, in levels of 255, from Cb and Cr."""
 _GUIDED_SIDE = 256  # Long side at which the guided filter works; more costs time and measures no better.
 _CORRECTIONS = 3
+_TOGETHER = 16  # Small pictures joined at once, their chroma as channels of one picture.
 _BLOCK_PIXELS = 1 << 18  # Joined at a time: float planes of a whole 100-megapixel scan would take gigabytes.
 
 
@@ -136,26 +138,46 @@ def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDAr
     ----------
     K. He and J. Sun, "Fast Guided Filter", arXiv:1505.00996, 2015.
     """
+    return next(join_each([(luma, chroma)]))
+
+
+def join_each(planes: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> Iterator[NDArray[np.uint8]]:
+    """Give `join_upsampled` of each pair of luma and chroma; small pictures of one size in a row cost half as much."""
+    for (size, low), group in groupby(planes, lambda pair: (pair[0].shape, pair[1].shape[:2])):
+        # By other than whole parts, OpenCV shrinks no more than four channels.
+        if max(size) > _GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:
+            for luma, chroma in group:
+                yield from _join_stack(luma[..., None], chroma[:, :, None])
+        while part := list(islice(group, _TOGETHER)):
+            yield from _join_stack(*(np.stack(stack, axis=2) for stack in zip(*part, strict=True)))
+
+
+def _join_stack(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> Iterator[NDArray[np.uint8]]:
+    """Join luma (H, W, N) with chroma (h, w, N, 2): pictures of one size are channels of one picture."""
+    (height, width, count), low = luma.shape, chroma.shape[:2]
+    chroma = chroma.reshape(*low, 2 * count)
     # Where chroma is larger than the picture, its means are what counts.
-    chroma = resize(chroma, min(chroma.shape[0], luma.shape[0]), min(chroma.shape[1], luma.shape[1]), cv2.INTER_AREA)
-    if chroma.shape[:2] == luma.shape:
-        return join(luma, chroma)
-    scale = min(1.0, _GUIDED_SIDE / max(luma.shape))
-    height, width = (max(round(side * scale), low) for side, low in zip(luma.shape, chroma.shape, strict=False))
-    guide = resize(luma, height, width, cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    chroma = _upsample_guided(chroma, guide)
-    if guide.shape == luma.shape:
-        return join(luma, chroma)
-    slope, offset = _fit(chroma, guide, (1, 1), 1e-4)
-    return _join_linear(luma, slope, offset)
+    chroma = resize(chroma, min(low[0], height), min(low[1], width), cv2.INTER_AREA)
+    low, guided = chroma.shape[:2], (height, width)
+    if low != guided:
+        scale = min(1.0, _GUIDED_SIDE / max(height, width))
+        guided = (max(round(height * scale), low[0]), max(round(width * scale), low[1]))
+        guide = resize(luma, *guided, cv2.INTER_AREA).reshape(*guided, count).astype(np.float32) / np.float32(255)
+        guide = np.repeat(guide, 2, axis=2)
+        chroma = _upsample_guided(chroma, guide)
+    if guided != (height, width):
+        yield _join_linear(luma[..., 0], *_fit(chroma, guide, (1, 1), 1e-4))
+        return
+    wide = join(luma.reshape(height, -1), chroma.reshape(height, -1, 2)).reshape(height, width, count, 3)
+    yield from wide.transpose(2, 0, 1, 3).copy()
 
 
 def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Upsample chroma (h, w, 2) to the size of the guide (H, W) in [0, 1], keeping its means."""
-    low, high = chroma.shape[:2], guide.shape
+    """Upsample planes of chroma (h, w, C) to the size of their guides (H, W, C) in [0, 1], keeping their means."""
+    low, high = chroma.shape[:2], guide.shape[:2]
     radius = (round(high[0] / low[0]), round(high[1] / low[1]))
     slope, offset = _fit(resize(chroma, high[0], high[1], cv2.INTER_LINEAR), guide, radius, 1e-3)
-    result = _mean(slope, radius) * guide[..., None] + _mean(offset, radius)
+    result = _mean(slope, radius) * guide + _mean(offset, radius)
     for _ in range(_CORRECTIONS):  # The filter smooths; what it took from each pixel of the input is given back.
         lost = chroma - resize(result, low[0], low[1], cv2.INTER_AREA)
         result += resize(lost, high[0], high[1], cv2.INTER_CUBIC)
@@ -165,12 +187,12 @@ def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) ->
 def _fit(
     chroma: NDArray[np.float32], guide: NDArray[np.float32], radius: tuple[int, int], regularization: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fit chroma = slope * guide + offset in the window around each pixel: both (H, W, 2)."""
+    """Fit chroma = slope * guide + offset in the window around each pixel: all (H, W, C)."""
     mean, mean_chroma = _mean(guide, radius), _mean(chroma, radius)
     variance = _mean(guide * guide, radius) - mean * mean
-    covariance = _mean(guide[..., None] * chroma, radius) - mean[..., None] * mean_chroma
-    slope = np.asarray(covariance / (variance[..., None] + regularization), np.float32)
-    return slope, mean_chroma - slope * mean[..., None]
+    covariance = _mean(guide * chroma, radius) - mean * mean_chroma
+    slope = np.asarray(covariance / (variance + np.float32(regularization)), np.float32)
+    return slope, mean_chroma - slope * mean
 
 
 def _mean(plane: NDArray[np.float32], radius: tuple[int, int]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016: bi
 A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021: dividing a prediction by a power of the prior.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,8 +87,9 @@ def read_moments(logits: NDArray[np.float32], weights: NDArray[np.float32]) -> N
     What it saves over `softmax` are passes over the largest arrays of all.
     """
     logits -= logits.max(axis=-1, keepdims=True)
-    np.exp(logits, out=logits)
-    sums = logits @ np.concatenate([np.ones((len(weights), 1), np.float32), weights], axis=1)
+    # OpenCV's is the faster one; it knows rows and columns only.
+    weighed = np.asarray(cv2.exp(logits.reshape(-1, logits.shape[-1])), np.float32).reshape(logits.shape)
+    sums = weighed @ np.concatenate([np.ones((len(weights), 1), np.float32), weights], axis=1)
     return sums[..., 1:] / sums[..., :1]
 
 

@@ -9,12 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.folder_plan import Job
 from colorizer.images import ImageError, decode_with_metadata, read_size, remove_leftovers, save_image
 from colorizer.metadata import Metadata
+from colorizer.shortage import name_lack
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; gives each one's results, as many as its job has targets."""
@@ -23,7 +25,7 @@ _PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes ea
 _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
-_ERRORS = (ImageError, OSError, MemoryError, ValueError)  # Of one file; they don't stop the others.
+_ERRORS = (ImageError, OSError, MemoryError, ValueError, cv2.error)  # Of one file; they don't stop the others.
 
 
 @dataclass(frozen=True)
@@ -155,4 +157,5 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    lack = name_lack(error)
+    return f"there is {lack} left" if lack else str(error) or type(error).__name__

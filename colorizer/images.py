@@ -254,6 +254,8 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
+    except MemoryError as error:
+        raise _too_much(name) from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
     with picture:
@@ -269,8 +271,14 @@ def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDA
         return to_srgb(upright), read_metadata(picture, *upright.size)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise _too_much(name) from error
     except Exception as error:
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
+
+
+def _too_much(name: str) -> ImageError:
+    return ImageError(f"there is not enough memory for {name}: make it smaller first")
 
 
 def _allow(max_pixels: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
-from colorizer.color import join, join_upsampled, resize, to_chroma, to_luma
+from colorizer.color import join, join_each, join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
 from colorizer.runtime import MODEL_FILES, Runtime, load_runtime
@@ -323,11 +323,13 @@ class Colorizer:
                 given = [()] * len(part) if hints is None else hints[start : start + _BATCH]
                 fixed = [_parse_hints(*pair) for pair in zip(given, lumas, strict=True)]
                 chromas = self._unet.paint(lumas, vividness, detail, fixed)
-                results += [_join(*planes) for planes in zip(part, lumas, chromas, strict=True)]
-                continue
-            for image, luma, picture in zip(part, lumas, self._paint(lumas), strict=True):
-                rgb = _enlarge(picture, *luma.shape) if raw else join_upsampled(luma, to_chroma(picture))
-                results.append(_with_alpha(rgb, image))
+                joined = join_each(zip(lumas, chromas, strict=True))
+            elif raw:
+                painted = zip(lumas, self._paint(lumas), strict=True)
+                joined = (_enlarge(picture, *luma.shape) for luma, picture in painted)
+            else:
+                joined = join_each(zip(lumas, to_chroma(self._paint(lumas)), strict=True))
+            results += [_with_alpha(rgb, image) for rgb, image in zip(joined, part, strict=True)]
         return results
 
     def _paint(self, lumas: list[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -47,7 +47,12 @@ def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) 
 
 
 def build_pipeline(
-    images: NDArray[np.uint8], batch_size: int, *, seed: int | None = None, first_epoch: int = 0
+    images: NDArray[np.uint8],
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    first_epoch: int = 0,
+    share: slice = slice(None),
 ) -> "tf.data.Dataset":
     """Build the `tf.data` pipeline that a grayscale-to-color model learns from.
 
@@ -63,6 +68,8 @@ def build_pipeline(
         stopped goes on with exactly the batches that it would have seen. Without: one pass in order, for validation.
     first_epoch : int
         Epoch to start from.
+    share : slice
+        Part of each batch that is wanted, where several workers train together.
 
     Returns
     -------
@@ -89,8 +96,8 @@ def build_pipeline(
         return tf.data.Dataset.from_tensor_slices((order, mirrored)).batch(batch_size)
 
     def pick(rows: "tf.Tensor", mirrored: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-        quad = tf.gather(quads, rows)
-        return scale(tf.where(mirrored[:, None, None, None], quad[:, :, ::-1], quad))
+        quad = tf.gather(quads, rows[share])
+        return scale(tf.where(mirrored[share][:, None, None, None], quad[:, :, ::-1], quad))
 
     epochs = tf.data.Dataset.counter(start=first_epoch)
     return epochs.flat_map(epoch_batches).map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)

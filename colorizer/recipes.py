@@ -29,21 +29,27 @@ class Recipe(ABC):
         The options.
     sets : list of (ImageDataset, ImageDataset)
         Training and validation images of each data set, not decoded yet.
+    share : slice
+        Part of each batch of training that this worker learns from.
 
     Attributes
     ----------
     monitor : str
         The figure of validation by which the best weights are told; lower is better.
-    steps_per_epoch : int
-        Steps of an epoch, known after `load_images`.
+    steps_per_epoch, smallest_batch : int
+        Steps of an epoch, and images of the smallest batch of training; known after `load_images`.
     """
 
     monitor = "val_loss"
     steps_per_epoch: int
+    smallest_batch: int
 
-    def __init__(self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]]) -> None:
+    def __init__(
+        self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]], share: slice = slice(None)
+    ) -> None:
         self.config = config
         self.sets = sets
+        self.share = share
 
     @abstractmethod
     def build(self) -> keras.Model:
@@ -97,6 +103,7 @@ class AutoencoderRecipe(Recipe):
             )
         self._validation = self._load(1)
         self.steps_per_epoch = math.ceil(len(self._training) / config.batch_size)
+        self.smallest_batch = len(self._training) % config.batch_size or config.batch_size
 
     def compile(self, model: keras.Model) -> None:
         model.compile(keras.optimizers.Adam(self.config.learning_rate), "mse")
@@ -108,7 +115,9 @@ class AutoencoderRecipe(Recipe):
         ]
 
     def training_data(self, first_epoch: int) -> "tf.data.Dataset":
-        return build_pipeline(self._training, self.config.batch_size, seed=self.config.seed, first_epoch=first_epoch)
+        return build_pipeline(
+            self._training, self.config.batch_size, seed=self.config.seed, first_epoch=first_epoch, share=self.share
+        )
 
     def validation_data(self) -> "tf.data.Dataset":
         return build_pipeline(self._validation, self.config.batch_size)

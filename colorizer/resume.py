@@ -31,7 +31,7 @@ _SAVING = ".save-"  # Folders in which a model is written before it takes its pl
 class Resume(keras.callbacks.Callback):
     """Keeps all that the next epoch starts from, and publishes the best weights.
 
-    It must be the last callback: what it saves is the state after all others have seen the epoch.
+    It must come after all callbacks that change anything: it saves the state after these.
     """
 
     # What callbacks remember from epoch to epoch. Keras resets them when `fit` starts and saves none of them.

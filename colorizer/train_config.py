@@ -41,6 +41,7 @@ class TrainConfig:
     seed: int = _option(0, "of weights, order and mirroring")
     precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")
     init: str = _option("", "weights to start from: a model.keras")
+    workers: int = _option(1, "processes that share each batch, on this machine; on several, see README")
     skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
     overwrite: bool = _option(False, "replace what a finished training left in the output folder")
 
@@ -51,7 +52,7 @@ class TrainConfig:
 
     def record(self) -> dict[str, Any]:
         """List the options that make a training what it is: no paths, and none of other models."""
-        aside = {"model", "data", "output", "init", "overwrite"}
+        aside = {"model", "data", "output", "init", "workers", "overwrite"}
         if self.model == "autoencoder":
             aside.add("epochs")  # It may go on for longer: its learning rate doesn't depend on the end.
         own = {f.name for f in fields(self) if f.metadata["model"] in ("", self.model)} - aside
@@ -63,7 +64,7 @@ class TrainConfig:
             raise TrainingError(f"unknown model {self.model!r}; there are: {', '.join(MODELS)}")
         if self.precision not in PRECISIONS:
             raise TrainingError(f"unknown precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        for name in ("epochs", "batch_size", "latent_dim", "size", "patience"):
+        for name in ("epochs", "batch_size", "latent_dim", "size", "patience", "workers"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):

@@ -18,8 +18,10 @@ from colorizer.datasets import load_dataset, split_validation
 from colorizer.recipes import AutoencoderRecipe, Recipe
 from colorizer.records import describe_machine, describe_versions
 from colorizer.resume import BEST, RESUME, Resume
+from colorizer.shared_training import Meeting, share_model
 from colorizer.train_config import TrainConfig, TrainingError
 from colorizer.unet_recipe import UNetRecipe
+from colorizer.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +52,20 @@ def fit(config: TrainConfig) -> Path:
     folder = config.folder
     _check_folder(folder)
     started = time.perf_counter()
+    workers = Workers.connect()
     keras.utils.set_random_seed(config.seed)
     precision = resolve_precision(config.precision)
     sets = [split_validation(load_dataset(d, "train"), config.validation, config.seed) for d in config.data]
-    recipe = RECIPES[config.model](config, sets)
-    model = _build(recipe, precision)
+    recipe = RECIPES[config.model](config, sets, workers.share)
+    model = share_model(_build(recipe, precision), workers)
     if config.init:
         _start_from(recipe.publish(model), config.init)
     recipe.load_images()
+    if recipe.smallest_batch < workers.count:
+        raise TrainingError(
+            f"a batch of {recipe.smallest_batch} images can't be shared by {workers.count} workers: give another "
+            f"--batch-size than {config.batch_size}"
+        )
     recipe.compile(model)
 
     record = {
@@ -77,11 +85,24 @@ def fit(config: TrainConfig) -> Path:
         ),
     ]
     resume = Resume(folder, record, _build(recipe, "float32"), recipe.publish, callbacks)
-    first_epoch = resume.find(overwrite=config.overwrite)
-    if first_epoch >= config.epochs or resume.stopped:
+    epochs = resume.find(overwrite=config.overwrite) if workers.is_chief else 0
+    first_epoch, stopped = map(int, workers.tell([epochs, resume.stopped]))
+    if first_epoch >= config.epochs or stopped:
         logger.info("%s: trained already, %d epochs", folder, first_epoch)
         return folder
 
+    meeting = [Meeting(workers)] if workers.count > 1 else []
+    if not workers.is_chief:
+        model.fit(
+            recipe.training_data(first_epoch),
+            initial_epoch=first_epoch,
+            epochs=config.epochs,
+            shuffle=False,
+            steps_per_epoch=recipe.steps_per_epoch,
+            verbose=0,
+            callbacks=meeting,
+        )
+        return folder
     resume.folder.mkdir(exist_ok=True)
     model.fit(
         recipe.training_data(first_epoch),
@@ -91,7 +112,7 @@ def fit(config: TrainConfig) -> Path:
         shuffle=False,  # The pipeline does.
         steps_per_epoch=recipe.steps_per_epoch,
         verbose=1 if sys.stdout.isatty() else 2,  # A progress bar for a person, a line an epoch for a log.
-        callbacks=[*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume],
+        callbacks=[*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume, *meeting],
     )
     figures.plot_history(folder / "history.csv", folder / "curves.png")
     recipe.finish(folder)

@@ -79,8 +79,10 @@ class ErrorLeft(keras.metrics.Metric):
 class UNetRecipe(Recipe):
     """The chroma U-Net at several working sizes, with hints in half of the images."""
 
-    def __init__(self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]]) -> None:
-        super().__init__(config, sets)
+    def __init__(
+        self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]], share: slice = slice(None)
+    ) -> None:
+        super().__init__(config, sets, share)
         self._bins = build_bins()
         # The classes of all sets, one set's after the other's.
         counts = [0 if part.labels is None else int(part.labels.max(initial=-1)) + 1 for part, _ in sets]
@@ -104,6 +106,10 @@ class UNetRecipe(Recipe):
         count = sum(map(len, self._training))
         self.steps_per_epoch = config.steps_per_epoch or math.ceil(count / config.batch_size)
         self._steps = config.epochs * self.steps_per_epoch
+        self._batches = TrainingBatches(
+            self._training, config.sizes, config.batch_size, self._steps, config.seed, self.share
+        )
+        self.smallest_batch = self._batches.smallest
         chroma = [split_planes(images.pixels[:_PRIOR_IMAGES])[1].reshape(-1, 2) for images in self._training]
         # Each set counts the same, whatever the size of its images, as it does in a batch.
         self._prior = np.mean([measure_prior(part, self._bins) for part in chroma], axis=0)
@@ -121,6 +127,7 @@ class UNetRecipe(Recipe):
             use_ema=True,
             ema_momentum=_EMA_MOMENTUM,
             exclude_layers=["^chroma/", "^label/"],  # The last ones, as its authors advise.
+            precision=model.get_layer("stem_relu").compute_dtype,
         )
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         losses = {"chroma": ChromaLoss(self._bins)}
@@ -134,10 +141,8 @@ class UNetRecipe(Recipe):
         return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
 
     def training_data(self, first_epoch: int) -> "tf.data.Dataset":
-        config = self.config
-        batches = TrainingBatches(self._training, config.sizes, config.batch_size, self._steps, config.seed)
         first = first_epoch * self.steps_per_epoch
-        return build_dataset(batches, first, self._steps, labeled=bool(self._classes))
+        return build_dataset(self._batches, first, self._steps, labeled=bool(self._classes))
 
     def validation_data(self) -> "tf.data.Dataset":
         batches = ValidationBatches([images for images in self._validation if len(images)], self.config.batch_size)

@@ -7,6 +7,7 @@ from colorizer.chroma_batches import (
     TrainingBatches,
     ValidationBatches,
     augment,
+    change_tones,
     draw_hints,
     load_colored,
     split_planes,
@@ -28,6 +29,27 @@ def test_batches_follow_from_seed_and_step_alone(sets):
         assert np.array_equal(expected, actual)
     other = TrainingBatches(sets, (32, 48), 8, 50, seed=2)
     assert any(not np.array_equal(ahead[step][0], other(step)[0]) for step in range(5))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_shares_make_the_whole_batch(sets, workers):
+    for step in range(4):
+        whole = TrainingBatches(sets, (32, 48), 8, 50, seed=1)(step)
+        for rank in range(workers):
+            share = TrainingBatches(sets, (32, 48), 8, 50, seed=1, share=slice(rank, None, workers))(step)
+            for all_of_it, part in zip(whole, share, strict=True):
+                assert np.array_equal(all_of_it[rank::workers], part)
+
+
+def test_tones_change_within_bounds():
+    rng = np.random.default_rng(0)
+    lumas = np.full((200, 8, 8, 1), 0.5, np.float32)
+    for luma in lumas:
+        change_tones(luma, rng)
+    means, grains = lumas.mean(axis=(1, 2, 3)), lumas.std(axis=(1, 2, 3))
+    assert 0.3 < np.mean(np.abs(means - 0.5) > 0.02) < 0.6
+    assert 0.1 < np.mean(grains > 1e-4) < 0.3
+    assert (lumas.min(), lumas.max()) >= (0, 0.3)
 
 
 def test_batches_have_one_size_each_and_as_many_pixels(sets):
@@ -88,7 +110,8 @@ def test_augmentation_softens_some_images():
 
 def test_hints_are_true_chroma_in_some_of_the_images():
     chroma = np.repeat(np.random.default_rng(1).random((1000, 1, 1, 2), np.float32), 16, axis=1).repeat(16, axis=2)
-    hints = draw_hints(chroma, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    hints = np.stack([draw_hints(plane, rng) for plane in chroma])
     hinted = hints[..., 2].any(axis=(1, 2))
     assert 0.2 < hinted.mean() < 0.4
     assert set(np.unique(hints[..., 2])) == {0, 1}

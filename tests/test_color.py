@@ -98,3 +98,16 @@ def test_color_of_a_wide_panorama_and_of_a_large_photo():
         chroma = np.full((16, 16, 2), (0.05, -0.1), np.float32)
         rgb = color.join_upsampled(luma, chroma)
         assert np.abs(rgb.astype(int) - color.join(luma, np.broadcast_to(chroma[0, 0], (*size, 2)))).max() <= 1
+
+
+def test_pictures_joined_together_are_those_joined_alone():
+    rng = np.random.default_rng(0)
+    sizes = [((32, 32), (16, 16))] * 18 + [((31, 45), (16, 22)), ((32, 32), (16, 16)), ((8, 8), (16, 16))]
+    sizes += [((32, 32), (32, 32))] * 2 + [((300, 420), (32, 48))] * 2 + [((1, 4), (1, 2))] * 3
+    lumas = [rng.integers(0, 256, size, np.uint8) for size, _ in sizes]
+    chromas = [rng.normal(0, 0.1, (*low, 2)).astype(np.float32) for _, low in sizes]
+    together = list(color.join_each(zip(lumas, chromas, strict=True)))
+    assert len(together) == len(sizes)
+    for result, luma, chroma in zip(together, lumas, chromas, strict=True):
+        assert result.flags.c_contiguous
+        assert np.array_equal(result, color.join_upsampled(luma, chroma))

@@ -102,3 +102,23 @@ def test_python_examples_of_readme_run(tmp_path, monkeypatch):
     for example in examples:
         exec(compile(example.replace("result.png", str(tmp_path / "result.png")), "README.md", "exec"), {})
     assert (tmp_path / "result.png").exists()
+
+
+def test_figures_of_the_demo_under_load_equal_the_record():
+    path = ROOT / "benchmarks/results/load.json"
+    if not path.exists():
+        pytest.skip("not measured yet: make soak")
+    record = json.loads(path.read_text())
+    text = (ROOT / "docs/scaling.md").read_text().split("<!-- load -->")[1]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line][2:]
+    assert table == [
+        [
+            str(row["visitors"]),
+            str(row["colorized a second"]),
+            *(f"{milliseconds} ms" for milliseconds in row["latency, ms"].values()),
+            str(row["refused"]),
+            str(row["failed"]),
+        ]
+        for row in record["levels"]
+    ]
+    assert all(record["checks"].values())

@@ -172,7 +172,7 @@ def test_what_fails_in_the_network_or_on_the_disk_is_told(tmp_path):
         raise MemoryError
 
     outcomes = list(run_jobs(jobs, too_large, max_pixels=10**6))
-    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", "MemoryError")] * 4
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", "there is no memory left")] * 4
 
 
 @pytest.mark.slow

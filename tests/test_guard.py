@@ -1,10 +1,12 @@
 """What the server refuses, by requests that try to get past it."""
 
+import errno
 import json
 from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -106,6 +108,18 @@ def test_without_a_proxy_forwarded_addresses_count_nothing():
     client = _client(rate=1)
     codes = [client.post("/", headers={"x-forwarded-for": f"8.8.8.{i}"}).status_code for i in range(2)]
     assert codes == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(OSError(errno.ENOSPC, "x"), "no space on the disk"), (MemoryError(), "no memory")]
+)
+def test_what_the_server_lacks_is_told(error: Exception, words: str):
+    async def fail(request: Request) -> PlainTextResponse:
+        raise error
+
+    routes = [Route("/gradio_api/upload", fail, methods=["POST"])]
+    response = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)])).post("/gradio_api/upload")
+    assert (response.status_code, response.text) == (507, f"The server has {words} left; try again later")
 
 
 def test_browsers_are_bound():

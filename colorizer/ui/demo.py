@@ -10,8 +10,9 @@ from colorizer.resources import resource_folder
 from colorizer.ui import about, many, test_set, your_image
 from colorizer.ui.guard import Guard
 from colorizer.ui.style import CSS, HEAD, build_theme
+from colorizer.ui.sweep import sweeper
 
-_CHECK_EVERY, _KEEP_FILES = 300, 3300  # Seconds; together an hour, which is what the page promises.
+_SESSIONS = 256  # Visitors whose photos are in memory, a few megabytes each; who comes back later brings it again.
 
 
 def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
@@ -27,7 +28,7 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     gradio.Blocks
         The demo, ready to be launched with `launch_options`.
     """
-    with gr.Blocks(title="Colorizer", analytics_enabled=False, delete_cache=(_CHECK_EVERY, _KEEP_FILES)) as demo:
+    with gr.Blocks(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
             "# Colorizer\n\nGives color to grayscale images: a small neural network guesses the colors, "
             "and every detail of the picture is kept.",
@@ -58,5 +59,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "run_history": False,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [Guard.as_middleware()]},
+        "state_session_capacity": _SESSIONS,
+        "app_kwargs": {"middleware": [Guard.as_middleware()], "lifespan": sweeper()},
     }

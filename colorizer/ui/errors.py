@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import gradio as gr
 
 from colorizer.editing import Photo
+from colorizer.shortage import name_lack
 
 EXPIRED = "is deleted by now, as all files are; bring it again"
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell what is wrong with a file or a number as `gradio.Error`, the only error whose words reach the visitor."""
+    """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor."""
     try:
         yield
     except FileNotFoundError as error:  # The page was left open for longer than files are kept.
@@ -21,6 +23,10 @@ def told() -> Iterator[None]:
         raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
     except ValueError as error:  # `ImageError` is one.
         raise gr.Error(str(error), print_exception=False) from error
+    except (OSError, MemoryError, cv2.error) as error:
+        if (lacking := name_lack(error)) is None:
+            raise
+        raise gr.Error(f"The server has {lacking} left; try again later", print_exception=False) from error
 
 
 def require(photo: Photo | None) -> Photo:

@@ -10,8 +10,11 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from colorizer.shortage import name_lack
 
 RATE_VARIABLE = "COLORIZER_RATE"
 """Environment variable: how many files and questions a visitor may send a minute; 0 for any number."""
@@ -89,9 +92,13 @@ class Guard:
             await self._app(scope, receive, _with_policy(scope["path"], send, refused))
         except _Refused as refusal:
             refused.append(refusal)
-        except Exception:
+        except ClientDisconnect:
+            return  # An upload that was cut off: there is nobody to answer.
+        except Exception as error:
             if not refused:
-                raise
+                if (lack := name_lack(error)) is None:
+                    raise
+                refused.append(_Refused(507, f"The server has {lack} left; try again later"))
         if refused:
             await refused[0].response(scope, receive, send)
 

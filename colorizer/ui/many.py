@@ -44,8 +44,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
         colorizer, vividness, detail = bench.read(model, vividness, detail)
         output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
-        output.parent.mkdir(parents=True)
         with told():
+            output.parent.mkdir(parents=True)
             lines = colorize_archive(
                 [Path(file) for file in files or []],
                 output,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from colorizer.editing import PREVIEW_SIDE
 from colorizer.images import EXTENSIONS, encode_image, write_whole
 from colorizer.metadata import Metadata
+from colorizer.ui.errors import told
 
 _PIXELATED_SIDE = 96
 
@@ -50,10 +51,11 @@ def save_picture(image: NDArray[np.uint8], name: str, metadata: Metadata | None 
 
     The name's extension is one of `colorizer.images.EXTENSIONS`.
     """
-    content = encode_image(image, EXTENSIONS[Path(name).suffix.lower()], metadata)
-    folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / name, content)
+    with told():
+        content = encode_image(image, EXTENSIONS[Path(name).suffix.lower()], metadata)
+        folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, content)
     return str(folder / name)
 
 

@@ -1,0 +1,76 @@
+"""Deletes what visitors brought, and what was made of it, when its time is over."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+KEEP_VARIABLE = "COLORIZER_KEEP"
+"""Environment variable: for how many seconds files are kept; an hour if it isn't set, which is the most."""
+
+_HOUR = 3600
+_PARTS = 12  # Of the time, after each of which it is looked what is over.
+
+
+def read_keep() -> int:
+    """Tell for how many seconds files are kept; `ValueError` if the environment asks for nonsense."""
+    keep = os.environ.get(KEEP_VARIABLE) or str(_HOUR)
+    if not keep.isdecimal() or not _PARTS <= int(keep) <= _HOUR:
+        raise ValueError(
+            f"{KEEP_VARIABLE} must be the seconds for which files are kept, from {_PARTS} to {_HOUR}, got {keep!r}"
+        )
+    return int(keep)
+
+
+def sweeper() -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Make the ``lifespan`` of a Gradio application that sweeps again and again; `ValueError` as `read_keep`."""
+    keep = read_keep()
+
+    @asynccontextmanager
+    async def sweeping(app: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(run(app))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def run(app: Any) -> None:
+        while True:
+            await asyncio.sleep(keep / _PARTS)
+            await asyncio.to_thread(sweep, app.get_blocks(), keep - keep / _PARTS)
+
+    return sweeping
+
+
+def sweep(demo: Any, age: float) -> None:
+    """Delete the files that are older than some seconds, and the folders that they leave.
+
+    Gradio's own ``delete_cache`` leaves folders, files of uploads that were cut off, and names in its memory.
+
+    Parameters
+    ----------
+    demo : gradio.Blocks
+        Whose files they are; those that its widgets show to everyone stay.
+    age : float
+        Seconds.
+    """
+    folder = Path(get_upload_folder())
+    widgets = demo.blocks.values()
+    shown = {os.path.realpath(path) for widget in widgets for path in getattr(widget, "keep_in_cache", ())}
+    before = time.time() - age
+    for place, _, names in os.walk(folder, topdown=False):
+        # What another thread has just deleted, or is just filling, is left to it.
+        with suppress(OSError):
+            for name in names:
+                path = Path(place, name)
+                if path.lstat().st_ctime < before and os.path.realpath(path) not in shown:
+                    path.unlink()
+            if Path(place) != folder and Path(place).stat().st_mtime < before:
+                Path(place).rmdir()
+    for known in demo.temp_file_sets:
+        known.difference_update([path for path in list(known) if not Path(path).exists()])
