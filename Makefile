@@ -32,13 +32,15 @@ bench: .venv/test
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/photos.py
 	$(BIN)/python benchmarks/runtimes.py
+	$(BIN)/python benchmarks/cluster.py --small
 	$(BIN)/python benchmarks/demo.py
 
-soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, crowds of visitors
+soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, crowds of visitors, a cluster
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/balance.py
+	$(BIN)/python benchmarks/cluster.py --many 100000
 
 lock: .venv/test  ## exact versions of all that the project needs, for all platforms
 	$(BIN)/pip install --quiet uv

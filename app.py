@@ -7,13 +7,16 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from colorizer.inference import Colorizer, ModelError, list_models
-from colorizer.metrics import compare
+from colorizer.metrics import measure_error
 from colorizer.ui import build_demo, launch_options
+
+_LEAST_SPACE = 60_000_000  # Bytes: an upload and its results.
 
 
 def main() -> int:
@@ -35,8 +38,8 @@ def main() -> int:
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
+    threading.Thread(target=_warm_up, args=[colorizers.values()], daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_warm_up, args=[list(colorizers.values())], daemon=True).start()
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
     try:
         demo.block_thread()
@@ -46,13 +49,6 @@ def main() -> int:
     return 0
 
 
-def _warm_up(colorizers: list[Colorizer]) -> None:
-    """Do what takes longer the first time, while the first visitor still looks at the page."""
-    image = np.zeros((32, 32, 3), np.uint8)
-    for colorizer in colorizers:
-        compare(image, colorizer.colorize(image))
-
-
 def _prepare_folder(port: int) -> Path:
     """Give Gradio an empty folder of this server's own: what a killed one left there is deleted."""
     user = os.getuid() if hasattr(os, "getuid") else "demo"
@@ -60,8 +56,22 @@ def _prepare_folder(port: int) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_SPACE:
+        folder.rmdir()
+        raise OSError(
+            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {_LEAST_SPACE / 1e6:.0f} are needed; "
+            "make room, or name another folder by GRADIO_TEMP_DIR"
+        )
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
+
+
+def _warm_up(colorizers: Iterable[Colorizer]) -> None:
+    """Do what takes longer the first time, while the first visitor still looks at the page."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    for colorizer in colorizers:
+        measure_error(image, colorizer.colorize(image))
 
 
 def _is_taken(port: int) -> bool:

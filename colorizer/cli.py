@@ -8,12 +8,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer import __version__
@@ -22,6 +21,8 @@ from colorizer.folder_plan import FORMATS, Job, UsageError, plan_jobs
 from colorizer.folder_run import Outcome, run_jobs
 from colorizer.images import MAX_PIXELS
 from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
+from colorizer.painting import PaintOptions, check_model, paint
+from colorizer.storage import Place, lies_within, parse_place
 
 if TYPE_CHECKING:
     from colorizer.hub import Upload
@@ -61,11 +62,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Examples: colorizer colorize grandma.jpg --output grandma-color.png; "
         "colorizer colorize scans --recursive --output colored",
     )
-    colorize.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image file, or folder of images")
+    colorize.add_argument("inputs", nargs="+", type=_place, metavar="INPUT", help="image file, or folder of images")
     colorize.add_argument(
         "--output",
         required=True,
-        type=Path,
+        type=_place,
         metavar="PATH",
         help="file, if there is one input file and PATH ends in an image extension; else folder, in which the results "
         "lie as the images lay in the input folders",
@@ -113,6 +114,19 @@ def _parser() -> argparse.ArgumentParser:
         help="tell there what became of each file, in a line of JSON as soon as it is done; a further run begins anew "
         "and lists what it skips",
     )
+    colorize.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: share a folder out among the machines of a Ray cluster; INPUT and --output are then folders that "
+        "all of them see, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--address", metavar="HOST:PORT", help="of the Ray cluster (default: one of this machine's cores alone)"
+    )
+    colorize.add_argument(
+        "--workers", type=_count, metavar="N", help="of the Ray engine, a core each (default: all cores of the cluster)"
+    )
     colorize.set_defaults(run=_colorize)
 
     evaluate = commands.add_parser(
@@ -132,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
     evaluate.add_argument(
         "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+    )
+    evaluate.add_argument(
+        "--per-image",
+        action="store_true",
+        help="write each image's error beside FILE.json, to FILE-images.csv; the demo sorts its gallery by it",
     )
     evaluate.add_argument(
         "--sheet", type=Path, metavar="FILE.png", help="file for a picture of the best, typical and worst results"
@@ -213,6 +232,14 @@ def _count(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
+def _place(text: str) -> Place:
+    """Read a path, or an address in an object store."""
+    try:
+        return parse_place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _hint(text: str) -> tuple[int, int, str]:
     """Read X,Y,#RRGGBB."""
     match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
@@ -225,32 +252,23 @@ def _hint(text: str) -> tuple[int, int, str]:
 
 
 def _colorize(options: argparse.Namespace) -> int:
-    if options.alternatives is not None and options.alternatives < 1:
-        raise UsageError(f"--alternatives must be at least 1, got {options.alternatives}")
-    if not 0 <= options.vividness <= 1:
-        raise UsageError(f"--vividness must lie in [0, 1], got {options.vividness}")
-    if options.max_pixels < 1:
-        raise UsageError(f"--max-pixels must be at least 1, got {options.max_pixels}")
-    endings = [f"-{i + 1}" for i in range(options.alternatives)] if options.alternatives else [""]
-    endings += ["-uncertainty"] if options.uncertainty else []
-    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, endings)
-    if options.report and options.report.resolve() in {p.resolve() for job in jobs for p in (job.source, *job.targets)}:
-        raise UsageError(f"--report {options.report} is an image of this run: give another name")
+    asked = PaintOptions(
+        vividness=options.vividness,
+        detail=options.detail,
+        hints=tuple(options.hint),
+        alternatives=options.alternatives,
+        uncertainty=options.uncertainty,
+        raw=options.raw,
+        seed=options.seed,
+        max_pixels=options.max_pixels,
+    )
     warnings.filterwarnings("ignore", module="PIL")  # Of odd tags in files that are read all the same.
-    todo: list[Job] = []
-    done: list[Job] = []
-    for job in jobs:
-        (todo if options.overwrite or not job.is_done else done).append(job)
-    outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
-    if todo:
-        model = _load(options)
-        running = run_jobs(todo, lambda images: _paint(model, images, options), max_pixels=options.max_pixels)
-        outcomes = chain(outcomes, running)
+    outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
     counts: Counter[str] = Counter()
     failed: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(options.report.open("w", buffering=1)) if options.report else None
-        for outcome in tqdm(outcomes, total=len(jobs), unit="image", disable=None):
+        for outcome in tqdm(outcomes, total=total, unit="image", disable=None):
             counts[outcome.status] += 1
             if report:
                 report.write(outcome.to_json())
@@ -258,7 +276,10 @@ def _colorize(options: argparse.Namespace) -> int:
                 failed.append(f"{outcome.job.source}: {outcome.reason}")
     print(
         f"{counts['done']} colorized"
-        + (f", {len(done)} skipped since their results exist (--overwrite to redo them)" if done else "")
+        + (
+            f", {counts['skipped']} skipped since their results exist (--overwrite to redo them)"
+            * bool(counts["skipped"])
+        )
         + (f", {len(failed)} failed:" if failed else "")
     )
     for line in failed:
@@ -266,33 +287,45 @@ def _colorize(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _load(options: argparse.Namespace) -> Colorizer:
-    """Load the model, if it can do what was asked."""
-    model = Colorizer.load(options.model)
-    if model.paints_rgb and (options.hint or options.alternatives or options.uncertainty):
-        raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
-    if options.raw and not model.paints_rgb:
-        raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
-    return model
+def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], int]:
+    """Colorize files on this machine; give what becomes of them, and how many they are."""
+    if options.address or options.workers:
+        raise UsageError("--address and --workers are for --engine ray")
+    for place in (*options.inputs, options.output):
+        if isinstance(place, str):
+            raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
+    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings)
+    if options.report and options.report.resolve() in {
+        Path(place).resolve() for job in jobs for place in (job.source, *job.targets)
+    }:
+        raise UsageError(f"--report {options.report} is an image of this run: give another name")
+    todo: list[Job] = []
+    done: list[Job] = []
+    for job in jobs:
+        (todo if options.overwrite or not job.is_done else done).append(job)
+    outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
+    if todo:
+        model = Colorizer.load(options.model)
+        check_model(model, asked)
+        outcomes = chain(outcomes, run_jobs(todo, partial(paint, model, options=asked), max_pixels=asked.max_pixels))
+    return outcomes, len(jobs)
 
 
-def _paint(
-    model: Colorizer, images: list[NDArray[np.uint8]], options: argparse.Namespace
-) -> list[list[NDArray[np.uint8]]]:
-    """Colorize images in the ways that were asked for."""
-    asked = {"vividness": options.vividness, "detail": options.detail, "max_pixels": options.max_pixels}
-    if not (options.hint or options.alternatives or options.uncertainty):
-        return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
-    single = {"hints": options.hint, "alternatives": options.alternatives, "seed": options.seed}
-    painted = []
-    for image in images:
-        results = model.colorize(image, **single, **asked)
-        results = results if isinstance(results, list) else [results]
-        if options.uncertainty:
-            doubt = model.uncertainty(image, detail=options.detail, max_pixels=options.max_pixels)
-            results.append(np.repeat(np.rint(doubt * 255).astype(np.uint8)[..., None], 3, axis=-1))
-        painted.append(results)
-    return painted
+def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], None]:
+    """Colorize a folder on a Ray cluster; give what becomes of its files, which are counted only as they come."""
+    from colorizer.cluster import FolderPlan, import_ray, run_on_cluster
+
+    import_ray()
+    if len(options.inputs) > 1:
+        raise UsageError(f"--engine ray takes one folder, got {len(options.inputs)} inputs")
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"--workers must be at least 1, got {options.workers}")
+    plan = FolderPlan(options.inputs[0], options.output, asked, options.format, options.recursive, options.overwrite)
+    plan.check()
+    if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
+        raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
+    check_model(Colorizer.load(options.model), asked)
+    return run_on_cluster(plan, options.model, address=options.address, workers=options.workers), None
 
 
 # === colorizer evaluate ===
@@ -311,6 +344,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             detail=options.detail,
             size=options.size,
             abilities=options.abilities,
+            per_image=options.per_image,
             sheet=options.sheet,
             skip_corrupt=options.skip_corrupt,
         )

@@ -15,6 +15,7 @@ from colorizer.datasets import ImageDataset, load_dataset
 from colorizer.images import write_whole
 from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
+from colorizer.per_image import ImageErrors, save_errors
 from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import EXPORTED, sha256
@@ -34,6 +35,7 @@ def evaluate(
     detail: int = DEFAULT_DETAIL,
     size: int | None = None,
     abilities: bool = False,
+    per_image: bool = False,
     sheet: str | Path | None = None,
     skip_corrupt: bool = False,
 ) -> dict[str, Any]:
@@ -51,6 +53,9 @@ def evaluate(
         Long side in pixels that larger images are shrunk to before all else.
     abilities : bool
         Measure also what the U-Net does beyond one answer, see `colorizer.abilities`; it takes about ten times as long.
+    per_image : bool
+        Write the error of each image too, beside `output`: ``metrics.json`` gets a ``metrics-images.csv``, whose name
+        and SHA-256 stand under ``per_image``.
     sheet : str or pathlib.Path, optional
         A PNG file for a picture of the best, the typical and the worst results, see `colorizer.sheet`.
     skip_corrupt : bool
@@ -109,6 +114,10 @@ def evaluate(
 
     errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
     baseline = float(baselines.mean())
+    kept: dict[str, Any] = {}
+    if per_image:
+        measured = ImageErrors(np.array(indices), errors, baselines)
+        kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
     figures = {
         "model": model if model.startswith("hf://") else path.parent.name,
         "model_sha256": _trained(path),
@@ -120,6 +129,7 @@ def evaluate(
         **{kind: _summary(measured, baseline) for kind, measured in rows.items()},
         "by_class": _by_class(dataset, indices, errors, baselines),
         **({"abilities": further.summary()} if further else {}),
+        **kept,
         "machine": describe_machine(),
         "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from colorizer.images import decode_image, write_whole
 from colorizer.inference import Colorizer, ModelError, find_model
+from colorizer.layer_table import list_layers
 from colorizer.resources import resource_folder
 from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr, sha256
 
@@ -40,7 +41,8 @@ def export(model: str | Path) -> dict[str, Any]:
         What is recorded under ``export`` in ``config.json``: ``files``, the SHA-256 of each; ``model_sha256`` of the
         ``model.keras``; and how far the results lie from those of Keras on the project's samples: ``results`` compared,
         ``largest_difference`` and ``mean_difference`` in levels of 255, and ``error_change``, the part by which the
-        mean squared error against the samples' true colors grows.
+        mean squared error against the samples' true colors grows. Under ``layers`` stands there what
+        `colorizer.layer_table.list_layers` finds, for weights that an older version of the project trained.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def export(model: str | Path) -> dict[str, Any]:
         raise ModelError("to export a model, TensorFlow is needed: pip install .[train]") from error
     except Exception as error:
         raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {error}") from error
-    contents = _convert(path, parts=not runtime.takes_hints)
+    contents, layers = _convert(path, parts=not runtime.takes_hints)
     exported = Colorizer.of(LiteRTRuntime(contents[EXPORTED]), path)
     figures = _compare(Colorizer.of(runtime, path), exported)
     if figures["largest_difference"] > MAX_LEVELS or figures["error_change"] > MAX_ERROR:
@@ -75,12 +77,15 @@ def export(model: str | Path) -> dict[str, Any]:
     # Last: what is killed before leaves files that are refused, not files that are taken for others.
     config = path.with_name("config.json")
     known = json.loads(config.read_text()) if config.exists() else {}
-    write_whole(config, (json.dumps({**known, "export": record}, indent=2) + "\n").encode())
+    write_whole(config, (json.dumps({**known, "layers": layers, "export": record}, indent=2) + "\n").encode())
     return record
 
 
-def _convert(path: Path, *, parts: bool) -> dict[str, bytes]:
-    """Convert a ``.keras`` file, and its encoder and decoder if it has such parts: the files' contents by name."""
+def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """Convert a ``.keras`` file, and its encoder and decoder if it has such parts.
+
+    Gives the files' contents by name, and the table of the layers.
+    """
     keras, tf = import_keras()
     network = keras.models.load_model(path, compile=False)
     networks = {EXPORTED: network}
@@ -98,7 +103,7 @@ def _convert(path: Path, *, parts: bool) -> dict[str, bytes]:
                 target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},  # No other is in the light runtime.
             )
             contents[name] = target.read_bytes()
-    return contents
+    return contents, list_layers(network)
 
 
 def _compare(model: Colorizer, exported: Colorizer) -> dict[str, Any]:

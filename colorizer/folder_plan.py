@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from colorizer.images import EXTENSIONS, readable_extensions
+from colorizer.storage import Place, join_place
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
+
+DEEPER = " (folders within folders are taken with --recursive)"
 
 
 class UsageError(Exception):
@@ -19,13 +22,13 @@ class UsageError(Exception):
 class Job:
     """A file to read and the files to write from it."""
 
-    source: Path
-    targets: tuple[Path, ...]
+    source: Place
+    targets: tuple[Place, ...]
 
     @property
     def is_done(self) -> bool:
-        """Whether all results exist; they are whole then, since they get their names when they are."""
-        return all(target.exists() for target in self.targets)
+        """Whether all results exist on disk; they are whole then, since they get their names when they are."""
+        return all(Path(target).exists() for target in self.targets)
 
 
 def plan_jobs(
@@ -48,24 +51,21 @@ def plan_jobs(
             raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
         if format is not None:
             raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
-        named = [(inputs[0], output)]
+        jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
     else:
         if output.is_file() or output.suffix.lower() in readable_extensions():
             raise UsageError(f"--output {output} must be a folder, unless there is one input file")
         sources = list(_find_sources(inputs, output, recursive))
         if not sources:
-            deeper = "" if recursive else " (folders within folders are taken with --recursive)"
-            raise UsageError(f"no images in {', '.join(map(str, inputs))}{deeper}")
-        named = _name_results(sources, output, format or "png")
-    jobs = [
-        Job(source, tuple(target.with_stem(target.stem + ending) for ending in endings)) for source, target in named
-    ]
-    taken = {job.source.resolve() for job in jobs}
+            raise UsageError(f"no images in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
+        jobs = name_results(sources, output, format, endings)
+    taken = {Path(job.source).resolve() for job in jobs}
     for job in jobs:
         for target in job.targets:
-            if target.resolve() in taken:
+            place = Path(target).resolve()
+            if place in taken:
                 raise UsageError(f"{job.source} would be colorized over another file, {target}: give another --output")
-            taken.add(target.resolve())
+            taken.add(place)
     return jobs
 
 
@@ -84,19 +84,33 @@ def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iter
                 yield path, place
 
 
-def _name_results(sources: Sequence[tuple[Path, Path]], output: Path, format: str) -> list[tuple[Path, Path]]:
-    """Name the results: ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too."""
+def name_results(
+    sources: Sequence[tuple[Place, PurePath]], output: Place, format: str | None, endings: Sequence[str]
+) -> list[Job]:
+    """Name the results of files, each of which comes with its place in the tree of results.
 
-    def extension(place: Path) -> str:
-        return FORMATS.get(format) or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
+    ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too.
+
+    Raises
+    ------
+    UsageError
+        If two files would still have the same result.
+    """
+
+    def extension(place: PurePath) -> str:
+        return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
 
     short = Counter(place.with_suffix(extension(place)) for _, place in sources)
-    named: dict[Path, Path] = {}
+    named: dict[PurePath, Place] = {}
     for source, place in sources:
         target = place.with_suffix(extension(place))
         if short[target] > 1:
             target = place.with_name(place.name + extension(place))
         if target in named:
-            raise UsageError(f"{named[target]} and {source} would both become {output / target}: colorize them apart")
+            result = join_place(output, target)
+            raise UsageError(f"{named[target]} and {source} would both become {result}: colorize them apart")
         named[target] = source
-    return [(source, output / target) for target, source in named.items()]
+    return [
+        Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
+        for target, source in named.items()
+    ]

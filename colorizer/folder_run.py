@@ -1,22 +1,23 @@
 """Many files: decoded, colorized and encoded at the same time, in bounded memory; a second run does the rest."""
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.folder_plan import Job
-from colorizer.images import ImageError, decode_with_metadata, read_size, remove_leftovers, save_image
+from colorizer.images import EXTENSIONS, ImageError, decode_with_metadata, encode_image, read_size, remove_leftovers
 from colorizer.metadata import Metadata
+from colorizer.resources import count_cores
 from colorizer.shortage import name_lack
+from colorizer.storage import fetch, put
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; gives each one's results, as many as its job has targets."""
@@ -25,6 +26,7 @@ _PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes ea
 _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
+_FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
 _ERRORS = (ImageError, OSError, MemoryError, ValueError, cv2.error)  # Of one file; they don't stop the others.
 
 
@@ -80,18 +82,18 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
     Outcome
         One for each job, in the jobs' order but for those that failed early.
     """
-    remove_leftovers([target for job in jobs for target in job.targets])
-    coming = ((job, _weigh(job.source, max_pixels)) for job in jobs)
+    remove_leftovers([target for job in jobs for target in job.targets if isinstance(target, Path)])
+    fetchers, readers, writers = (ThreadPoolExecutor(count) for count in (_FETCHES, count_cores(), count_cores()))
+    coming = ((job, fetched, _weigh(fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
     upcoming = next(coming, None)
     room = _PIXELS_IN_FLIGHT
     ahead: deque[tuple[Job, int, Future[_Picture]]] = deque()
     behind: deque[tuple[Outcome, int, Future[float]]] = deque()
-    readers, writers = ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(os.cpu_count())
     try:
         while upcoming or ahead or behind:
-            while upcoming and (upcoming[1] <= room or not (ahead or behind)):
-                job, weight = upcoming
-                ahead.append((job, weight, readers.submit(_read, job.source, max_pixels)))
+            while upcoming and (upcoming[2] <= room or not (ahead or behind)):
+                job, fetched, weight = upcoming
+                ahead.append((job, weight, readers.submit(_read, job, fetched, max_pixels)))
                 room -= weight
                 upcoming = next(coming, None)
             batch: list[tuple[Job, int, _Picture]] = []
@@ -120,13 +122,22 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
                 room += weight
                 yield _finish(outcome, writing)
     finally:
-        for pool in (readers, writers):
+        for pool in (fetchers, readers, writers):
             pool.shutdown(cancel_futures=True)
 
 
-def _weigh(source: Path, max_pixels: int) -> int:
+def _fetch_ahead(jobs: Sequence[Job], pool: ThreadPoolExecutor) -> Iterator[tuple[Job, Future[Path | bytes]]]:
+    coming: deque[tuple[Job, Future[Path | bytes]]] = deque()
+    for job in jobs:
+        coming.append((job, pool.submit(fetch, job.source)))
+        if len(coming) == _FETCHES:
+            yield coming.popleft()
+    yield from coming
+
+
+def _weigh(fetched: Future[Path | bytes], max_pixels: int) -> int:
     """Estimate from a file's header how much memory it will take, in pixels."""
-    height, width = read_size(source, max_pixels=max_pixels) or (0, 0)
+    height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
     return max(height * width if height * width <= max_pixels else 0, _LEAST_WEIGHT)
 
 
@@ -134,17 +145,17 @@ def _is_small(picture: _Picture) -> bool:
     return picture.pixels.shape[0] * picture.pixels.shape[1] <= _SMALL
 
 
-def _read(source: Path, max_pixels: int) -> _Picture:
+def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> _Picture:
     started = time.perf_counter()
-    pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels)
+    name = PurePath(job.source).name
+    pixels, metadata = decode_with_metadata(fetched.result(), max_pixels=max_pixels, name=name)
     return _Picture(pixels, metadata, time.perf_counter() - started)
 
 
 def _write(job: Job, results: list[NDArray[np.uint8]], metadata: Metadata) -> float:
     started = time.perf_counter()
-    job.targets[0].parent.mkdir(parents=True, exist_ok=True)
     for target, image in zip(job.targets, results, strict=True):
-        save_image(image, target, metadata)
+        put(target, encode_image(image, EXTENSIONS[PurePath(target).suffix.lower()], metadata))
     return time.perf_counter() - started
 
 

@@ -94,8 +94,17 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
     return decode_with_metadata(source, max_pixels=max_pixels)[0]
 
 
-def decode_with_metadata(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[np.uint8], Metadata]:
+def decode_with_metadata(
+    source: Any, *, max_pixels: int = MAX_PIXELS, name: str = "the image"
+) -> tuple[NDArray[np.uint8], Metadata]:
     """Decode a file, bytes or picture as `decode_image` does, together with what its result should keep.
+
+    Parameters
+    ----------
+    source, max_pixels
+        As in `decode_image`.
+    name : str
+        What errors call it, if it comes as bytes; a file is called by its own name.
 
     Returns
     -------
@@ -112,7 +121,7 @@ def decode_with_metadata(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[
     if isinstance(source, Image.Image):
         return _from_picture(source, "the picture", max_pixels)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the image", max_pixels)
+        return _from_bytes(bytes(source), name, max_pixels)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
@@ -208,11 +217,12 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def read_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
+def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
     """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
     _allow(max_pixels)
     try:
-        with Image.open(path, formats=_formats()) as picture:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(file, formats=_formats()) as picture:
             return picture.height, picture.width
     except Exception:  # Its decoding will tell why.
         return None

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.resources import count_cores
+
 EXPORTED = "model.tflite"
 """Name of the exported network, which needs no more than its ``config.json`` beside it."""
 
@@ -111,28 +113,46 @@ def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ..
     raise ValueError(f"maps {dict(shapes)} to {outputs}: neither the autoencoder nor the U-Net")
 
 
-class LiteRTRuntime:
-    """An exported network under LiteRT, which imports and loads in a moment; otherwise see `Runtime`."""
+class LiteRTNetwork:
+    """A network, or a part of one, under LiteRT, which loads in a moment; any number of threads may call it.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        Shapes of its inputs by name; -1 where any length goes.
+    outputs : list of tuple of int
+        Shapes of its outputs.
+    """
 
     def __init__(self, content: bytes) -> None:
         """Load the content of a ``.tflite`` file; `ValueError` if it is none."""
         from ai_edge_litert.interpreter import Interpreter
 
         with quiet_stderr():  # Else a note says which kernels are taken.
-            interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+            interpreter = Interpreter(model_content=content, num_threads=count_cores())
             interpreter.allocate_tensors()
         self._run = interpreter.get_signature_runner()
         self._lock = threading.Lock()  # LiteRT serves one thread at a time.
-        shapes = {name: _shape(details) for name, details in self._run.get_input_details().items()}
-        outputs = [_shape(details) for details in self._run.get_output_details().values()]
-        self.takes_hints, self.size = _identify(shapes, outputs)
-        self._names = ("luma", "hints") if self.takes_hints else tuple(shapes)
+        self.shapes = {name: _shape(details) for name, details in self._run.get_input_details().items()}
+        self.outputs = [_shape(details) for details in self._run.get_output_details().values()]
+        self._names = tuple(self.shapes)
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network, see `Runtime`."""
+        """Run the network on its inputs, which give its single output."""
         with self._lock:
             (output,) = self._run(**dict(zip(self._names, inputs, strict=True))).values()
         return output
+
+
+class LiteRTRuntime(LiteRTNetwork):
+    """An exported network, whole; otherwise see `Runtime`."""
+
+    def __init__(self, content: bytes) -> None:
+        """Load the content of a ``.tflite`` file; `ValueError` if it is none, or neither of the two networks."""
+        super().__init__(content)
+        self.takes_hints, self.size = _identify(self.shapes, self.outputs)
+        if self.takes_hints:
+            self._names = ("luma", "hints")
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from colorizer.figures import plot_grid
 from colorizer.inference import Colorizer
 from colorizer.metrics import gray_copy
+from colorizer.per_image import rank
 
 _ROWS = 20
 
@@ -29,13 +30,11 @@ def draw_sheet(
     load : callable
         Gives the RGB image of a row.
     errors, baselines : (N,) float64
-        Mean squared errors of the model's results and of the gray copies: where there is hardly any color, the ratio of
-        the two says nothing.
+        Mean squared errors of the model's results and of the gray copies.
     path : pathlib.Path
         The PNG file to write.
     """
-    colored = np.flatnonzero(baselines >= np.median(baselines))
-    order = colored[np.argsort(errors[colored] / np.maximum(baselines[colored], 1e-12))]
+    order = rank(errors, baselines)
     rows = min(_ROWS, len(order))
     middle = (len(order) - rows) // 2
     columns: dict[str, list[NDArray[np.uint8]]] = {}

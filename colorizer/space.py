@@ -37,10 +37,11 @@ _DEMO = (
     "samples/README.md",
     "samples/**/*.png",
     "samples/**/*.jpg",
-    *(f"checkpoints/*/{name}" for name in (EXPORTED, "config.json", "metrics.json")),
+    *(f"checkpoints/*/{name}" for name in (EXPORTED, "encoder.tflite", "decoder.tflite")),
+    *(f"checkpoints/*/{name}" for name in ("config.json", "history.csv", "metrics*.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *About* tells how it works.\n\n"
+    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
     "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where\n"
     "that fails, the demo shows its own samples instead.",
     "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",

@@ -15,6 +15,7 @@ import keras
 
 from colorizer import figures
 from colorizer.datasets import load_dataset, split_validation
+from colorizer.layer_table import list_layers
 from colorizer.recipes import AutoencoderRecipe, Recipe
 from colorizer.records import describe_machine, describe_versions
 from colorizer.resume import BEST, RESUME, Resume
@@ -72,6 +73,7 @@ def fit(config: TrainConfig) -> Path:
         "model": config.model,
         "parameters": recipe.publish(model).count_params(),
         **recipe.record(),
+        "layers": list_layers(recipe.publish(model)),
         "training": {**config.record(), "precision": precision},
         "data": [{**train.record(), "validation_rows": len(validation)} for train, validation in sets],
         "machine": describe_machine(),

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Read on import; Ray then stays on the loopback interface.
 os.environ["HF_HUB_DISABLE_XET"] = "1"  # Read on import; the stand-in for the Hub speaks the older protocol.
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +68,7 @@ def cifar_folder(tmp_path: Path) -> Path:
 
 
 # Notes each address outside the machine that a Python process looks up or connects to.
-_WATCH_NETWORK = """
+WATCH_NETWORK = """
 import os, sys
 def note(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo"):
@@ -98,7 +99,7 @@ def demo_environment(port: int) -> dict[str, str]:
 def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the demo as a user does, once for all tests; at the end, nothing has left the machine or stays on it."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
-    (folder / "sitecustomize.py").write_text(_WATCH_NETWORK)
+    (folder / "sitecustomize.py").write_text(WATCH_NETWORK)
     network, output = folder / "network.log", folder / "output.log"
     # What a server that was killed has left: it must be gone as well.
     left = folder / "gradio" / f"colorizer-{os.getuid()}-{port}" / "0a" / "left.png"

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from colorizer import Colorizer, decode_image
+from colorizer.ui import pictures
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +264,40 @@ def test_missing_weights_are_one_line(tmp_path: Path):
     assert (done.returncode, done.stdout) == (1, "")
     assert "no trained weights" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 80 megabytes; only root may."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can't be mounted here: root is needed")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _fill(folder: Path) -> None:
+    with (folder / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(65536))
+
+
+def test_full_disk_is_one_line(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(small_disk))
+    _fill(small_disk)
+    done = _start(ROOT, str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the disk of {small_disk} is full: 0 MB are free, 60 are needed" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_disk_that_fills_up_is_told(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pictures, "get_upload_folder", lambda: str(small_disk))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert Path(pictures.save_picture(noise, "a.png")).is_file()
+    _fill(small_disk)
+    with pytest.raises(gr.Error, match="no space on the disk left"):
+        pictures.save_picture(noise[::-1], "b.png")
+    assert not list(small_disk.rglob("b.png"))

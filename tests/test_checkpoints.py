@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from colorizer import Colorizer, decode_image, save_image
 from colorizer.inference import find_model, list_models
+from colorizer.per_image import find_errors
 
 SAMPLES = sorted((ROOT / "samples/cifar10").glob("*.png"))
 
@@ -39,6 +40,17 @@ def test_record_fits_the_weights(model):
     figures = [float(row[monitored]) for row in rows]
     assert config["best"][monitored] == pytest.approx(min(figures), rel=1e-6)
     assert config["best"]["epoch"] == 1 + np.argmin(figures)
+
+
+def test_errors_of_images_fit_the_weights():
+    """They are ignored if they don't: `colorizer evaluate --per-image` makes them anew."""
+    records = list(ROOT.glob("checkpoints/*/metrics*-images.csv"))
+    assert records
+    for path in records:
+        record = json.loads(path.with_name(path.name.replace("-images.csv", ".json")).read_text())
+        found = find_errors(path.parent, record["data"]["sha256"])
+        assert found is not None, path
+        assert len(found.rows) == record["n"]
 
 
 @pytest.mark.parametrize("model", list_models())

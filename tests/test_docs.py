@@ -71,6 +71,51 @@ def test_latency_equals_the_record():
     assert f"{ratio:.2f} times" in README
 
 
+def load_make_scaling():
+    spec = importlib.util.spec_from_file_location("make_scaling", ROOT / "docs/make_scaling.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tables_of_scaling_equal_the_record():
+    scaling = load_make_scaling()
+    record = json.loads(scaling.RECORD.read_text()) if scaling.RECORD.exists() else None
+    assert scaling.DOCUMENT.read_text().split(scaling.MARK)[1] == scaling.render(record)
+
+
+def test_arithmetic_of_scaling():
+    run = {
+        "images per second": 1.0,
+        **{f"{kind}, core-milliseconds an image": 10.0 for kind in ("command", "Ray's processes", "workers")},
+    }
+    part = {
+        "height": 3000,
+        "width": 4000,
+        "single machine, 2 cores": run,
+        "ray, 1 workers": run,
+        "ray, 2 workers": run,
+        "2 workers / 2 x 1 worker": 0.5,
+        "overhead of the engine, core-milliseconds an image": 0.0,
+    }
+    record = {
+        "scans": part,
+        "small": part,
+        "all results there already": {"images per second": 3200.0},
+        "one scan": {f"{name}, core-milliseconds": 100 for name in ("decode", "colorize", "encode")}
+        | {"megabytes in": 5.0, "megabytes out": 20.0},
+        "machine": "a machine",
+    }
+    text = load_make_scaling().render(record)
+    assert "0.500 a second and core / 3600 | 556 | 55,556 |" in text
+    assert "scans x 20.0 MB | 20.0 | 2,000.0 |" in text
+    assert "1,250 / 12.5 = 100 cores" in text
+    assert "3,200 / 32 = 100 chunks" in text
+    assert "holds 25 scans" in text
+    assert "25 / 0.500 = 50 seconds" in text
+    assert "feeds 5,000 cores" in text
+
+
 def test_runtimes_equal_the_record():
     path = ROOT / "benchmarks/runtimes.py"
     spec = importlib.util.spec_from_file_location("runtimes", path)
@@ -83,7 +128,9 @@ def test_runtimes_equal_the_record():
     assert record["start"]["LiteRT: first color"]["peak MB"] < 250
 
 
-@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "samples/README.md", "docs/model-card.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CHANGELOG.md", "samples/README.md", "docs/model-card.md", "docs/scaling.md"]
+)
 def test_links_lead_to_files(document):
     folder = (ROOT / document).parent
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text())

@@ -29,6 +29,7 @@ def test_an_autoencoder_with_its_parts(tmp_path, capsys):
     assert config["export"]["error_change"] <= MAX_ERROR
     assert {path.name for path in tmp_path.glob("*.tflite")} == config["export"]["files"].keys()
     assert len(config["export"]["files"]) == 3
+    assert sum(row["parameters"] for row in config["layers"]) == model.count_params()
 
     runtime = load_runtime(tmp_path / "model.keras")
     assert isinstance(runtime, LiteRTRuntime)

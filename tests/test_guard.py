@@ -143,3 +143,14 @@ def test_nonsense_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(RATE_VARIABLE, "many")
     with pytest.raises(ValueError, match=r"COLORIZER_RATE must be a number of requests a minute.*got 'many'"):
         Guard.as_middleware()
+
+
+def test_a_full_disk_is_told():
+    async def store(request: Request) -> PlainTextResponse:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/secret")
+
+    app = Starlette(routes=[Route("/{path:path}", store, methods=["POST"])], middleware=[Middleware(Guard)])
+    response = TestClient(app).post("/gradio_api/upload", content=b"image")
+    assert response.status_code == 507
+    assert "no space on the disk left" in response.text
+    assert "secret" not in response.text

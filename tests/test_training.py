@@ -56,6 +56,7 @@ def test_training_leaves_model_record_history_and_figures(config):
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
     record = json.loads((folder / "config.json").read_text())
+    assert sum(row["parameters"] for row in record["layers"]) == record["parameters"]
     assert record["best"]["val_loss"] == min(float(row["val_loss"]) for row in rows)
     assert record["model_sha256"] == hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
     assert record["data"][0]["name"] == "cifar10"

@@ -7,7 +7,7 @@ import gradio as gr
 
 from colorizer.inference import Colorizer
 from colorizer.resources import resource_folder
-from colorizer.ui import about, many, test_set, your_image
+from colorizer.ui import about, learn, many, test_set, your_image
 from colorizer.ui.guard import Guard
 from colorizer.ui.style import CSS, HEAD, build_theme
 from colorizer.ui.sweep import sweeper
@@ -40,8 +40,10 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             many.build(colorizers)
         with gr.Tab("CIFAR-10", id="test-set"):
             test_set.build(demo, colorizers)
+        with gr.Tab("How it works", id="how-it-works"):
+            learn.build(demo, colorizers)
         with gr.Tab("About", id="about"):
-            about.build(list(colorizers))
+            about.build()
     # One picture at a time, since the network uses all cores; the waiting line is short, so that it moves.
     return demo.queue(max_size=16, default_concurrency_limit=1)
 

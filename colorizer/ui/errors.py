@@ -1,8 +1,9 @@
 """What went wrong, in words for the person who caused it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import gradio as gr
@@ -34,3 +35,10 @@ def require(photo: Photo | None) -> Photo:
     if photo is None:
         raise gr.Error(f"The photo {EXPIRED}", print_exception=False)
     return photo
+
+
+def find_upload(upload: Mapping[str, Any] | None) -> Path:
+    """Find the file of an upload."""
+    if not upload or not upload["path"]:  # A "data:" address has no path; it would pass by the limit on uploads.
+        raise gr.Error("Send an image file.", print_exception=False)
+    return Path(upload["path"])

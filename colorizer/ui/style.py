@@ -69,25 +69,67 @@ button[role="tab"][aria-selected="true"] {color: var(--primary-600)}
 #downloads {justify-content: flex-start}
 #downloads button {white-space: nowrap}
 
-:is(#figures, #about-text) :is(table, tr, th, td) {border: none !important}
-:is(#figures, #about-text) table {width: auto}
-:is(#figures, #about-text) :is(th, td) {padding: 6px 24px 6px 0; text-align: right; white-space: nowrap}
-:is(#figures, #about-text) :is(th, td):first-child {text-align: left}
-:is(#figures, #about-text) tbody tr {border-top: 1px solid var(--border-color-primary) !important}
+:is(#figures, #whole-set, #about-text) :is(table, tr, th, td) {border: none !important}
+:is(#figures, #whole-set, #about-text) table {width: auto}
+:is(#figures, #whole-set, #about-text) :is(th, td) {padding: 6px 24px 6px 0; text-align: right; white-space: nowrap}
+:is(#figures, #whole-set, #about-text) :is(th, td):first-child {text-align: left; white-space: normal}
+:is(#figures, #whole-set, #about-text) tbody tr {border-top: 1px solid var(--border-color-primary) !important}
 #about-text {max-width: 76ch}
+
+#pages {align-items: flex-end; justify-content: flex-start}
+#pages > * {flex-grow: 0 !important}
+.words, #whole-set {max-width: 76ch}
+
+/* Drawings of the tab How it works. */
+.layers {
+    display: flex; flex-wrap: wrap; align-items: flex-end; gap: 16px 12px; padding: 8px 0; margin: 0; list-style: none;
+}
+.layers li {display: flex; flex-direction: column; align-items: center; min-width: 96px; font-size: 0.85rem}
+.layers .box {border-radius: 3px; margin-bottom: 6px; background: var(--primary-500)}
+.layers .decoder {background: #0d9488}
+.layers .vector {background: #d97706}
+.curves, .bars {margin: 8px 0; max-width: 720px}
+.curves svg, .bars svg {display: block; width: 100%; height: 200px; overflow: visible}
+.bars svg {height: 120px}
+.curves .plot {position: relative; border: solid var(--border-color-primary); border-width: 0 0 1px 1px}
+.curves .plot > span {position: absolute; left: 8px; font-size: 0.85rem}
+.curves .high {top: 0}
+.curves .low {bottom: 0}
+.curves .epochs, .curves .keys {display: flex; justify-content: space-between; font-size: 0.85rem; padding: 4px 0}
+.curves .keys {justify-content: flex-end; gap: 24px}
+.curves .keys span::before {
+    content: ""; display: inline-block; width: 24px; margin-right: 6px; border-top: 3px solid var(--primary-500);
+    vertical-align: middle;
+}
+.curves .keys .validation::before {border-top: 3px dashed #d97706}
+.curves svg * {fill: none; stroke-width: 2; vector-effect: non-scaling-stroke}
+.curves svg .training {stroke: var(--primary-500)}
+.curves svg .validation {stroke: #d97706; stroke-dasharray: 6 4}
+.curves svg .best {stroke: var(--body-text-color-subdued); stroke-width: 1}
+.bars .up {fill: var(--primary-500)}
+.bars .down {fill: #d97706}
+figcaption {font-size: 0.9rem; padding-top: 4px}
+.wide {overflow-x: auto}
+.wide td, .wide th {padding: 4px 16px 4px 0; text-align: left; white-space: nowrap}
+summary {cursor: pointer; padding: 8px 0}
+#follow-choice {align-items: flex-start}
+#vector {align-self: center}
 
 footer .divider {display: none !important}
 
 @media (max-width: 640px) {
     /* Else the tabs don't fit side by side, and Gradio hides them in a menu. */
-    .tab-container button {padding: 0 10px}
+    .tab-container button {padding: 0 3px; font-size: 0.78rem}
     :is(#choice, #downloads) button {flex-grow: 1 !important}
     /* What was asked for comes before what else could be. */
     #start {display: contents}
     #start > :last-child {order: 1}
     #answers {--thumbnail: 130px}
-    #test-panels {display: grid; grid-template-columns: 1fr 1fr}
-    :is(#figures, #about-text) :is(th, td) {padding-right: 12px}
+    :is(#test-panels, #way, #parts, #large) {display: grid; grid-template-columns: 1fr 1fr}
+    :is(#gallery, #follow) {--thumbnail: 44px}
+    #vector {grid-column: 1 / -1; order: 1}
+    .layers {gap: 12px 8px}
+    :is(#figures, #whole-set, #about-text) :is(th, td) {padding-right: 12px}
 }
 """
 

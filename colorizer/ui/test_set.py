@@ -1,43 +1,43 @@
 """The tab *CIFAR-10*: what the models make of images whose true colors are known."""
 
-import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 
-from colorizer.datasets import CIFAR10_CLASSES, DatasetError, ImageDataset, load_dataset
+from colorizer.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.inference import Colorizer
 from colorizer.metrics import gray_copy, measure_error
-from colorizer.resources import resource_folder
-from colorizer.ui.figures import MEANING, build_table, title
+from colorizer.ui.errors import told
+from colorizer.ui.figures import MEANING, build_table, describe_records, title
 from colorizer.ui.pictures import build_panel, show_picture
+from colorizer.ui.workbench import NETWORK, QUIET
 
-_ALL = "all classes"
-_GALLERY = 30
+_OWN_ORDER = "as in the data set"
 _WAYS = """
 *U-Net*, *Autoencoder*: the colors of that model on the image's own brightness. *Decoder's own*: the picture that the
-autoencoder paints by itself, from the 256 numbers that it keeps of an image.
+autoencoder paints by itself, from the few numbers that it keeps of an image.
+"""
+_SORTED = """
+Sorted by the error left that `colorizer evaluate` recorded of each image (the U-Net's at vividness 0), of the more
+colorful half of the images: where there is hardly any color, it says nothing. *Typical* begins with the middle one.
 """
 
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``: all models beside each other."""
     ways = _list_ways(colorizers)
-    dataset, origin = _load_test_set()
-    gr.Markdown(origin, elem_id="origin", elem_classes=["hint"])
+    images = Gallery.load(colorizers)
+    orders = {_OWN_ORDER: None, **{f"{title(model)}: {order} first": (model, order) for model, order in images.orders}}
+    gr.Markdown(images.origin, elem_id="origin", elem_classes=["hint"])
     with gr.Row(elem_id="choice"):
-        wanted = gr.Dropdown(_class_names(dataset), value=_ALL, label="Class", filterable=False, elem_id="class")
+        wanted = gr.Dropdown(images.class_names, value=ALL_CLASSES, label="Class", filterable=False, elem_id="class")
+        order = gr.Dropdown(list(orders), label="Order", filterable=False, visible=len(orders) > 1, elem_id="order")
         another = gr.Button("Random image", variant="primary", size="md", scale=0, min_width=160, elem_id="random")
-        more = gr.Button(
-            "Other samples", visible=len(dataset) > _GALLERY, size="md", scale=0, min_width=160, elem_id="more"
-        )
     gallery = gr.Gallery(
-        label="Samples to choose from",
+        label="Choose an image",
         format="png",
         columns=12,
         height="auto",
@@ -47,6 +47,11 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         elem_id="gallery",
         elem_classes=["thumbnails", "pixelated"],
     )
+    with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
+        back = gr.Button("Previous", size="md", scale=0, min_width=100, elem_id="back")
+        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=120, elem_id="page")
+        forth = gr.Button("Next", size="md", scale=0, min_width=100, elem_id="forth")
+    sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
     with gr.Row(elem_id="test-panels"):
         gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
         painted = [
@@ -56,15 +61,29 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
     figures = gr.Markdown(elem_id="figures")
     gr.Markdown(_WAYS + MEANING, elem_classes=["hint"])
+    gr.Markdown(describe_records(colorizers), elem_id="whole-set")
     samples = gr.State([])  # Rows of the data set that the gallery shows.
 
-    def fill(name: str) -> tuple[Any, list[int]]:
-        rows = _rows(dataset, name)
-        rows = sorted(random.sample(rows, min(_GALLERY, len(rows))))
-        return gr.Gallery([(dataset[i], _label(dataset, i)) for i in rows], selected_index=None), rows
+    def fill(class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
+        with told():
+            rows = images.list_rows(class_name, orders.get(order_name))
+        rows, number, pages = take_page(rows, number)
+        thumbnails = [(images.dataset[row], f"{images.name(row)}, image {row + 1:,}") for row in rows]
+        return {
+            gallery: gr.Gallery(thumbnails, selected_index=None),
+            samples: rows,
+            page: gr.Number(number, label=f"Page (of {pages})"),
+            sorted_note: gr.Markdown(visible=orders.get(order_name) is not None),
+        }
+
+    def fill_first(class_name: str, order_name: str) -> dict[Any, Any]:
+        return fill(class_name, order_name, 1)
+
+    def fill_next(step: int, class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
+        return fill(class_name, order_name, (number or 1) + step)
 
     def show(row: int) -> dict[Any, Any]:
-        image = dataset[row]
+        image = images.dataset[row]
         plain = gray_copy(image)
         results = [way.paint(image) for way in ways]
         measured = {way.title: measure_error(image, result) for way, result in zip(ways, results, strict=True)}
@@ -73,26 +92,26 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
             gray: show_picture(plain),
             **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
             truth: show_picture(image),
-            figures: f"**{_label(dataset, row)}**, image {row + 1:,} of {len(dataset):,}\n\n{table}",
+            figures: f"**{images.name(row)}**, image {row + 1:,} of {len(images.dataset):,}\n\n{table}",
         }
 
-    def show_random(name: str) -> dict[Any, Any]:
-        return {**show(random.choice(_rows(dataset, name))), gallery: gr.Gallery(selected_index=None)}
+    def show_random(class_name: str) -> dict[Any, Any]:
+        with told():
+            rows = images.list_rows(class_name)
+        return {**show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
     def show_sample(rows: list[int], event: gr.SelectData) -> dict[Any, Any]:
         return show(rows[event.index])
 
-    gr.on(
-        [demo.load, wanted.change, more.click],
-        fill,
-        wanted,
-        [gallery, samples],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    light: dict[str, Any] = {"outputs": [gallery, samples, page, sorted_note], "queue": False, **QUIET}
+    gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], **light)
+    # Not `change`, which the answer itself would set off.
+    page.submit(fill, [wanted, order, page], **light)
+    page.blur(fill, [wanted, order, page], **light)
+    back.click(partial(fill_next, -1), [wanted, order, page], **light)
+    forth.click(partial(fill_next, 1), [wanted, order, page], **light)
     shown = [gray, *painted, truth, figures]
-    network: dict[str, Any] = {"concurrency_id": "network", "show_progress": "hidden", "api_visibility": "private"}
+    network: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
     gr.on([demo.load, another.click], show_random, wanted, [*shown, gallery], **network)
     gallery.select(show_sample, samples, shown, **network)
 
@@ -112,36 +131,3 @@ def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
         if colorizer.paints_rgb:
             ways.append(_Way(f"{model}-raw", "Decoder's own", partial(colorizer.colorize, raw=True)))
     return ways
-
-
-def _load_test_set() -> tuple[ImageDataset, str]:
-    """Load the test set if it is on this machine, else the samples; and a sentence that says which.
-
-    A Space fetches it: a data set can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
-    """
-    try:
-        dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
-        return dataset, f"{len(dataset):,} images: the test split of {dataset.name}, as found on this machine."
-    except DatasetError:
-        dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")
-    labels = [CIFAR10_CLASSES.index(name.split("_")[1].split(".")[0]) for name in dataset.ids]
-    dataset = replace(dataset, labels=np.array(labels), class_names=CIFAR10_CLASSES)
-    return dataset, (
-        f"The {len(dataset)} sample images that come with the project, the first of the test set. "
-        "To see all 10,000, name a folder that holds CIFAR-10 in `COLORIZER_DATA` and start the demo again."
-    )
-
-
-def _class_names(dataset: ImageDataset) -> list[str]:
-    present = [] if dataset.labels is None else sorted(set(dataset.labels.tolist()))
-    return [_ALL, *(dataset.class_names[label] for label in present)]
-
-
-def _rows(dataset: ImageDataset, name: str) -> list[int]:
-    if name == _ALL or dataset.labels is None:
-        return list(range(len(dataset)))
-    return np.flatnonzero(dataset.labels == dataset.class_names.index(name)).tolist()
-
-
-def _label(dataset: ImageDataset, row: int) -> str:
-    return "image" if dataset.labels is None else dataset.class_names[dataset.labels[row]]

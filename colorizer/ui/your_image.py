@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,6 +17,7 @@ from colorizer.ui.workbench import MAX_PIXELS, NETWORK, QUIET, Updates, Workbenc
 _SHOWN_BY_BROWSERS = {"PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "AVIF"}
 _EXAMPLES = {
     "photographer": "A photographer (gray) · Lav Varshney · CC0",
+    "officer": "Grace Hopper, 1984 · U.S. Navy · public domain",
     "astronaut": "Eileen Collins · NASA · public domain",
     "cat": "Chelsea the cat · Stéfan van der Walt · CC0",
     "coffee": "Coffee · Rachel Michetti · CC0",
@@ -69,7 +69,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     def show(upload: dict[str, Any] | None, *settings: Any) -> Updates:
         try:
             with errors.told():
-                photo = Photo.open(_path(upload), MAX_PIXELS)
+                photo = Photo.open(errors.find_upload(upload), MAX_PIXELS)
             opened = bench.open(photo, *settings)
         except gr.Error as error:
             # The place is free for the next try, no older result stays, and the words stay until there is one.
@@ -89,7 +89,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     def colorize(image: dict[str, Any], model: str, vividness: float, detail: float) -> str:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
         colorizer, vividness, detail = bench.read(model, vividness, detail)
-        path = _path(image)
+        path = errors.find_upload(image)
         with errors.told():
             result = colorizer.colorize(path, vividness=vividness, detail=int(detail), max_pixels=MAX_PIXELS)
         return save_picture(result, f"{path.stem}-color.png")
@@ -135,10 +135,3 @@ def _example(name: str) -> str:
 
 def _choose_example(event: gr.SelectData) -> str:
     return _example(list(_EXAMPLES)[event.index])
-
-
-def _path(upload: Mapping[str, Any] | None) -> Path:
-    """Find the file of an upload."""
-    if not upload or not upload["path"]:  # A "data:" address has no path; it would pass by the limit on uploads.
-        raise gr.Error("Send an image file.", print_exception=False)
-    return Path(upload["path"])

@@ -18,6 +18,9 @@ from playwright.sync_api import Browser, Download, JSHandle, Page, expect
 
 from colorizer import Colorizer, decode_image
 from colorizer.color import to_chroma
+from colorizer.gallery import Gallery
+from colorizer.latent import LatentSpace, draw_strip
+from colorizer.layer_table import group_layers
 from colorizer.metrics import gray_copy
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -245,7 +248,7 @@ def test_no_barriers(page: Page, axe: Path, theme: str):
     expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
     page.add_script_tag(path=axe)
     found = []
-    for tab in ("Compare", "Guide", "Alternatives", "Batch", "CIFAR-10", "About"):
+    for tab in ("Compare", "Guide", "Alternatives", "Batch", "CIFAR-10", "How it works", "About"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
         result = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
@@ -348,11 +351,68 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
     assert page.locator("#test-truth img").evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
 
 
+def test_gallery_by_error(page: Page):
+    _open_test_set(page)
+    thumbnails = page.locator("#gallery button.thumbnail-item")
+    expect(thumbnails).to_have_count(20, timeout=60_000)
+    gallery = Gallery.load(["unet", "autoencoder"])
+    assert ("autoencoder", "worst") in gallery.orders
+    for order in ("best", "worst"):
+        page.get_by_label("Order").click()
+        page.get_by_role("option", name=f"Autoencoder: {order} first").click()
+        expect(thumbnails).to_have_count(10, timeout=60_000)  # The more colorful half.
+        row = gallery.list_rows(order=("autoencoder", order))[0]
+        first = thumbnails.first.locator("img")
+        expect(first).to_have_attribute("alt", f"{gallery.name(row)}, image {row + 1}", timeout=60_000)
+        thumbnails.first.click()
+        expect(page.locator("#figures")).to_contain_text(f"{gallery.name(row)}, image {row + 1} of 20", timeout=60_000)
+    expect(page.get_by_text("of the more colorful half")).to_be_visible()
+    record = json.loads((ROOT / "checkpoints/autoencoder/metrics.json").read_text())
+    expect(page.locator("#whole-set")).to_contain_text(f"{record['psnr']:.1f} dB")
+    expect(page.locator("#whole-set")).to_contain_text(f"{record['n']:,} test images")
+
+
+def test_how_it_works(page: Page):
+    tab = page.get_by_role("tab", name="How it works")
+    tab.click()
+    space = LatentSpace(ROOT / "checkpoints/autoencoder")
+    samples = Gallery.of_samples().dataset
+    panels = ("seen", "painted", "luma", "chroma", "joined", "raw", "full")
+    for panel in (*panels, "walk"):
+        expect(page.locator(f"#{panel} img")).to_be_visible(timeout=60_000)
+    np.testing.assert_array_equal(_pixels(page, "#seen"), gray_copy(samples[0]))
+    np.testing.assert_array_equal(_pixels(page, "#walk"), draw_strip(space.walk(samples[0], samples[1], 9)))
+    expect(page.locator("#vector svg rect")).to_have_count(256)
+    record = json.loads((ROOT / "checkpoints/autoencoder/metrics.json").read_text())
+    expect(page.get_by_text(f"{record['raw']['error_left']:.0%} of the gray copy's squared error")).to_be_visible()
+
+    # Another test image, and one of the visitor's own.
+    before = page.locator("#seen img").get_attribute("src")
+    page.locator("#follow button.thumbnail-item").nth(4).click()
+    expect(page.locator("#seen img")).not_to_have_attribute("src", before, timeout=60_000)
+    np.testing.assert_array_equal(_pixels(page, "#joined"), space.pass_through(samples[4]).joined)
+    photo = ROOT / "samples/photos/cat.jpg"
+    before = page.locator("#full img").get_attribute("src")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Your own image").click()
+    chooser.value.set_files(photo)
+    expect(page.locator("#full img")).not_to_have_attribute("src", before, timeout=60_000)
+    np.testing.assert_array_equal(_pixels(page, "#full"), Colorizer.load("autoencoder").colorize(photo))
+
+    before = page.locator("#walk img").get_attribute("src")
+    page.get_by_label("To", exact=True).click()
+    page.get_by_role("option", name="frog, image 5").click()
+    expect(page.locator("#walk img")).not_to_have_attribute("src", before, timeout=60_000)
+    np.testing.assert_array_equal(_pixels(page, "#walk"), draw_strip(space.walk(samples[0], samples[4], 9)))
+
+    config = json.loads((ROOT / "checkpoints/autoencoder/config.json").read_text())
+    expect(page.locator("#layers-autoencoder .layers li")).to_have_count(len(group_layers(config["layers"])))
+    page.get_by_text(f"All {len(config['layers'])} layers").click()
+    expect(page.locator("#layers-autoencoder tbody tr")).to_have_count(len(config["layers"]))
+    assert page.locator("#curves-autoencoder polyline").count() == 2
+
+
 @desktop
 def test_about(page: Page):
     page.get_by_role("tab", name="About").click()
-    about = page.locator("#about-text")
-    expect(about).to_contain_text("deleted after at most an hour")
-    record = ROOT / "checkpoints/autoencoder/metrics.json"
-    if record.exists():
-        expect(about).to_contain_text(f"{json.loads(record.read_text())['psnr']:.1f} dB")
+    expect(page.locator("#about-text")).to_contain_text("deleted after at most an hour")
