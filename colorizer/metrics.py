@@ -37,6 +37,7 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
     ValueError
         If the two differ in shape.
     """
+    # Here, since it takes a second, and the demo is installed without.
     from skimage.color import deltaE_ciede2000, rgb2lab
 
     return {
