@@ -49,7 +49,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     )
     with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
         back = gr.Button("Previous", size="md", scale=0, min_width=100, elem_id="back")
-        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=120, elem_id="page")
+        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=160, elem_id="page")
         forth = gr.Button("Next", size="md", scale=0, min_width=100, elem_id="forth")
     sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
     with gr.Row(elem_id="test-panels"):
