@@ -25,8 +25,9 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
         if isinstance(default, bool):
             parser.add_argument(flag, action="store_true", help=text)
         elif isinstance(default, tuple):
-            text = f"{text} (default: {' '.join(map(str, default))})"
-            parser.add_argument(flag, nargs="+", type=type(default[0]), default=default, help=text)
+            text = f"{text} (default: {' '.join(map(str, default))})" if default else text
+            kind = type(default[0]) if default else str
+            parser.add_argument(flag, nargs="+", type=kind, default=default, help=text)
         else:
             text = f"{text} (default: {default})" if default != "" else text
             parser.add_argument(flag, type=type(default), default=default, help=text)

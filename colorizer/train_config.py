@@ -40,7 +40,7 @@ class TrainConfig:
     patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
     seed: int = _option(0, "of weights, order and mirroring")
     precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")
-    init: str = _option("", "weights to start from: a model.keras")
+    init: tuple[str, ...] = _option((), "weights to start from: a model.keras, or several, of which the mean is taken")
     workers: int = _option(1, "processes that share each batch, on this machine; on several, see README")
     skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
     overwrite: bool = _option(False, "replace what a finished training left in the output folder")
@@ -79,5 +79,6 @@ class TrainConfig:
             raise TrainingError(f"--validation must lie between 0 and 1, got {self.validation}")
         if not self.data:
             raise TrainingError("--data names no data set")
-        if self.init and not Path(self.init).is_file():
-            raise TrainingError(f"--init: no file {self.init}")
+        for path in self.init:
+            if not Path(path).is_file():
+                raise TrainingError(f"--init: no file {path}")

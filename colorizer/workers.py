@@ -63,28 +63,27 @@ class Workers:
         return workers
 
     def sum(self, tensors: list[Any]) -> list[Any]:
-        """Add up what all workers give, tensor by tensor; within `run`. Gradients flow through."""
+        """Add up what all workers give, tensor by tensor; all must call it, in the same order."""
         import tensorflow as tf
 
-        return list(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors))
+        def add(*given: Any) -> Any:
+            placed = [tf.identity(tensor) for tensor in given]  # On a device, as the strategy wants them.
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
-    def run(self, function: Any, *arguments: Any) -> Any:
-        """Call a function that uses `sum`, on tensors that are made within it or given to it eagerly."""
-        import tensorflow as tf
+        return list(self.strategy.run(add, args=tensors))
 
-        graph = function if tf.inside_function() else tf.function(function, autograph=False)
-        return self.strategy.run(graph, args=arguments)
-
-    def tell(self, numbers: Sequence[float]) -> list[float]:
-        """Give all workers the chief's numbers; all must call it. What the others pass must be as many, and is lost."""
+    def tell(self, values: Sequence[Any]) -> list[Any]:
+        """Give all workers the chief's numbers or arrays; what others pass must be of the same shapes, and is lost."""
         if self.count == 1:
-            return list(numbers)
+            return list(values)
         import tensorflow as tf
 
+        @tf.function(autograph=False)
         def send() -> list[Any]:
-            return self.sum([tf.constant(float(number) * self.is_chief, tf.float64) for number in numbers])
+            # In double precision, which is exact for counters as well.
+            return self.sum([tf.cast(value, tf.float64) * float(self.is_chief) for value in values])
 
-        return [float(number) for number in self.run(send)]
+        return [value.numpy() for value in send()]
 
 
 def launch(count: int, arguments: Sequence[str]) -> int:
