@@ -18,7 +18,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 COMMON = ("--precision", "float32", "--validation", "0.2", "--epochs")
 MODELS = {
     # 40 images in batches of 7: shares of unequal size, 6 steps an epoch.
-    "autoencoder": ("10", "--batch-size", "7", "--latent-dim", "8", "--filters", "4", "8"),
+    "autoencoder": (
+        *("10", "--batch-size", "7", "--latent-dim", "8", "--filters", "4", "8"),
+        *("--patience", "9999"),
+    ),
     "unet": (
         *("5", "--batch-size", "7", "--steps-per-epoch", "10"),
         *("--widths", "8", "16", "--sizes", "32", "48", "--dropout", "0"),
