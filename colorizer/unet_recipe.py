@@ -118,7 +118,10 @@ class UNetRecipe(Recipe):
         config = self.config
         warm_up = max(1, round(_WARM_UP * self._steps))
         schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 100, self._steps - warm_up, warmup_target=config.learning_rate, warmup_steps=warm_up
+            config.learning_rate / 100,
+            max(1, self._steps - warm_up),
+            warmup_target=config.learning_rate,
+            warmup_steps=warm_up,
         )
         optimizer = ConvolutionMuon(
             schedule,
