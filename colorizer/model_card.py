@@ -139,6 +139,7 @@ def plan_model(repo: str, model: str) -> Upload:
     """
     folder = find_model(model).parent
     found = {path.name: path for pattern in _FILES for path in sorted(folder.glob(pattern))}
+    found.pop("metrics-samples.json", None)  # The order of the demo's samples: too few images to judge a model by.
     if "config.json" not in found:
         raise ValueError(f"there is no config.json, the record of the training, beside the weights of {model}")
     config = json.loads(found["config.json"].read_text("utf-8"))

@@ -38,7 +38,8 @@ _DEMO = (
     "samples/**/*.png",
     "samples/**/*.jpg",
     *(f"checkpoints/*/{name}" for name in (EXPORTED, "encoder.tflite", "decoder.tflite")),
-    *(f"checkpoints/*/{name}" for name in ("config.json", "history.csv", "metrics*.json", "metrics*-images.csv")),
+    *(f"checkpoints/*/{name}" for name in ("config.json", "history*.csv")),
+    *(f"checkpoints/*/{name}" for name in ("metrics.json", "metrics-samples.json", "metrics*-images.csv")),
 )
 _TEXTS = {
     "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"

@@ -147,7 +147,12 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
     repo = hub.repos["space", "ada/demo"]
     assert repo.sdk == "gradio"
     assert {name for name in repo.files if name.startswith("checkpoints/unet/")} == {
-        f"checkpoints/unet/{name}" for name in ("model.tflite", "config.json", "metrics.json")
+        f"checkpoints/unet/{name}"
+        for name in (
+            *("model.tflite", "config.json", "metrics.json", "metrics-images.csv"),
+            *("metrics-samples.json", "metrics-samples-images.csv"),
+            *("history.csv", "history-1.csv", "history-2.csv", "history-3.csv"),
+        )
     }
     allowed = {"app.py", "LICENSE", "README.md", "requirements.txt", ".gitattributes"}
     assert {name.partition("/")[0] for name in repo.files} == allowed | {"colorizer", "checkpoints", "samples"}

@@ -155,7 +155,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"learning_rate": -1.0}, "--learning-rate must be positive, got -1"),
         ({"validation": 1.0}, "--validation"),
         ({"size": 30}, "multiple of 4"),
-        ({"init": "none.keras"}, "no file none.keras"),
+        ({"init": ("none.keras",)}, "no file none.keras"),
         ({"output": "/proc/none"}, "--output /proc/none can't be written"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from pathlib import Path
 
 import gradio as gr
 
@@ -42,15 +43,24 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
 def _build_record(model: str) -> None:
     """Draw what the record of a model's training tells: its layers and its curves."""
     config = read_record(model, "config.json")
-    layers, history = config.get("layers"), resource_folder("checkpoints") / model / "history.csv"
+    layers, folder = config.get("layers"), resource_folder("checkpoints") / model
     if layers:
         words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
         gr.Markdown(f"### The layers: {title(model)}\n\n{words}", elem_classes=["words"])
         gr.HTML(draw_layers(layers), padding=False, elem_id=f"layers-{model}")
-    if history.is_file():
-        with history.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    # Runs that the last one began from, oldest first, and that one.
+    histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
+    if histories:
         images = sum(data["rows"] for data in config["data"])
-        words = f"{images:,} images, {len(rows)} epochs; {config['machine']}."
+        epochs = " + ".join(str(len(rows)) for rows in histories)
+        words = f"{images:,} images, {epochs} epochs; {config['machine']}."
         gr.Markdown(f"### The training: {title(model)}\n\n{words}", elem_classes=["words"])
-        gr.HTML(draw_curves(rows, config.get("best", {}).get("epoch")), padding=False, elem_id=f"curves-{model}")
+    for number, rows in enumerate(histories, 1):
+        if len(rows) > 1:
+            best = config["best"]["epoch"] if number == len(histories) else None
+            gr.HTML(draw_curves(rows, best), padding=False, elem_id=f"curves-{model}-{number}")
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -409,7 +409,7 @@ def test_how_it_works(page: Page):
     expect(page.locator("#layers-autoencoder .layers li")).to_have_count(len(group_layers(config["layers"])))
     page.get_by_text(f"All {len(config['layers'])} layers").click()
     expect(page.locator("#layers-autoencoder tbody tr")).to_have_count(len(config["layers"]))
-    assert page.locator("#curves-autoencoder polyline").count() == 2
+    assert page.locator("#curves-autoencoder-1 polyline").count() == 2
 
 
 @desktop
