@@ -379,6 +379,7 @@ def test_how_it_works(page: Page):
     samples = Gallery.of_samples().dataset
     panels = ("seen", "painted", "luma", "chroma", "joined", "raw", "full")
     for panel in (*panels, "walk"):
+        page.locator(f"#{panel}").scroll_into_view_if_needed()  # Pictures are loaded when they come into view.
         expect(page.locator(f"#{panel} img")).to_be_visible(timeout=60_000)
     np.testing.assert_array_equal(_pixels(page, "#seen"), gray_copy(samples[0]))
     np.testing.assert_array_equal(_pixels(page, "#walk"), draw_strip(space.walk(samples[0], samples[1], 9)))
