@@ -76,8 +76,10 @@ button[role="tab"][aria-selected="true"] {color: var(--primary-600)}
 :is(#figures, #whole-set, #about-text) tbody tr {border-top: 1px solid var(--border-color-primary) !important}
 #about-text {max-width: 76ch}
 
-#pages {align-items: flex-end; justify-content: flex-start}
-#pages > * {flex-grow: 0 !important}
+#pages {align-items: flex-end; justify-content: flex-start; flex-wrap: nowrap}
+#pages > * {flex-grow: 0 !important; min-width: min(100px, 28vw) !important}
+#pages > :has(#page) {min-width: min(160px, 36vw) !important}
+#test-panels {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr))}
 .words, #whole-set {max-width: 76ch}
 
 /* Drawings of the tab How it works. */

@@ -15,7 +15,7 @@ from colorizer.ui.figures import MEANING, build_table, describe_records, title
 from colorizer.ui.pictures import build_panel, show_picture
 from colorizer.ui.workbench import NETWORK, QUIET
 
-_OWN_ORDER = "as in the data set"
+_OWN_ORDER = "unsorted"
 _WAYS = """
 *U-Net*, *Autoencoder*: the colors of that model on the image's own brightness. *Decoder's own*: the picture that the
 autoencoder paints by itself, from the few numbers that it keeps of an image.
