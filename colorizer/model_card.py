@@ -26,6 +26,7 @@ _FILES = (
     "config.json",
     "history*.csv",
     "metrics*.json",
+    "metrics-images.csv",
     "golden.png",
     "samples.png",
     "curves.png",
@@ -147,7 +148,8 @@ def plan_model(repo: str, model: str) -> Upload:
     for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
         if name not in found or sha256(found[name].read_bytes()) != hashes.get(name):
             raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
-    measured = sorted((name for name in found if name.startswith("metrics")), key=len)  # metrics.json first.
+    measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
+    measured.sort(key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}
     for name, record in records.items():
         if record["model_sha256"] != config["model_sha256"]:

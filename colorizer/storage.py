@@ -5,6 +5,7 @@ Buckets are reached through `pyarrow.fs`, with the credentials, region and addre
 tools of their makers use too; pyarrow is imported when the first of them is.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -110,8 +111,13 @@ def _open(address: str) -> tuple["FileSystem", str]:
     return _filesystem(scheme, path.split("/")[0]), path
 
 
-@lru_cache
 def _filesystem(scheme: str, bucket: str) -> "FileSystem":
+    return _connect(scheme, bucket, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@lru_cache
+def _connect(scheme: str, bucket: str, endpoint: str | None) -> "FileSystem":
+    """Make the file system of a bucket; pyarrow reads the endpoint from the environment."""
     from pyarrow.fs import FileSystem
 
     return FileSystem.from_uri(f"{scheme}://{bucket}")[0]

@@ -179,7 +179,7 @@ def test_what_fails_in_the_network_or_on_the_disk_is_told(tmp_path):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
-    scans = make_scans(tmp_path / "scans", 40, 300)
+    scans = make_scans(tmp_path / "scans", count := 300, 300)
     out, report = tmp_path / "out", tmp_path / "run.jsonl"
     start = "import sys; from colorizer.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", start, "colorize", str(scans), "--recursive", "--output", str(out)]
@@ -201,7 +201,7 @@ def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
         assert "Traceback" not in printed
     reported = [line for line in report.read_text().splitlines() if line.endswith("}")]
     whole = {path: path.stat().st_mtime_ns for path in out.rglob("*.png") if not path.name.startswith(".")}
-    assert 5 <= len(reported) <= len(whole) < 40
+    assert 5 <= len(reported) <= len(whole) < count
     for path in whole:
         assert decode_image(path).shape == (300, 300, 3)
     (out / "0" / ".000.png.abcd_123.part").write_bytes(b"left by a kill")
@@ -210,7 +210,7 @@ def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
     whole.pop(out / "0" / "000.png", None)
     second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert second.returncode == 0, second.stderr
-    assert f"{40 - len(whole)} colorized, {len(whole)} skipped" in second.stdout
-    assert len(read_report(report)) == 40
+    assert f"{count - len(whole)} colorized, {len(whole)} skipped" in second.stdout
+    assert len(read_report(report)) == count
     assert files(out) == sorted([*files(scans), "0/.mine.part"])
     assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
