@@ -205,9 +205,10 @@ def measure_many(photos: int, side: int, keep: int) -> dict[str, Any]:
         figures, course = visit(server, VISITORS_OF_MANY, side, float("inf"), photos)
         last = course[-1]
         deadline = time.monotonic() + 3 * keep
-        while look(server, 0, 0)["files"] > course[0]["files"] and time.monotonic() < deadline:
+        left = last
+        while any(left[name] > course[0][name] for name in ("files", "folders")) and time.monotonic() < deadline:
             time.sleep(1)
-        left = look(server, 0, 0)
+            left = look(server, 0, 0)
     return figures | {
         "photo": f"{side} x {side}, no two the same",
         "files kept for, seconds": keep,

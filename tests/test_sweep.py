@@ -1,5 +1,6 @@
 """What visitors brought goes when its time is over."""
 
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -27,6 +28,20 @@ def test_old_files_go_and_what_the_page_shows_stays(tmp_path: Path, monkeypatch:
     assert sorted(folder.rglob("*")) == [shown.parent, shown]
     assert demo.upload_file_set == {str(shown)}
     assert folder.is_dir()
+
+
+def test_an_old_folder_goes_with_its_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "files"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    with gr.Blocks() as demo:
+        pass
+    old = folder / "0a/old.png"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x")
+    time.sleep(0.6)
+    (folder / "0b").mkdir()  # An upload that begins.
+    sweep(demo, age=0.5)
+    assert list(folder.rglob("*")) == [folder / "0b"]
 
 
 @pytest.mark.parametrize("keep", ["an hour", "3601", "11", "-60"])

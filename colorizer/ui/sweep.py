@@ -66,11 +66,12 @@ def sweep(demo: Any, age: float) -> None:
     for place, _, names in os.walk(folder, topdown=False):
         # What another thread has just deleted, or is just filling, is left to it.
         with suppress(OSError):
+            old = Path(place).stat().st_mtime < before  # Asked first: to delete its files makes a folder young again.
             for name in names:
                 path = Path(place, name)
                 if path.lstat().st_ctime < before and os.path.realpath(path) not in shown:
                     path.unlink()
-            if Path(place) != folder and Path(place).stat().st_mtime < before:
+            if Path(place) != folder and old:
                 Path(place).rmdir()
     for known in demo.temp_file_sets:
         known.difference_update([path for path in list(known) if not Path(path).exists()])
