@@ -95,29 +95,26 @@ def fit(config: TrainConfig) -> Path:
         logger.info("%s: trained already, %d epochs", folder, first_epoch)
         return folder
 
-    meeting = [Meeting(workers)] if workers.count > 1 else []
-    if not workers.is_chief:
-        model.fit(
-            recipe.training_data(first_epoch),
-            initial_epoch=first_epoch,
-            epochs=config.epochs,
-            shuffle=False,
-            steps_per_epoch=recipe.steps_per_epoch,
-            verbose=0,
-            callbacks=meeting,
-        )
-        return folder
-    resume.folder.mkdir(exist_ok=True)
+    if workers.is_chief:
+        resume.folder.mkdir(exist_ok=True)
+        callbacks = [*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume]
+        verbose = 1 if sys.stdout.isatty() else 2  # A progress bar for a person, a line an epoch for a log.
+    else:
+        callbacks, verbose = [], 0
+    if workers.count > 1:
+        callbacks = [*callbacks, Meeting(workers)]
     model.fit(
         recipe.training_data(first_epoch),
-        validation_data=recipe.validation_data(),
+        validation_data=recipe.validation_data() if workers.is_chief else None,
         initial_epoch=first_epoch,
         epochs=config.epochs,
         shuffle=False,  # The pipeline does.
         steps_per_epoch=recipe.steps_per_epoch,
-        verbose=1 if sys.stdout.isatty() else 2,  # A progress bar for a person, a line an epoch for a log.
-        callbacks=[*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume, *meeting],
+        verbose=verbose,
+        callbacks=callbacks,
     )
+    if not workers.is_chief:
+        return folder
     figures.plot_history(folder / "history.csv", folder / "curves.png")
     recipe.finish(folder)
     logger.info("trained in %.0f minutes: %s", (time.perf_counter() - started) / 60, folder)
