@@ -18,7 +18,7 @@ from colorizer.metrics import compare, gray_copy, psnr
 from colorizer.per_image import ImageErrors, save_errors
 from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
-from colorizer.runtime import EXPORTED, sha256
+from colorizer.runtime import name_weights
 from colorizer.sheet import draw_sheet
 
 _CHUNK_IMAGES = 256
@@ -120,7 +120,7 @@ def evaluate(
         kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
     figures = {
         "model": model if model.startswith("hf://") else path.parent.name,
-        "model_sha256": _trained(path),
+        "model_sha256": name_weights(path),
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": detail,
@@ -137,13 +137,6 @@ def evaluate(
     if sheet:
         draw_sheet(colorizer, lambda row: fit_within(dataset[indices[row]], size), errors, baselines, Path(sheet))
     return figures
-
-
-def _trained(path: Path) -> str:
-    """Name the weights that a network has, by the SHA-256 of the ``model.keras`` that it was exported from."""
-    if path.name == EXPORTED:
-        return json.loads(path.with_name("config.json").read_text())["export"]["model_sha256"]
-    return sha256(path.read_bytes())
 
 
 def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.images import write_whole
-from colorizer.runtime import sha256
+from colorizer.runtime import MODEL_FILES, name_weights, sha256
 
 Order = Literal["best", "typical", "worst"]
 _COLUMNS = ("row", "mse", "mse_gray_copy")
@@ -79,7 +79,7 @@ def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
     Parameters
     ----------
     folder : pathlib.Path
-        Where ``model.keras`` lies, and any ``metrics*.json`` that `colorizer.evaluation.evaluate` wrote.
+        Where the weights lie, and any ``metrics*.json`` that `colorizer.evaluation.evaluate` wrote.
     data_sha256 : str
         SHA-256 of the data, see `colorizer.datasets.ImageDataset`.
 
@@ -88,8 +88,10 @@ def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
     ImageErrors, or None
         None where there is no record of these weights on these data at vividness 0, or its file is another by now.
     """
-    weights = folder / "model.keras"
-    digest = sha256(weights.read_bytes()) if weights.is_file() else ""
+    weights = next((folder / name for name in MODEL_FILES if (folder / name).is_file()), None)
+    if weights is None:
+        return None
+    digest = name_weights(weights)
     for path in sorted(folder.glob("metrics*.json")):
         try:
             record = json.loads(path.read_text("utf-8"))

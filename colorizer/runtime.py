@@ -85,6 +85,13 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def name_weights(path: Path) -> str:
+    """Name the weights of one of `MODEL_FILES`: by the SHA-256 of the ``model.keras`` that an export was made from."""
+    if path.name == EXPORTED:
+        return str(json.loads(path.with_name("config.json").read_text())["export"]["model_sha256"])
+    return sha256(path.read_bytes())
+
+
 def _check_origin(content: bytes, folder: Path) -> None:
     """Raise `ValueError` unless an export is the recorded one, and made from the ``model.keras``, if that is there."""
     original = folder / "model.keras"

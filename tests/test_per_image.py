@@ -51,6 +51,8 @@ def test_evaluate_records_each_image(model: Path, cifar_folder: Path):
     assert find_errors(model, dataset.sha256) is None
     errors.write_bytes(content)
     assert find_errors(model, dataset.sha256) is not None
+    (model / "model.keras").rename(model / "kept.keras")
+    assert find_errors(model, dataset.sha256) is not None, "an export is those weights too, as on a Space"
     (model / "model.keras").write_bytes(b"other weights")
     assert find_errors(model, dataset.sha256) is None
 
