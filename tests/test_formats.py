@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import encode, random_images
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, IptcImagePlugin
 
 from colorizer.images import ImageError, decode_image, decode_with_metadata, encode_image, save_image
 
@@ -31,7 +31,7 @@ def opencv(array: np.ndarray, extension: str, *options: int) -> bytes:
 
 
 def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
-    """Write an uncompressed TIFF of one strip, tag by tag, for the kinds that no library here writes."""
+    """Write a TIFF of one strip a plane, tag by tag, for the kinds that no library here writes."""
     samples = array.shape[2] if array.ndim == 3 else 1
     kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
     given = {
@@ -47,9 +47,14 @@ def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
         284: 1,
         339: (kind,) * samples,
     } | {int(tag[1:]): value for tag, value in tags.items()}
+    planes = [array[..., i] for i in range(samples)] if given[284] == 2 else [array]
+    strips = [zlib.compress(plane.tobytes()) if given[259] == 8 else plane.tobytes() for plane in planes]
+    sizes = [len(strip) for strip in strips]
+    given |= {273: tuple(sizes), 279: tuple(sizes)}
     entries, extra = b"", b""
     start = 8 + 2 + 12 * len(given) + 4
-    given[273] = start + 4 * sum(len(v) for v in given.values() if isinstance(v, tuple) and len(v) > 1)
+    pixels = start + 4 * sum(len(v) for v in given.values() if isinstance(v, tuple) and len(v) > 1)
+    given[273] = tuple(pixels + sum(sizes[:i]) for i in range(len(sizes)))
     for tag, value in sorted(given.items()):
         values = value if isinstance(value, tuple) else (value,)
         packed = struct.pack(f"<{len(values)}I", *values)
@@ -57,7 +62,7 @@ def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
             packed, extra = struct.pack("<I", start + len(extra)), extra + packed
         entries += struct.pack("<HHI", tag, 4, len(values)) + packed
     directory = struct.pack("<H", len(given)) + entries + bytes(4)
-    return b"II*\x00\x08\x00\x00\x00" + directory + extra.ljust(given[273] - start, b"\0") + array.tobytes()
+    return b"II*\x00\x08\x00\x00\x00" + directory + extra + b"".join(strips)
 
 
 def gray(plane: np.ndarray) -> np.ndarray:
@@ -101,11 +106,60 @@ def test_floats_beyond_one_are_stretched():
     assert decode_image(tiff(values))[..., 0].tolist() == [[0, 0], [85, 255]]
 
 
+def differences(array: np.ndarray) -> np.ndarray:
+    """Store samples as a predictor does: each as what it adds to its left neighbor."""
+    return np.diff(array, axis=1, prepend=np.zeros_like(array[:, :1]))
+
+
+PAIRS = np.ascontiguousarray(WIDE[..., :2])
+GRAY_ALPHA = np.dstack([gray(LEVELS[..., 0]), LEVELS[..., 1]])
+FLOATS = np.float32(WIDE / 65535)
+PREMULTIPLIED = np.dstack([np.rint(WIDE[..., :3] * FLOATS[..., 3:]).astype(np.uint16), WIDE[..., 3]])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(tiff(PAIRS, t338=2), GRAY_ALPHA, id="gray and alpha"),
+        pytest.param(tiff(PAIRS, t338=2, t262=0), GRAY_ALPHA ^ np.uint8([255] * 3 + [0]), id="the same, 0 is white"),
+        pytest.param(tiff(PAIRS, t338=0), gray(LEVELS[..., 0]), id="gray and what is no alpha"),
+        pytest.param(tiff(differences(PAIRS), t338=2, t259=8, t317=2), GRAY_ALPHA, id="gray and alpha in differences"),
+        pytest.param(tiff(np.ascontiguousarray(FLOATS[..., :2]), t338=2), GRAY_ALPHA, id="gray and alpha in floats"),
+        pytest.param(tiff(PAIRS, t338=2, t284=2), GRAY_ALPHA, id="gray and alpha in planes"),
+        pytest.param(tiff(GRAY_ALPHA[..., 2:], t338=2, t284=2), GRAY_ALPHA, id="gray and alpha in planes of 8 bits"),
+        pytest.param(tiff(WIDE[..., :3], t284=2), LEVELS[..., :3], id="RGB in planes"),
+        pytest.param(tiff(PAIRS, t338=2, t317=2), GRAY_ALPHA, id="the same, a predictor without a compression"),
+        pytest.param(tiff(differences(WIDE), t259=8, t284=2, t317=2), LEVELS, id="RGBA in planes of differences"),
+        pytest.param(tiff(WIDE, t338=2, t284=2), LEVELS, id="RGBA in planes"),
+        pytest.param(tiff(FLOATS[..., :3], t284=2), LEVELS[..., :3], id="RGB in planes of floats"),
+        pytest.param(tiff(PREMULTIPLIED, t338=1), LEVELS, id="premultiplied RGBA"),
+        pytest.param(tiff(np.float32(PREMULTIPLIED / 65535), t338=1), LEVELS, id="premultiplied RGBA in floats"),
+        pytest.param(tiff(PREMULTIPLIED, t338=1, t284=2), LEVELS, id="premultiplied RGBA in planes"),
+    ],
+)
+def test_deep_tiff_with_alpha_or_planes(content, expected):
+    decoded = decode_image(content)
+    assert decoded.shape == expected.shape
+    seen = expected[..., -1:] > 60  # What is nearly transparent has hardly a color to divide out.
+    assert (np.abs(decoded.astype(int) - expected) * seen).max() <= 3
+
+
+def test_deep_tiff_in_planes_is_turned_and_truncated_as_others():
+    assert decode_image(tiff(WIDE[..., :3], t284=2, t274=6)).shape == (33, 21, 3)
+    upright = decode_image(tiff(PAIRS, t338=2, t274=6))
+    assert np.abs(upright.astype(int) - np.rot90(GRAY_ALPHA, -1)).max() <= 1
+    for content in (tiff(WIDE[..., :3], t284=2), tiff(PAIRS, t338=2)):
+        with pytest.raises(ImageError, match="damaged"):
+            decode_image(content[: int(len(content) * 0.8)])
+
+
 def test_deep_tiff_that_would_come_out_wrong_is_refused():
-    with pytest.raises(ImageError, match="only gray, RGB and RGBA in one plane"):
-        decode_image(tiff(WIDE[..., :3], t284=2))
-    with pytest.raises(ImageError, match="only gray, RGB and RGBA in one plane"):
-        decode_image(tiff(np.ascontiguousarray(WIDE[..., :2])))
+    with pytest.raises(ImageError, match="only gray and RGB with or without alpha"):
+        decode_image(tiff(np.dstack([WIDE, WIDE[..., 0]])))
+    with pytest.raises(ImageError, match="floats under a predictor"):
+        decode_image(tiff(np.ascontiguousarray(FLOATS[..., :2]), t259=8, t317=3))
+    with pytest.raises(ImageError, match="save it in strips"):
+        decode_image(tiff(PAIRS).replace(struct.pack("<H", 273), struct.pack("<H", 324)))
 
 
 @pytest.mark.parametrize(
@@ -162,8 +216,9 @@ def test_cmyk():
         content = pillow(inks, format, **({"quality": 95, "subsampling": 0} if format == "JPEG" else {}))
         assert np.abs(decode_image(content) - expected).mean() < 3
     assert b"Adobe" in pillow(inks, "JPEG")
-    deep = tiff(np.asarray(inks).astype(np.uint16) * 257, t262=5)
-    assert np.abs(decode_image(deep) - expected).max() <= 1
+    for planes in (1, 2):
+        deep = tiff(np.asarray(inks).astype(np.uint16) * 257, t262=5, t284=planes)
+        assert np.abs(decode_image(deep) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF"])
@@ -349,6 +404,48 @@ def test_metadata_is_kept(tmp_path, source, target):
             assert kept.info["xmp"] == xmp.replace(b'"6"', b'"1"')
         assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"])))
     assert np.abs(decode_image(tmp_path / f"a{target}").astype(int) - image).max() <= (12 if target == ".jpg" else 0)
+
+
+IPTC = b"\x1c\x02\x78\0\x0fThe caption, so"  # Record 2:120.
+
+
+def iptc_jpeg() -> bytes:
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
+    segment = b"Photoshop 3.0\0" + resource
+    return encode(RGB, "JPEG", extra=b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment)
+
+
+def iptc_tiff(array: np.ndarray) -> bytes:
+    """As Photoshop writes it, declared as whole numbers of 32 bits."""
+    return tiff(array, t33723=struct.unpack("<5I", IPTC))
+
+
+@pytest.mark.parametrize(
+    "source", [iptc_jpeg(), iptc_tiff(RGB), iptc_tiff(WIDE[..., :3])], ids=["JPEG", "TIFF", "deep TIFF"]
+)
+@pytest.mark.parametrize("target", ["JPEG", "TIFF"])
+@pytest.mark.parametrize("exif", [True, False])
+def test_iptc_is_kept(source, target, exif):
+    image, metadata = decode_with_metadata(source)
+    if exif:
+        kept_exif = camera_exif()
+        del kept_exif[ExifTags.Base.Orientation]
+        metadata["exif"] = kept_exif.tobytes()
+    with Image.open(io.BytesIO(encode_image(image, target, metadata))) as kept:
+        assert IptcImagePlugin.getiptcinfo(kept)[2, 120] == b"The caption, so"
+        assert (ExifTags.Base.DateTime in kept.getexif()) == exif
+    assert np.abs(decode_image(encode_image(image, target, metadata)).astype(int) - image).mean() < 20
+
+
+def test_iptc_that_is_damaged_or_has_no_place_is_left_out():
+    assert "iptc" not in decode_with_metadata(iptc_jpeg().replace(IPTC, b"no".ljust(len(IPTC))))[1]
+    assert "iptc" not in decode_with_metadata(tiff(RGB, t33723=(1, 2, 3)))[1]
+    image, metadata = decode_with_metadata(iptc_jpeg())
+    for format in ("PNG", "WEBP"):
+        assert decode_image(encode_image(image, format, metadata)).shape == image.shape
+    assert encode_image(image, "JPEG", metadata | {"iptc": IPTC * 5000}) == encode_image(
+        image, "JPEG", {name: value for name, value in metadata.items() if name != "iptc"}
+    )
 
 
 def test_metadata_of_a_deep_tiff():
