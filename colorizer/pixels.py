@@ -35,8 +35,11 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
         RGB, or RGBA where the picture has transparency.
     """
     if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
-        profile = picture.info.get("icc_profile")
-        picture = Image.fromarray(to_bytes(np.asarray(picture)))
+        profile, transparent = picture.info.get("icc_profile"), picture.info.get("transparency")
+        samples = np.asarray(picture)
+        picture = Image.fromarray(to_bytes(samples))
+        if isinstance(transparent, int):  # One level of gray, in PNG.
+            picture.putalpha(Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
         picture.info["icc_profile"] = profile
     alpha = picture.has_transparency_data
     convert = _conversion(picture)

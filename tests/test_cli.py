@@ -135,14 +135,13 @@ def test_odd_names_and_links_that_lead_in_a_circle(tmp_path, capsys):
     (scans / "folder.png").mkdir()
     os.mkfifo(scans / "pipe.png")
     (tmp_path / "loop").symlink_to("loop")
-    command = ["colorize", str(scans), "--recursive", "--report", str(report), "--output"]
-    assert main([*command, str(out)]) == 0
+    assert main(["colorize", str(scans), "--recursive", "--report", str(report), "--output", str(out)]) == 0
     assert files(out) == sorted(str(Path(name).with_suffix(".png")) for name in names)
     assert sorted(json.loads(line)["source"] for line in report.read_text(encoding="utf-8").splitlines()) == sorted(
         str(scans / name) for name in names
     )
-    assert main([*command, str(tmp_path / "loop/out")]) == 1
-    assert "4 failed" in capsys.readouterr().out
+    assert main(["colorize", str(scans / "with space"), "--output", str(tmp_path / "loop/out")]) == 1
+    assert "1 failed" in capsys.readouterr().out
 
 
 def test_evaluate(cifar_folder, tmp_path, capsys):

@@ -266,6 +266,140 @@ def test_orientation(format, orientation):
         assert np.array_equal(decode_image(deep), expected)
 
 
+@pytest.mark.parametrize("orientation", TURNS)
+def test_orientation_of_avif_is_applied_once(orientation):
+    """Pillow writes it twice: as irot and imir, and in EXIF."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    corners = np.kron(np.uint8([[0, 80], [160, 240]]), np.ones((32, 64), np.uint8))
+    content = pillow(Image.fromarray(gray(corners)), "AVIF", exif=exif, quality=95)
+    expected = TURNS[orientation](gray(corners))
+    decoded = decode_image(content)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_orientation_of_heif_is_applied_once(orientation):
+    """As phones write it: irot and EXIF tell the same. Here irot takes the place of the box of bits a channel."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    corners = np.kron(np.uint8([[0, 80], [160, 240]]), np.ones((32, 64), np.uint8))
+    content = pillow(Image.fromarray(gray(corners)), "HEIF", exif=exif, quality=95)
+    assert content.count(b"\0\0\0\x10pixi") == 1
+    turned = content.replace(b"\0\0\0\x10pixi\0\0\0\0", b"\0\0\0\x10irot\x03\0\0\0")
+    expected = TURNS[6](gray(corners))
+    decoded = decode_image(turned)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).mean() < 4
+
+
+def test_thumbnail_and_second_picture_of_a_camera_are_passed_over():
+    exif = with_thumbnail(camera_exif().tobytes())
+    assert decode_image(encode(random_images(1, 99)[0], "JPEG", exif=exif)).shape == (99, 99, 3)
+    frames = [Image.new("RGB", (size, 16), color) for size, color in ((32, "red"), (16, "blue"))]
+    content = pillow(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert np.abs(decode_image(content)[:, :].astype(int) - (255, 0, 0)).max() < 8
+    assert decode_image(content).shape == (16, 32, 3)
+
+
+# === Variants of a format ===
+
+
+def bmp(bits: int, compression: int, data: bytes, palette: bytes = b"", width: int = 4, height: int = 2) -> bytes:
+    start = 14 + 40 + len(palette)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, len(data), 0, 0, len(palette) // 4, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
+
+
+LADDER = bytes(value for i in range(16) for value in (i * 17, i * 17, i * 17, 0))
+FULL = LADDER + bytes(1024 - len(LADDER))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(bmp(4, 0, b"\x45\x67\0\0\x01\x23\0\0", LADDER), id="4 bits"),
+        pytest.param(bmp(8, 0, b"\4\5\6\7\0\1\2\3", FULL), id="8 bits"),
+        pytest.param(bmp(8, 1, b"\0\4\4\5\6\7\0\0\1\0\1\1\1\2\1\3\0\1", FULL), id="runs of 8 bits"),
+        pytest.param(bmp(4, 2, b"\0\4\x45\x67\0\0\2\x01\2\x23\0\1", LADDER), id="runs of 4 bits"),
+        pytest.param(
+            bmp(
+                16, 0, struct.pack("<8H", *(round(i * 17 * 31 / 255) * 0b10000100001 for i in (4, 5, 6, 7, 0, 1, 2, 3)))
+            ),
+            id="16 bits",
+        ),
+        pytest.param(bmp(24, 0, bytes(np.repeat(np.uint8([4, 5, 6, 7, 0, 1, 2, 3]) * 17, 3))), id="24 bits"),
+        pytest.param(bmp(32, 0, bytes(np.repeat(np.uint8([4, 5, 6, 7, 0, 1, 2, 3]) * 17, 4))), id="32 bits"),
+    ],
+)
+def test_bmp(content):
+    expected = gray(np.uint8([[0, 17, 34, 51], [68, 85, 102, 119]]))
+    assert np.abs(decode_image(content)[..., :3].astype(int) - expected).max() <= 4
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+_STARTS_AND_STEPS = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]
+ADAM7 = [(slice(top, None, down), slice(left, None, right)) for top, down, left, right in _STARTS_AND_STEPS]
+
+
+def png(array: np.ndarray, *extra: bytes, interlaced: bool = False) -> bytes:
+    """Write a PNG of gray or RGB with chunks of any kind, in seven passes if it is interlaced."""
+    parts = [array[rows, columns] for rows, columns in ADAM7] if interlaced else [array]
+    rows = b"".join(b"\0" + row.astype(f">u{array.itemsize}").tobytes() for part in parts if part.size for row in part)
+    kind = 2 if array.ndim == 3 else 0
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], array.itemsize * 8, kind, 0, 0, interlaced)
+    chunks = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_interlaced_png_and_gif():
+    for array in (RGB, WIDE[..., :3], RGB[..., 0], WIDE[..., 0]):
+        assert np.array_equal(decode_image(png(array, interlaced=True)), decode_image(png(array)))
+    assert np.array_equal(decode_image(png(RGB, interlaced=True)), RGB)
+    few = Image.fromarray(RGB).quantize(16)
+    for interlace in (0, 1):
+        assert np.array_equal(decode_image(pillow(few, "GIF", interlace=interlace)), np.asarray(few.convert("RGB")))
+
+
+def test_deep_png_with_profile():
+    swapped = chunk(b"iCCP", b"p\0\0" + zlib.compress(SWAPPED))
+    red = np.full((4, 4, 3), (65535, 0, 0), np.uint16)
+    assert np.abs(decode_image(png(red, swapped))[0, 0].astype(int) - (0, 0, 255)).max() <= 6
+    linear = chunk(b"iCCP", b"p\0\0" + zlib.compress(gray_profile(1.0)))
+    assert np.abs(decode_image(png(np.full((4, 4), 16384, np.uint16), linear)).astype(int) - 137).max() <= 2
+
+
+def test_deep_png_with_a_transparent_color():
+    array = np.uint16([[[257, 514, 771], [1028, 1285, 1542]]])
+    decoded = decode_image(png(array, chunk(b"tRNS", struct.pack(">3H", 257, 514, 771))))
+    assert decoded.tolist() == [[[1, 2, 3, 0], [4, 5, 6, 255]]]
+    decoded = decode_image(png(array[..., 0], chunk(b"tRNS", struct.pack(">H", 1028))))
+    assert decoded.tolist() == [[[1, 1, 1, 255], [4, 4, 4, 0]]]
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_rows": 1}, {"optimize": True}])
+def test_jpeg_stored_otherwise_gives_the_same(options):
+    picture = Image.fromarray(RGB)
+    assert np.array_equal(decode_image(pillow(picture, "JPEG", **options)), decode_image(pillow(picture, "JPEG")))
+
+
+def psd(array: np.ndarray, mode: int) -> bytes:
+    """Write a picture of Photoshop without layers: RGB is mode 3, CMYK 4, in which 255 is no ink."""
+    height, width, channels = array.shape
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, mode)
+    return header + bytes(4 * 3) + struct.pack(">H", 0) + np.moveaxis(array, 2, 0).tobytes()
+
+
+def test_psd():
+    assert np.array_equal(decode_image(psd(RGB, 3)), RGB)
+    inks = Image.fromarray(RGB).convert("CMYK")
+    assert np.array_equal(decode_image(psd(255 - np.asarray(inks), 4)), np.asarray(inks.convert("RGB")))
+
+
 # === Profiles ===
 
 
@@ -291,14 +425,25 @@ def gray_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"kTRC": curve, b"wtpt": white})
 
 
-def _profile(space: bytes, data: dict[bytes, bytes]) -> bytes:
+def ink_profile() -> bytes:
+    """Make a profile of a press whose four inks are all gray, and take a quarter of the lightness each."""
+    inks = np.indices((2, 2, 2, 2)).sum(axis=0).ravel()
+    lab = np.stack([np.rint(255 * (1 - inks / 4)), np.full(16, 128), np.full(16, 128)], axis=1).astype(np.uint8)
+    identity = struct.pack(">9i", *(65536 * (i in (0, 4, 8)) for i in range(9)))
+    line = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + line * 4 + lab.tobytes() + line * 3
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
+    return _profile(b"CMYK", {b"A2B0": table, b"wtpt": white}, b"prtr", b"Lab ")
+
+
+def _profile(space: bytes, data: dict[bytes, bytes], kind: bytes = b"mntr", connection: bytes = b"XYZ ") -> bytes:
     offset = 128 + 4 + 12 * len(data)
     table, body = struct.pack(">I", len(data)), b""
     for name, content in data.items():
         table += name + struct.pack(">II", offset + len(body), len(content))
-        body += content
+        body += content.ljust(-(-len(content) // 4) * 4, b"\0")
     size = offset + len(body)
-    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp"
+    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, kind, space, connection) + bytes(12) + b"acsp"
     header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
     return header.ljust(128, b"\0") + table + body
 
@@ -329,6 +474,27 @@ def test_gray_profile():
         decoded = decode_image(pillow(picture, "PNG", icc_profile=gray_profile(1.0)))
         assert np.abs(decoded[0, 0, :3].astype(int) - 137).max() <= 2
         assert decoded.shape[2] == (4 if mode == "LA" else 3)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "JPEG", "16 bits in planes"])
+def test_profile_of_inks(format):
+    """Inks that are all gray: cyan is blue without the profile, and a light gray by it."""
+    for inks, expected in (((255, 0, 0, 0), 185), ((0, 255, 255, 0), 119), ((0, 0, 0, 0), 255)):
+        picture = Image.new("CMYK", (16, 16), inks)
+        if format == "16 bits in planes":
+            deep = np.asarray(picture).astype(np.uint16) * 257
+            content = tiff(deep, t262=5, t284=2, t34675=struct.unpack(f"<{len(INKS) // 4}I", INKS))
+            content = content.replace(
+                struct.pack("<HHI", 34675, 4, len(INKS) // 4), struct.pack("<HHI", 34675, 7, len(INKS))
+            )
+            plain = tiff(deep, t262=5, t284=2)
+        else:
+            content, plain = (pillow(picture, format, icc_profile=profile) for profile in (INKS, b""))
+        assert np.abs(decode_image(content).astype(int) - expected).max() <= 3
+        assert np.abs(decode_image(plain).astype(int) - np.asarray(picture.convert("RGB"))).max() <= 3
+
+
+INKS = ink_profile()
 
 
 def test_profile_of_another_kind_or_none_is_passed_over():
@@ -514,9 +680,6 @@ def test_truncated_deep_tiff():
 
 
 def png_bomb(side: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     packer = zlib.compressobj(9)
     row = bytes(1 + side // 8)
     data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
@@ -561,9 +724,45 @@ def jpeg2000_bomb(side: int) -> bytes:
     return content.replace(struct.pack(">II", 64, 64), struct.pack(">II", side, side))
 
 
+def jpeg_bomb(side: int, **options) -> bytes:
+    content = bytearray(pillow(Image.new("RGB", (64, 64)), "JPEG", **options))
+    at = content.index(b"\xff\xc2" if options else b"\xff\xc0") + 5
+    content[at : at + 4] = struct.pack(">HH", side, side)
+    return bytes(content)
+
+
+def patched_bomb(format: str, at: int, size: bytes) -> bytes:
+    """A small picture whose header tells another size."""
+    content = pillow(Image.new("RGB", (64, 64)), format)
+    return content[:at] + size + content[at + len(size) :]
+
+
+def ico_bomb(bomb: bytes) -> bytes:
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(bomb), 22) + bomb
+
+
+def icns_bomb(bomb: bytes) -> bytes:
+    return b"icns" + struct.pack(">I", 16 + len(bomb)) + b"ic07" + struct.pack(">I", 8 + len(bomb)) + bomb
+
+
+SIDE = 60_000
+
+
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
+        (jpeg_bomb, SIDE),
+        (lambda side: jpeg_bomb(side, progressive=True), SIDE),
+        (lambda size: patched_bomb("TGA", 12, size), struct.pack("<HH", SIDE, SIDE)),
+        (lambda size: patched_bomb("PCX", 8, size), struct.pack("<HH", SIDE, SIDE)),
+        (lambda size: patched_bomb("SGI", 6, size), struct.pack(">HH", SIDE, SIDE)),
+        (lambda size: patched_bomb("DDS", 12, size), struct.pack("<II", SIDE, SIDE)),
+        (lambda size: patched_bomb("QOI", 4, size), struct.pack(">II", SIDE, SIDE)),
+        (lambda size: b"P6 " + size + b" 255\n", b"60000 60000"),
+        (lambda side: psd(np.zeros((1, 1, 3), np.uint8), 3)[:14] + struct.pack(">II", side, side) + bytes(200), SIDE),
+        (lambda side: ico_bomb(png_bomb(side)), 12_000),
+        (lambda side: ico_bomb(bmp(32, 0, bytes(32), b"", side, side)[14:]), 30_000),
+        (lambda side: icns_bomb(png_bomb(side)), 12_000),
         (png_bomb, 12_000),
         (gif_bomb, 24_000),
         (webp_bomb, 16_000),
