@@ -1,73 +1,31 @@
 """One test for each kind of file that people have, made here."""
 
-import io
 import struct
 import zlib
 
-import cv2
 import numpy as np
-import psutil
 import pytest
 from conftest import encode, random_images
-from PIL import ExifTags, Image, ImageCms, IptcImagePlugin
+from image_files import (
+    LEVELS,
+    RGB,
+    SWAPPED,
+    WIDE,
+    bmp,
+    camera_exif,
+    chunk,
+    gray,
+    gray_profile,
+    opencv,
+    pillow,
+    png,
+    psd,
+    tiff,
+    with_thumbnail,
+)
+from PIL import ExifTags, Image
 
-from colorizer.images import ImageError, decode_image, decode_with_metadata, encode_image, save_image
-
-RGB = random_images(1, 33)[0][:21]
-WIDE = np.random.default_rng(0).integers(0, 65536, (21, 33, 4), dtype=np.uint16)
-LEVELS = ((WIDE.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def pillow(picture: Image.Image, format: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def opencv(array: np.ndarray, extension: str, *options: int) -> bytes:
-    if array.ndim == 3:
-        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
-    return cv2.imencode(extension, np.ascontiguousarray(array), options)[1].tobytes()
-
-
-def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
-    """Write a TIFF of one strip a plane, tag by tag, for the kinds that no library here writes."""
-    samples = array.shape[2] if array.ndim == 3 else 1
-    kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
-    given = {
-        256: array.shape[1],
-        257: array.shape[0],
-        258: (array.itemsize * 8,) * samples,
-        259: 1,
-        262: 2 if samples > 2 else 1,
-        273: 0,
-        277: samples,
-        278: array.shape[0],
-        279: array.nbytes,
-        284: 1,
-        339: (kind,) * samples,
-    } | {int(tag[1:]): value for tag, value in tags.items()}
-    planes = [array[..., i] for i in range(samples)] if given[284] == 2 else [array]
-    strips = [zlib.compress(plane.tobytes()) if given[259] == 8 else plane.tobytes() for plane in planes]
-    sizes = [len(strip) for strip in strips]
-    given |= {273: tuple(sizes), 279: tuple(sizes)}
-    entries, extra = b"", b""
-    start = 8 + 2 + 12 * len(given) + 4
-    pixels = start + 4 * sum(len(v) for v in given.values() if isinstance(v, tuple) and len(v) > 1)
-    given[273] = tuple(pixels + sum(sizes[:i]) for i in range(len(sizes)))
-    for tag, value in sorted(given.items()):
-        values = value if isinstance(value, tuple) else (value,)
-        packed = struct.pack(f"<{len(values)}I", *values)
-        if len(values) > 1:
-            packed, extra = struct.pack("<I", start + len(extra)), extra + packed
-        entries += struct.pack("<HHI", tag, 4, len(values)) + packed
-    directory = struct.pack("<H", len(given)) + entries + bytes(4)
-    return b"II*\x00\x08\x00\x00\x00" + directory + extra + b"".join(strips)
-
-
-def gray(plane: np.ndarray) -> np.ndarray:
-    return np.repeat(plane[..., None], 3, axis=2)
-
+from colorizer.images import ImageError, decode_image
 
 # === Bits and kinds of samples ===
 
@@ -306,12 +264,6 @@ def test_thumbnail_and_second_picture_of_a_camera_are_passed_over():
 # === Variants of a format ===
 
 
-def bmp(bits: int, compression: int, data: bytes, palette: bytes = b"", width: int = 4, height: int = 2) -> bytes:
-    start = 14 + 40 + len(palette)
-    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, len(data), 0, 0, len(palette) // 4, 0)
-    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
-
-
 LADDER = bytes(value for i in range(16) for value in (i * 17, i * 17, i * 17, 0))
 FULL = LADDER + bytes(1024 - len(LADDER))
 
@@ -336,24 +288,6 @@ FULL = LADDER + bytes(1024 - len(LADDER))
 def test_bmp(content):
     expected = gray(np.uint8([[0, 17, 34, 51], [68, 85, 102, 119]]))
     assert np.abs(decode_image(content)[..., :3].astype(int) - expected).max() <= 4
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-_STARTS_AND_STEPS = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]
-ADAM7 = [(slice(top, None, down), slice(left, None, right)) for top, down, left, right in _STARTS_AND_STEPS]
-
-
-def png(array: np.ndarray, *extra: bytes, interlaced: bool = False) -> bytes:
-    """Write a PNG of gray or RGB with chunks of any kind, in seven passes if it is interlaced."""
-    parts = [array[rows, columns] for rows, columns in ADAM7] if interlaced else [array]
-    rows = b"".join(b"\0" + row.astype(f">u{array.itemsize}").tobytes() for part in parts if part.size for row in part)
-    kind = 2 if array.ndim == 3 else 0
-    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], array.itemsize * 8, kind, 0, 0, interlaced)
-    chunks = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def test_interlaced_png_and_gif():
@@ -387,407 +321,7 @@ def test_jpeg_stored_otherwise_gives_the_same(options):
     assert np.array_equal(decode_image(pillow(picture, "JPEG", **options)), decode_image(pillow(picture, "JPEG")))
 
 
-def psd(array: np.ndarray, mode: int) -> bytes:
-    """Write a picture of Photoshop without layers: RGB is mode 3, CMYK 4, in which 255 is no ink."""
-    height, width, channels = array.shape
-    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, mode)
-    return header + bytes(4 * 3) + struct.pack(">H", 0) + np.moveaxis(array, 2, 0).tobytes()
-
-
 def test_psd():
     assert np.array_equal(decode_image(psd(RGB, 3)), RGB)
     inks = Image.fromarray(RGB).convert("CMYK")
     assert np.array_equal(decode_image(psd(255 - np.asarray(inks), 4)), np.asarray(inks.convert("RGB")))
-
-
-# === Profiles ===
-
-
-def profile(red: tuple[float, float], green: tuple[float, float], blue: tuple[float, float], gamma: float) -> bytes:
-    """Make an ICC profile of an RGB space (v2, matrix and gamma) from its primaries' chromaticities, D50 white."""
-
-    def s15(value: float) -> bytes:
-        return struct.pack(">i", round(value * 65536))
-
-    white = np.array([0.9642, 1.0, 0.8249])
-    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in (red, green, blue)]).T
-    columns = columns * np.linalg.solve(columns, white)
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    xyz = [b"XYZ " + bytes(4) + b"".join(map(s15, column)) for column in (*columns.T, white)]
-    data = {b"rXYZ": xyz[0], b"gXYZ": xyz[1], b"bXYZ": xyz[2], b"wtpt": xyz[3]}
-    data |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
-    return _profile(b"RGB ", data)
-
-
-def gray_profile(gamma: float) -> bytes:
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
-    return _profile(b"GRAY", {b"kTRC": curve, b"wtpt": white})
-
-
-def ink_profile() -> bytes:
-    """Make a profile of a press whose four inks are all gray, and take a quarter of the lightness each."""
-    inks = np.indices((2, 2, 2, 2)).sum(axis=0).ravel()
-    lab = np.stack([np.rint(255 * (1 - inks / 4)), np.full(16, 128), np.full(16, 128)], axis=1).astype(np.uint8)
-    identity = struct.pack(">9i", *(65536 * (i in (0, 4, 8)) for i in range(9)))
-    line = bytes(range(256))
-    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + line * 4 + lab.tobytes() + line * 3
-    white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
-    return _profile(b"CMYK", {b"A2B0": table, b"wtpt": white}, b"prtr", b"Lab ")
-
-
-def _profile(space: bytes, data: dict[bytes, bytes], kind: bytes = b"mntr", connection: bytes = b"XYZ ") -> bytes:
-    offset = 128 + 4 + 12 * len(data)
-    table, body = struct.pack(">I", len(data)), b""
-    for name, content in data.items():
-        table += name + struct.pack(">II", offset + len(body), len(content))
-        body += content.ljust(-(-len(content) // 4) * 4, b"\0")
-    size = offset + len(body)
-    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, kind, space, connection) + bytes(12) + b"acsp"
-    header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + table + body
-
-
-SWAPPED = profile((0.1559, 0.0660), (0.3209, 0.5978), (0.6484, 0.3309), 2.2)  # sRGB's, red and blue exchanged.
-
-
-def test_profile_is_converted_to_srgb():
-    """A profile whose red is sRGB's blue: the two come out exchanged."""
-    for mode, format in (("RGB", "PNG"), ("RGB", "TIFF"), ("RGB", "WEBP"), ("P", "PNG"), ("RGBA", "PNG")):
-        picture = Image.new("RGB", (4, 4), (255, 0, 0)).convert(mode)
-        decoded = decode_image(pillow(picture, format, icc_profile=SWAPPED, lossless=True))
-        assert np.abs(decoded[0, 0, :3].astype(int) - (0, 0, 255)).max() <= 6, (mode, format, decoded[0, 0])
-    array = np.full((4, 4, 3), (65535, 0, 0), np.uint16)
-    content = tiff(array)
-    assert np.abs(decode_image(content)[0, 0].astype(int) - (255, 0, 0)).max() == 0
-
-
-def test_profile_of_a_deep_picture():
-    picture = Image.fromarray(np.full((4, 4), 0.25, np.float32))
-    content = pillow(picture, "TIFF", icc_profile=gray_profile(1.0))
-    assert abs(int(decode_image(content)[0, 0, 0]) - 137) <= 2  # Linear 0.25 is sRGB's level 137.
-
-
-def test_gray_profile():
-    for mode in ("L", "LA"):
-        picture = Image.new("L", (4, 4), 64).convert(mode)
-        decoded = decode_image(pillow(picture, "PNG", icc_profile=gray_profile(1.0)))
-        assert np.abs(decoded[0, 0, :3].astype(int) - 137).max() <= 2
-        assert decoded.shape[2] == (4 if mode == "LA" else 3)
-
-
-@pytest.mark.parametrize("format", ["TIFF", "JPEG", "16 bits in planes"])
-def test_profile_of_inks(format):
-    """Inks that are all gray: cyan is blue without the profile, and a light gray by it."""
-    for inks, expected in (((255, 0, 0, 0), 185), ((0, 255, 255, 0), 119), ((0, 0, 0, 0), 255)):
-        picture = Image.new("CMYK", (16, 16), inks)
-        if format == "16 bits in planes":
-            deep = np.asarray(picture).astype(np.uint16) * 257
-            content = tiff(deep, t262=5, t284=2, t34675=struct.unpack(f"<{len(INKS) // 4}I", INKS))
-            content = content.replace(
-                struct.pack("<HHI", 34675, 4, len(INKS) // 4), struct.pack("<HHI", 34675, 7, len(INKS))
-            )
-            plain = tiff(deep, t262=5, t284=2)
-        else:
-            content, plain = (pillow(picture, format, icc_profile=profile) for profile in (INKS, b""))
-        assert np.abs(decode_image(content).astype(int) - expected).max() <= 3
-        assert np.abs(decode_image(plain).astype(int) - np.asarray(picture.convert("RGB"))).max() <= 3
-
-
-INKS = ink_profile()
-
-
-def test_profile_of_another_kind_or_none_is_passed_over():
-    inks = Image.fromarray(RGB).convert("CMYK")
-    for picture, other in ((Image.fromarray(RGB), gray_profile(1.0)), (Image.fromarray(RGB), b"no"), (inks, SWAPPED)):
-        content = pillow(picture, "TIFF", icc_profile=other)
-        assert np.array_equal(decode_image(content), np.asarray(picture.convert("RGB")))
-
-
-def test_srgb_profile_changes_nothing():
-    content = encode_image(RGB, "PNG", decode_with_metadata(encode(RGB))[1])
-    assert Image.open(io.BytesIO(content)).info["icc_profile"]
-    assert np.array_equal(decode_image(content), RGB)
-    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.abs(decode_image(encode(RGB, icc_profile=other)).astype(int) - RGB).max() <= 1
-
-
-# === Metadata ===
-
-
-def camera_exif() -> Image.Exif:
-    """EXIF as a camera held upright writes it."""
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6
-    exif[ExifTags.Base.DateTime] = "2001:02:03 04:05:06"
-    exif[ExifTags.Base.ImageDescription] = "Grandma"
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    details[ExifTags.Base.DateTimeOriginal] = "1954:06:07 08:09:10"
-    details[ExifTags.Base.ExifImageWidth] = RGB.shape[1]
-    details[ExifTags.Base.ExifImageHeight] = RGB.shape[0]
-    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
-    return exif
-
-
-def with_thumbnail(exif: bytes) -> bytes:
-    """Put a second directory, that of the thumbnail, behind the first of big-endian EXIF."""
-    body = exif.removeprefix(b"Exif\0\0")
-    count = struct.unpack(">H", body[8:10])[0]
-    link = 10 + 12 * count
-    thumbnail = encode(RGB, "JPEG")
-    second = struct.pack(">HHHIIHHIII", 2, 513, 4, 1, len(body) + 30, 514, 4, 1, len(thumbnail), 0)
-    return b"Exif\0\0" + body[:link] + struct.pack(">I", len(body)) + body[link + 4 :] + second + thumbnail
-
-
-@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("target", [".jpg", ".png", ".webp", ".tif"])
-def test_metadata_is_kept(tmp_path, source, target):
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6">Grandma</x:xmpmeta>'
-    exif = camera_exif().tobytes()
-    exif = with_thumbnail(exif) if source == "JPEG" else exif
-    content = encode(RGB, source, exif=exif, dpi=(300, 200), icc_profile=SWAPPED)
-    if source == "JPEG":
-        content = encode(RGB, source, exif=exif, dpi=(300, 200), icc_profile=SWAPPED, xmp=xmp)
-        assert Image.open(io.BytesIO(content)).getexif().get_ifd(ExifTags.IFD.IFD1)
-    image, metadata = decode_with_metadata(content)
-    save_image(image, tmp_path / f"a{target}", metadata)
-    with Image.open(tmp_path / f"a{target}") as kept:
-        kept.load()
-        exif = kept.getexif()
-        assert exif.get(ExifTags.Base.Orientation, 1) == 1
-        assert exif[ExifTags.Base.DateTime] == "2001:02:03 04:05:06"
-        assert exif[ExifTags.Base.ImageDescription] == "Grandma"
-        details = exif.get_ifd(ExifTags.IFD.Exif)
-        assert details[ExifTags.Base.DateTimeOriginal] == "1954:06:07 08:09:10"
-        assert details[ExifTags.Base.ExifImageWidth] == kept.width == RGB.shape[0]
-        assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
-        assert not exif.get_ifd(ExifTags.IFD.IFD1)
-        if source != "WEBP":
-            assert exif[ExifTags.Base.XResolution] == pytest.approx(300, abs=0.01)
-            if target != ".webp":
-                assert kept.info["dpi"] == pytest.approx((300, 200), abs=0.01)
-        if source == "JPEG":
-            assert kept.info["xmp"] == xmp.replace(b'"6"', b'"1"')
-        assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"])))
-    assert np.abs(decode_image(tmp_path / f"a{target}").astype(int) - image).max() <= (12 if target == ".jpg" else 0)
-
-
-IPTC = b"\x1c\x02\x78\0\x0fThe caption, so"  # Record 2:120.
-
-
-def iptc_jpeg() -> bytes:
-    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
-    segment = b"Photoshop 3.0\0" + resource
-    return encode(RGB, "JPEG", extra=b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment)
-
-
-def iptc_tiff(array: np.ndarray) -> bytes:
-    """As Photoshop writes it, declared as whole numbers of 32 bits."""
-    return tiff(array, t33723=struct.unpack("<5I", IPTC))
-
-
-@pytest.mark.parametrize(
-    "source", [iptc_jpeg(), iptc_tiff(RGB), iptc_tiff(WIDE[..., :3])], ids=["JPEG", "TIFF", "deep TIFF"]
-)
-@pytest.mark.parametrize("target", ["JPEG", "TIFF"])
-@pytest.mark.parametrize("exif", [True, False])
-def test_iptc_is_kept(source, target, exif):
-    image, metadata = decode_with_metadata(source)
-    if exif:
-        kept_exif = camera_exif()
-        del kept_exif[ExifTags.Base.Orientation]
-        metadata["exif"] = kept_exif.tobytes()
-    with Image.open(io.BytesIO(encode_image(image, target, metadata))) as kept:
-        assert IptcImagePlugin.getiptcinfo(kept)[2, 120] == b"The caption, so"
-        assert (ExifTags.Base.DateTime in kept.getexif()) == exif
-    assert np.abs(decode_image(encode_image(image, target, metadata)).astype(int) - image).mean() < 20
-
-
-def test_iptc_that_is_damaged_or_has_no_place_is_left_out():
-    assert "iptc" not in decode_with_metadata(iptc_jpeg().replace(IPTC, b"no".ljust(len(IPTC))))[1]
-    assert "iptc" not in decode_with_metadata(tiff(RGB, t33723=(1, 2, 3)))[1]
-    image, metadata = decode_with_metadata(iptc_jpeg())
-    for format in ("PNG", "WEBP"):
-        assert decode_image(encode_image(image, format, metadata)).shape == image.shape
-    assert encode_image(image, "JPEG", metadata | {"iptc": IPTC * 5000}) == encode_image(
-        image, "JPEG", {name: value for name, value in metadata.items() if name != "iptc"}
-    )
-
-
-def test_metadata_of_a_deep_tiff():
-    content = pillow(Image.fromarray(WIDE[..., 0]), "TIFF", exif=camera_exif().tobytes(), dpi=(600, 600))
-    image, metadata = decode_with_metadata(content)
-    assert image.shape[:2] == RGB.shape[1::-1]
-    with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
-        assert kept.info["dpi"] == pytest.approx((600, 600))
-        assert kept.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "1954:06:07 08:09:10"
-
-
-def test_damaged_and_oversized_metadata_do_not_harm(tmp_path):
-    broken = encode(RGB, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(40))
-    image, metadata = decode_with_metadata(broken)
-    assert image.shape == RGB.shape
-    save_image(image, tmp_path / "a.jpg", metadata)
-    exif = Image.Exif()
-    exif[ExifTags.Base.ImageDescription] = "long" * 30_000
-    image, metadata = decode_with_metadata(encode(RGB, "PNG", exif=exif))
-    for name in ("b.jpg", "b.png", "b.webp", "b.tif"):
-        save_image(image, tmp_path / name, metadata)
-        assert decode_image(tmp_path / name).shape == RGB.shape
-
-
-@pytest.mark.parametrize("dpi", [(float("nan"), 300.0), (1e9, 1e9), (0, 0), (-1, 5), ("a", "b"), 300])
-def test_resolution_that_is_none_is_left_out(dpi):
-    picture = Image.fromarray(RGB)
-    picture.info["dpi"] = dpi
-    image, metadata = decode_with_metadata(picture)
-    assert "dpi" not in metadata
-    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
-        assert encode_image(image, format, metadata)
-
-
-def test_metadata_that_can_not_be_written_are_left_out():
-    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
-        content = encode_image(
-            RGB, format, {"exif": b"Exif\0\0" + bytes(40), "dpi": (float("nan"), 1e12), "xmp": b"\xff"}
-        )
-        assert decode_image(content).shape == RGB.shape
-
-
-def test_arrays_without_metadata_get_none():
-    with Image.open(io.BytesIO(encode_image(RGB))) as picture:
-        assert not picture.info
-
-
-# === Broken files and bombs ===
-
-
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "JPEG2000", "TGA"])
-def test_truncated_file_is_named_with_its_reason(tmp_path, format):
-    content = encode(random_images(1, 200)[0], format)
-    path = tmp_path / f"half.{format.lower()}"
-    for part in (0.05, 0.5, 0.8):
-        path.write_bytes(content[: int(len(content) * part)])
-        with pytest.raises(ImageError, match=rf"half\.{format.lower()} (is|has) .{{10}}"):
-            decode_image(path)
-
-
-def test_truncated_deep_tiff():
-    content = opencv(np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16), ".tif")
-    for part in (0.5, 0.9):
-        with pytest.raises(ImageError, match="damaged"):
-            decode_image(content[: int(len(content) * part)])
-
-
-def png_bomb(side: int) -> bytes:
-    packer = zlib.compressobj(9)
-    row = bytes(1 + side // 8)
-    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-def gif_bomb(side: int) -> bytes:
-    """A screen of 8 x 8 whose only frame is far larger."""
-    small = pillow(Image.new("P", (8, 8)), "GIF")
-    at = small.index(b"\x2c", 13)
-    return small[: at + 5] + struct.pack("<HH", side, side) + small[at + 9 :]
-
-
-def webp_bomb(side: int) -> bytes:
-    content = bytearray(pillow(Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "WEBP", exif=b"Exif\0\0" + bytes(8)))
-    at = content.index(b"VP8X") + 12
-    content[at : at + 6] = struct.pack("<I", side - 1)[:3] * 2
-    return bytes(content)
-
-
-def heif_bomb(side: int, format: str) -> bytes:
-    """A file of 64 x 64 whose header tells another size."""
-    content = bytearray(pillow(Image.new("RGB", (64, 64)), format))
-    at = content.index(b"ispe") + 8
-    content[at : at + 8] = struct.pack(">II", side, side)
-    return bytes(content)
-
-
-def bmp_bomb(side: int) -> bytes:
-    """Run-length encoded: a few bytes fill all rows."""
-    header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, 2, 0, 0, 256, 0)
-    return b"BM" + struct.pack("<IHHI", 14 + 40 + 1024 + 2, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\x00\x01"
-
-
-def tiff_bomb(compression: str) -> bytes:
-    return pillow(Image.new("1", (12_000, 12_000)), "TIFF", compression=compression)
-
-
-def jpeg2000_bomb(side: int) -> bytes:
-    content = pillow(Image.new("L", (64, 64)), "JPEG2000")
-    return content.replace(struct.pack(">II", 64, 64), struct.pack(">II", side, side))
-
-
-def jpeg_bomb(side: int, **options) -> bytes:
-    content = bytearray(pillow(Image.new("RGB", (64, 64)), "JPEG", **options))
-    at = content.index(b"\xff\xc2" if options else b"\xff\xc0") + 5
-    content[at : at + 4] = struct.pack(">HH", side, side)
-    return bytes(content)
-
-
-def patched_bomb(format: str, at: int, size: bytes) -> bytes:
-    """A small picture whose header tells another size."""
-    content = pillow(Image.new("RGB", (64, 64)), format)
-    return content[:at] + size + content[at + len(size) :]
-
-
-def ico_bomb(bomb: bytes) -> bytes:
-    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(bomb), 22) + bomb
-
-
-def icns_bomb(bomb: bytes) -> bytes:
-    return b"icns" + struct.pack(">I", 16 + len(bomb)) + b"ic07" + struct.pack(">I", 8 + len(bomb)) + bomb
-
-
-SIDE = 60_000
-
-
-@pytest.mark.parametrize(
-    ("make", "argument"),
-    [
-        (jpeg_bomb, SIDE),
-        (lambda side: jpeg_bomb(side, progressive=True), SIDE),
-        (lambda size: patched_bomb("TGA", 12, size), struct.pack("<HH", SIDE, SIDE)),
-        (lambda size: patched_bomb("PCX", 8, size), struct.pack("<HH", SIDE, SIDE)),
-        (lambda size: patched_bomb("SGI", 6, size), struct.pack(">HH", SIDE, SIDE)),
-        (lambda size: patched_bomb("DDS", 12, size), struct.pack("<II", SIDE, SIDE)),
-        (lambda size: patched_bomb("QOI", 4, size), struct.pack(">II", SIDE, SIDE)),
-        (lambda size: b"P6 " + size + b" 255\n", b"60000 60000"),
-        (lambda side: psd(np.zeros((1, 1, 3), np.uint8), 3)[:14] + struct.pack(">II", side, side) + bytes(200), SIDE),
-        (lambda side: ico_bomb(png_bomb(side)), 12_000),
-        (lambda side: ico_bomb(bmp(32, 0, bytes(32), b"", side, side)[14:]), 30_000),
-        (lambda side: icns_bomb(png_bomb(side)), 12_000),
-        (png_bomb, 12_000),
-        (gif_bomb, 24_000),
-        (webp_bomb, 16_000),
-        (tiff_bomb, "tiff_adobe_deflate"),
-        (tiff_bomb, "tiff_lzw"),
-        (lambda side: tiff(np.zeros((2, 2), np.uint16), t256=side, t257=side), 60_000),
-        (lambda side: heif_bomb(side, "HEIF"), 30_000),
-        (lambda side: heif_bomb(side, "AVIF"), 30_000),
-        (bmp_bomb, 24_000),
-        (jpeg2000_bomb, 30_000),
-    ],
-)
-@pytest.mark.filterwarnings("error")
-def test_bomb_is_refused_before_it_is_decoded(make, argument):
-    bomb = make(argument)
-    assert len(bomb) < 300_000
-    memory = psutil.Process()
-    before = memory.memory_info().rss
-    with pytest.raises(ImageError, match=r"megapixels|damaged|no image"):
-        decode_image(bomb)
-    assert memory.memory_info().rss - before < 100e6
-
-
-def test_limit_can_be_raised_beyond_that_of_pillow(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    assert decode_image(encode(RGB), max_pixels=RGB.size).shape == RGB.shape
-    with pytest.raises(ImageError, match="megapixels"):
-        decode_image(encode(RGB), max_pixels=100)
