@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from colorizer import Colorizer, ModelError
 from colorizer.export import MAX_ERROR, MAX_LEVELS
 from colorizer.inference import find_model, list_models
 from colorizer.models.unet import build_unet
-from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime
+from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, share_out
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
 HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h5py")
@@ -93,6 +94,29 @@ def test_threads_do_not_disturb_each_other(unet):
     with ThreadPoolExecutor(8) as pool:
         for logits, alone in zip(pool.map(lambda pair: unet(*pair), inputs), expected, strict=True):
             assert np.array_equal(logits, alone)
+
+
+def test_one_core_or_all_of_them_give_the_same(unet):
+    inputs = [planes(1 + i % 3, 32, 16 * (1 + i % 4), seed=i) for i in range(12)]
+    weights = np.random.default_rng(0).random((3, 211), np.float32)
+    for call in (unet, partial(unet.moments, weights=weights)):
+        expected = [call(*pair) for pair in inputs]
+        apart = list(share_out(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
+        for one, other in zip(apart, expected, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_parts_come_in_order_and_errors_come_through(monkeypatch):
+    def work(part: int, one_core: bool) -> tuple[int, bool]:
+        if part == 5:
+            raise RuntimeError("five")
+        return part, one_core
+
+    for cores, parts, apart in [(4, 3, False), (4, 4, True), (1, 4, False)]:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
+        assert list(share_out(work, range(parts))) == [(part, apart) for part in range(parts)]
+        with pytest.raises(RuntimeError, match="five"):
+            list(share_out(work, range(7)))
 
 
 def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
