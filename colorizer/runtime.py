@@ -32,6 +32,8 @@ EXPORTED = "model.tflite"
 MODEL_FILES = ("model.keras", EXPORTED)
 """Names of the files that hold a network: as Keras saves it, and exported from that. A folder may have one or both."""
 
+_QUIET = threading.RLock()  # Two threads that exchange standard error at the same time would lose it.
+
 
 class Runtime(Protocol):
     """A trained network, ready for inference; any number of threads may call it.
@@ -277,8 +279,7 @@ class KerasRuntime:
 def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
     """Work on parts and give the results in order: a core a part, or one after the other if there are fewer parts.
 
-    ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`. Two cores do up to a fifth more side by
-    side than together.
+    ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`.
     """
     cores = count_cores()
     if len(parts) < cores or cores == 1:
@@ -305,8 +306,8 @@ def import_keras() -> tuple[Any, Any]:
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code writes to standard error; it is shown if an error follows."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _QUIET, tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield

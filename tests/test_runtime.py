@@ -1,9 +1,11 @@
 """What runs the networks: LiteRT, light and quick, and equal to Keras; what doesn't belong together is refused."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from colorizer import Colorizer, ModelError
 from colorizer.export import MAX_ERROR, MAX_LEVELS
 from colorizer.inference import find_model, list_models
 from colorizer.models.unet import build_unet
-from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, share_out
+from colorizer.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, quiet_stderr, share_out
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
 HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h5py")
@@ -104,6 +106,17 @@ def test_one_core_or_all_of_them_give_the_same(unet):
         apart = list(share_out(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
         for one, other in zip(apart, expected, strict=True):
             assert np.array_equal(one, other)
+
+
+def test_threads_that_hold_back_standard_error_give_it_back(capfd):
+    def hold(seconds: float) -> None:
+        with quiet_stderr():
+            time.sleep(seconds)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, [0.02, 0.001] * 8))
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"
 
 
 def test_parts_come_in_order_and_errors_come_through(monkeypatch):
