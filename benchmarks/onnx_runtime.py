@@ -32,7 +32,8 @@ START = {
     "LiteRT": "from ai_edge_litert.interpreter import Interpreter\n"
     "import numpy as np\n"
     "run = Interpreter(sys.argv[1], num_threads=2).get_signature_runner()\n"
-    "run(luma=np.zeros((1, 32, 32, 1), 'f4'), hints=np.zeros((1, 16, 16, 3), 'f4'))\n",
+    "weights = np.zeros(run.get_input_details()['weights']['shape'], 'f4')\n"
+    "run(luma=np.zeros((1, 32, 32, 1), 'f4'), hints=np.zeros((1, 16, 16, 3), 'f4'), weights=weights)\n",
     "ONNX Runtime": "import onnxruntime\n"
     "import numpy as np\n"
     "run = onnxruntime.InferenceSession(sys.argv[1]).run\n"

@@ -1,7 +1,6 @@
 """The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and doubt."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.color import resize, to_chroma
-from colorizer.distribution import doubt, moment_weights, read_moments, rebalance, softmax, spread
-from colorizer.runtime import Runtime
+from colorizer.distribution import doubt, moment_weights, rebalance, softmax, spread
+from colorizer.runtime import Runtime, share_out
 
-_BATCH = 32  # Thumbnails given to the network at once: the distributions of more would fill the memory.
+_PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
@@ -64,7 +63,7 @@ class ChromaPainter:
         thumbnails = [shrink(luma, detail) for luma in lumas]
         planes = [_plane_of_hints(*given) for given in zip(thumbnails, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
-        moments = self._predict(thumbnails, planes, partial(read_moments, weights=weights))
+        moments = self._predict(thumbnails, planes, partial(self._runtime.moments, weights=weights))
         for moment, fixed in zip(moments, hints, strict=True):
             chroma = moment[..., :2] / moment[..., 2:]
             yield _meet(chroma, fixed) if fixed else chroma
@@ -111,46 +110,50 @@ class ChromaPainter:
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         """Give (h, w, K) probabilities for each thumbnail."""
-        return list(self._predict(thumbnails, hints, softmax))
+        return list(self._predict(thumbnails, hints, lambda *planes, **cores: softmax(self._runtime(*planes, **cores))))
 
     def _predict(
         self,
         thumbnails: Sequence[NDArray[np.uint8]],
         hints: Sequence[NDArray[np.float32]],
-        read: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        run: Callable[..., NDArray[np.float32]],
     ) -> Iterator[NDArray[np.float32]]:
-        """Run the network on each thumbnail and its mirror image, and average what `read` makes of the logits.
-
-        While one part is in the network, which takes all cores, another is read, and who takes the results works.
-        """
+        """Run the network on luma and hints of each thumbnail and its mirror image, and average what comes out."""
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, thumbnail in enumerate(thumbnails):
             groups.setdefault(thumbnail.shape, []).append(i)
-        parts = [members[i : i + _BATCH] for members in groups.values() for i in range(0, len(members), _BATCH)]
+        parts = []
+        for (height, width), members in groups.items():
+            count = max(1, _PART // (height * width))
+            parts += [members[i : i + count] for i in range(0, len(members), count)]
 
-        def work(part: list[int]) -> NDArray[np.float32]:
+        def work(part: list[int], one_core: bool) -> NDArray[np.float32]:
             luma = np.stack([thumbnails[i] for i in part])[..., None].astype(np.float32) / np.float32(255)
             fixed = np.stack([hints[i] for i in part])
-            plain = read(self._run(luma, fixed))
-            mirrored = read(self._run(luma[:, :, ::-1], fixed[:, :, ::-1]))[:, :, ::-1]
+            here = partial(run, one_core=one_core)
+            plain = self._run_padded(here, luma, fixed)
+            mirrored = self._run_padded(here, luma[:, :, ::-1], fixed[:, :, ::-1])[:, :, ::-1]
             return np.asarray((plain + mirrored) / 2, np.float32)
 
         ready: dict[int, NDArray[np.float32]] = {}
         following = 0
-        with ThreadPoolExecutor(2) as pool:
-            for part, results in zip(parts, pool.map(work, parts), strict=True):
-                ready |= zip(part, results, strict=True)
-                while following in ready:
-                    yield ready.pop(following)
-                    following += 1
+        for part, results in zip(parts, share_out(work, parts), strict=True):
+            ready |= zip(part, results, strict=True)
+            while following in ready:
+                yield ready.pop(following)
+                following += 1
 
-    def _run(self, luma: NDArray[np.float32], hints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the logits of planes of any even size: edges are mirrored up to the multiple that the network takes."""
+    def _run_padded(
+        self, run: Callable[..., NDArray[np.float32]], luma: NDArray[np.float32], hints: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Run the network on planes of any even size: edges are mirrored up to the multiple that it takes."""
         height, width = hints.shape[1:3]
         bottom, right = -luma.shape[1] % self._multiple, -luma.shape[2] % self._multiple
+        if not bottom and not right:
+            return run(luma, hints)
         luma = np.pad(luma, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="symmetric")
         hints = np.pad(hints, ((0, 0), (0, bottom // 2), (0, right // 2), (0, 0)))
-        return self._runtime(luma, hints)[:, :height, :width]
+        return run(luma, hints)[:, :height, :width]
 
     def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> Hint:
         """Choose a color for the most doubtful place without a hint: the one at `chance` in the order of hues."""
@@ -196,7 +199,8 @@ def _plane_of_hints(
     plane = np.zeros((height, width, 3), np.float32)
     for hint in hints:
         plane[_cell(hint, height, width)] += (*hint.chroma, 1)
-    plane /= np.maximum(plane[..., 2:], 1)
+    if hints:
+        plane /= np.maximum(plane[..., 2:], 1)
     for hint in drawn:
         cell = _cell(hint, height, width)
         if plane[cell][2] == 0:

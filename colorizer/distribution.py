@@ -6,7 +6,6 @@ R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016: bi
 A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021: dividing a prediction by a power of the prior.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,25 +71,13 @@ def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], ex
 
 
 def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
-    """Give the (K, 3) weights by which a distribution becomes Cb, Cr and what they are to be divided by.
+    """Give the (3, K) weights by which a distribution becomes Cb, Cr and what they are to be divided by.
 
-    ``m = probabilities @ weights; m[..., :2] / m[..., 2:]`` is the mean of `rebalance`, and linear up to the division:
-    averages of several distributions need no more than their ``m``.
+    ``m = probabilities @ weights.T; m[..., :2] / m[..., 2:]`` is the mean of `rebalance`, and linear up to the
+    division: averages of several distributions need no more than their ``m``.
     """
-    rarity = _rarity(prior, exponent)[:, None]
-    return np.concatenate([rarity * bins, rarity], axis=1)
-
-
-def read_moments(logits: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute ``softmax(logits) @ weights``, (..., K) and (K, C) -> (..., C), overwriting the logits.
-
-    What it saves over `softmax` are passes over the largest arrays of all.
-    """
-    logits -= logits.max(axis=-1, keepdims=True)
-    # OpenCV's is the faster one; it knows rows and columns only.
-    weighed = np.asarray(cv2.exp(logits.reshape(-1, logits.shape[-1])), np.float32).reshape(logits.shape)
-    sums = weighed @ np.concatenate([np.ones((len(weights), 1), np.float32), weights], axis=1)
-    return sums[..., 1:] / sums[..., :1]
+    rarity = _rarity(prior, exponent)
+    return np.stack([*(rarity * bins.T), rarity])
 
 
 def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:

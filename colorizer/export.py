@@ -26,9 +26,9 @@ def export(model: str | Path) -> dict[str, Any]:
     """Make the files that LiteRT runs, beside the ``model.keras`` that they are made from.
 
     ``model.tflite`` is the network, for batches of any length and, if it is the U-Net, any size; of the autoencoder
-    come ``encoder.tflite`` and ``decoder.tflite`` too. The U-Net's weights are rounded to int8, a scale a channel, and
-    LiteRT rounds what they are multiplied with to int8 too, by the range that it has just then. Against float16 that
-    halves the file and takes a fraction of the time. The autoencoder's are in float16, since int8 makes it slower.
+    come ``encoder.tflite`` and ``decoder.tflite`` too. Weights are rounded to int8, a scale a channel, and LiteRT
+    rounds what they are multiplied with to int8 too, by the range that it has just then. Against float16 that halves
+    the file and takes a fraction of the time. The U-Net has an output more: `colorizer.runtime.Runtime.moments`.
 
     Parameters
     ----------
@@ -88,25 +88,81 @@ def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[st
     """
     keras, tf = import_keras()
     network = keras.models.load_model(path, compile=False)
-    networks = {EXPORTED: network}
     if parts:
+        networks = {EXPORTED: network}
         networks |= {f"{layer.name}.tflite": layer for layer in network.layers if isinstance(layer, keras.Model)}
-    target: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}  # No other is in the light runtime.
-    if parts:  # Instead of int8.
-        target["supported_types"] = [tf.float16]
+        networks = {name: _without_transposed(part) for name, part in networks.items()}
+    else:
+        networks = {EXPORTED: _with_moments(network)}
     contents = {}
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         for name, part in networks.items():
             file = Path(folder) / name
+            shapes = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in part.inputs}
             part.export(
                 file,
                 format="litert",
+                input_signature=[shapes if len(shapes) > 1 else next(iter(shapes.values()))],
                 verbose=False,
                 optimizations=[tf.lite.Optimize.DEFAULT],
-                target_spec=target,
+                target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},  # No other is in the light runtime.
             )
             contents[name] = file.read_bytes()
     return contents, list_layers(network)
+
+
+def _with_moments(network: Any) -> Any:
+    """Add to the U-Net what `colorizer.runtime.Runtime.moments` gives: an input ``weights`` and an output of sums."""
+    keras, _ = import_keras()
+    logits = keras.tree.flatten(network.output)[0]
+    weights = keras.Input(batch_shape=(1, 1, 3, logits.shape[-1]), name="weights")
+    sums = keras.ops.matmul(keras.ops.softmax(logits), keras.ops.transpose(weights, (0, 1, 3, 2)))
+    planes = {tensor.name: tensor for tensor in network.inputs}
+    return keras.Model({**planes, "weights": weights}, {"chroma": logits, "moments": sums}, name="unet")
+
+
+def _without_transposed(network: Any) -> Any:
+    """Turn transposed convolutions into convolutions that compute the same, since LiteRT takes long for the others.
+
+    Of stride 2 and a kernel of 3 x 3, each of the four pixels that come of one depends on 2 x 2 pixels at most: a
+    convolution of 2 x 2 gives four times the channels, which are then laid side by side.
+
+    References
+    ----------
+    W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009, 2016.
+    """
+    keras, _ = import_keras()
+    x = network.input
+    for layer in network.layers[1:]:  # The specification's networks are sequences.
+        if isinstance(layer, keras.Model):
+            x = _without_transposed(layer)(x)
+        elif isinstance(layer, keras.layers.Conv2DTranspose):
+            x = _convolve(layer, x)
+        else:
+            x = layer(x)
+    return keras.Model(network.input, x, name=network.name)
+
+
+def _convolve(layer: Any, x: Any) -> Any:
+    """Compute by a convolution what a transposed one with a kernel of 3 x 3, padded to the same size, computes."""
+    keras, _ = import_keras()
+    ops = keras.ops
+    kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
+    if (layer.kernel_size, layer.padding) != ((3, 3), "same") or layer.strides not in ((1, 1), (2, 2)):
+        raise ModelError(f"{layer.name} can't be exported: a transposed convolution must be 3 x 3, of stride 1 or 2")
+    if layer.strides == (1, 1):
+        return layer.activation(ops.conv(x, kernel[::-1, ::-1].swapaxes(2, 3), padding="same") + bias)
+    outputs, inputs = kernel.shape[2:]
+    # Where in the kernel stands, by row or column, what an input (the one before, the same) weighs in an output (the
+    # even one, the odd one).
+    places = {(0, 0): 2, (1, 0): 0, (1, 1): 1}
+    small = np.zeros((2, 2, inputs, 2, 2, outputs), np.float32)
+    for (i, p), row in places.items():
+        for (j, q), column in places.items():
+            small[i, j, :, p, q] = kernel[row, column].T
+    x = ops.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
+    x = ops.conv(x, small.reshape(2, 2, inputs, -1), padding="valid") + np.tile(bias, 4)
+    return ops.depth_to_space(layer.activation(x), 2)
 
 
 def _compare(model: Colorizer, exported: Colorizer) -> dict[str, Any]:

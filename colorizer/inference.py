@@ -1,7 +1,8 @@
 """`Colorizer`: load a model once, colorize many images."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,12 +14,13 @@ from colorizer.chroma_painter import ChromaPainter, Hint, parse_hint
 from colorizer.color import join, join_each, join_upsampled, resize, to_chroma, to_luma
 from colorizer.images import MAX_PIXELS, decode_image
 from colorizer.resources import resource_folder
-from colorizer.runtime import MODEL_FILES, Runtime, load_runtime
+from colorizer.runtime import MODEL_FILES, Runtime, load_runtime, share_out
 
 DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.3
 DEFAULT_DETAIL = 96
-_BATCH = 256  # Images given to the network at once: as fast as more, and the memory stays small.
+_BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
+_PART = 16  # Of them, those given to the autoencoder at once: more don't fit into a core's cache.
 
 
 HintLike = tuple[float, float, str | Sequence[int]]
@@ -328,14 +330,19 @@ class Colorizer:
                 painted = zip(lumas, self._paint(lumas), strict=True)
                 joined = (_enlarge(picture, *luma.shape) for luma, picture in painted)
             else:
-                joined = join_each(zip(lumas, to_chroma(self._paint(lumas)), strict=True))
+                joined = join_each(zip(lumas, map(to_chroma, self._paint(lumas)), strict=True))
             results += [_with_alpha(rgb, image) for rgb, image in zip(joined, part, strict=True)]
         return results
 
-    def _paint(self, lumas: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Run the autoencoder on thumbnails: (N, h, w, 3) float32 RGB in [0, 1]."""
-        thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in lumas])
-        return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255))
+    def _paint(self, lumas: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Run the autoencoder on thumbnails: (h, w, 3) float32 RGB in [0, 1] each."""
+
+        def work(part: list[NDArray[np.uint8]], one_core: bool) -> NDArray[np.float32]:
+            thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in part])
+            return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255), one_core=one_core)
+
+        parts = [lumas[i : i + _PART] for i in range(0, len(lumas), _PART)]
+        return chain.from_iterable(share_out(work, parts))
 
 
 def list_models() -> list[str]:

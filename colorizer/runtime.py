@@ -10,21 +10,29 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.resources import count_cores
 
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
 EXPORTED = "model.tflite"
 """Name of the exported network, which needs no more than its ``config.json`` beside it."""
 
 MODEL_FILES = ("model.keras", EXPORTED)
 """Names of the files that hold a network: as Keras saves it, and exported from that. A folder may have one or both."""
+
+_QUIET = threading.RLock()  # Two threads that exchange standard error at the same time would lose it.
 
 
 class Runtime(Protocol):
@@ -41,18 +49,43 @@ class Runtime(Protocol):
     takes_hints: bool
     size: tuple[int, int]
 
-    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
         """Run the network.
 
         Parameters
         ----------
         *inputs : float32 arrays
             The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints.
+        one_core : bool
+            Whether other calls keep the other cores busy. One core each is less work than all of them together.
 
         Returns
         -------
         float32 array
             The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits.
+        """
+
+    def moments(
+        self,
+        luma: NDArray[np.float32],
+        hints: NDArray[np.float32],
+        *,
+        weights: NDArray[np.float32],
+        one_core: bool = False,
+    ) -> NDArray[np.float32]:
+        """Run the U-Net, and sum up its distribution there, which takes less time than to hand it out.
+
+        Parameters
+        ----------
+        luma, hints, one_core
+            As above.
+        weights : (3, K) float32
+            What the bins count for, see `colorizer.distribution.moment_weights`.
+
+        Returns
+        -------
+        (N, h/2, w/2, 3) float32
+            ``softmax(logits) @ weights.T``.
         """
 
 
@@ -112,7 +145,7 @@ def _check_origin(content: bytes, folder: Path) -> None:
 def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[bool, tuple[int, int]]:
     """Tell by the shapes of its inputs and outputs whether a network is the U-Net, and the autoencoder's size."""
     planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
-    if planes == {"luma": 1, "hints": 3}:
+    if planes.get("luma") == 1 and planes.get("hints") == 3 and shapes.keys() <= {"luma", "hints", "weights"}:
         return True, (0, 0)
     if list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
         (shape,) = shapes.values()
@@ -125,41 +158,76 @@ class LiteRTNetwork:
 
     Attributes
     ----------
-    shapes : dict of str to tuple of int
-        Shapes of its inputs by name; -1 where any length goes.
-    outputs : list of tuple of int
-        Shapes of its outputs.
+    shapes, outputs : dict of str to tuple of int
+        Shapes of its inputs and outputs by name; -1 where any length goes.
     """
 
     def __init__(self, content: bytes) -> None:
         """Load the content of a ``.tflite`` file; `ValueError` if it is none."""
+        self._content = content
+        self._wide = self._load(count_cores())
+        self._lock = threading.Lock()  # LiteRT serves one thread at a time.
+        self._narrow: SimpleQueue[Any] = SimpleQueue()
+        self.shapes = {name: _shape(details) for name, details in self._wide.get_input_details().items()}
+        self.outputs = {name: _shape(details) for name, details in self._wide.get_output_details().items()}
+
+    def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Run the network, see `Runtime`: its outputs by name."""
+        if not one_core:
+            with self._lock:
+                return self._wide(**inputs)
+        try:
+            narrow = self._narrow.get_nowait()
+        except Empty:
+            narrow = self._load(1)
+        try:
+            return narrow(**inputs)
+        finally:
+            self._narrow.put(narrow)
+
+    def _load(self, cores: int) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
         with quiet_stderr():  # Else a note says which kernels are taken.
-            interpreter = Interpreter(model_content=content, num_threads=count_cores())
+            interpreter = Interpreter(model_content=self._content, num_threads=cores)
             interpreter.allocate_tensors()
-        self._run = interpreter.get_signature_runner()
-        self._lock = threading.Lock()  # LiteRT serves one thread at a time.
-        self.shapes = {name: _shape(details) for name, details in self._run.get_input_details().items()}
-        self.outputs = [_shape(details) for details in self._run.get_output_details().values()]
-        self._names = tuple(self.shapes)
+        return interpreter.get_signature_runner()
 
-    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network on its inputs, which give its single output."""
-        with self._lock:
-            (output,) = self._run(**dict(zip(self._names, inputs, strict=True))).values()
+    def __call__(self, given: NDArray[np.float32], *, one_core: bool = False) -> NDArray[np.float32]:
+        """Run a network of one input and one output."""
+        (output,) = self.run(**dict.fromkeys(self.shapes, given), one_core=one_core).values()
         return output
 
 
-class LiteRTRuntime(LiteRTNetwork):
+class LiteRTRuntime:
     """An exported network, whole; otherwise see `Runtime`."""
 
     def __init__(self, content: bytes) -> None:
         """Load the content of a ``.tflite`` file; `ValueError` if it is none, or neither of the two networks."""
-        super().__init__(content)
-        self.takes_hints, self.size = _identify(self.shapes, self.outputs)
+        self._network = LiteRTNetwork(content)
+        self.takes_hints, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
         if self.takes_hints:
-            self._names = ("luma", "hints")
+            if "weights" not in self._network.shapes:
+                raise ValueError("it was exported by an older version of the project: colorizer export makes it anew")
+            self._no_weights = np.zeros(self._network.shapes["weights"], np.float32)
+
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`."""
+        if not self.takes_hints:
+            return self._network(*inputs, one_core=one_core)
+        luma, hints = inputs
+        return self._network.run(luma=luma, hints=hints, weights=self._no_weights, one_core=one_core)["chroma"]
+
+    def moments(
+        self,
+        luma: NDArray[np.float32],
+        hints: NDArray[np.float32],
+        *,
+        weights: NDArray[np.float32],
+        one_core: bool = False,
+    ) -> NDArray[np.float32]:
+        """Run the U-Net and sum up its distribution, see `Runtime`."""
+        return self._network.run(luma=luma, hints=hints, weights=weights[None, None], one_core=one_core)["moments"]
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
@@ -176,20 +244,49 @@ class KerasRuntime:
         shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
         outputs = [tuple(tensor.shape) for tensor in model.outputs]
         self.takes_hints, self.size = _identify(shapes, outputs)
-        self._names = ("luma", "hints") if self.takes_hints else tuple(shapes)
-
-        def call(*inputs: Any) -> Any:
-            given = dict(zip(self._names, inputs, strict=True)) if self.takes_hints else inputs[0]
-            return keras.tree.flatten(model(given))[0]
 
         # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
-        self._call = tf.function(
-            call, input_signature=[tf.TensorSpec(shapes[name], tf.float32) for name in self._names]
-        )
+        if not self.takes_hints:
+            self._call = tf.function(model, input_signature=[tf.TensorSpec(model.inputs[0].shape, tf.float32)])
+            return
+        planes = [tf.TensorSpec(shapes[name], tf.float32) for name in ("luma", "hints")]
 
-    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network, see `Runtime`."""
+        def logits(luma: Any, hints: Any) -> Any:
+            return keras.tree.flatten(model({"luma": luma, "hints": hints}))[0]
+
+        def moments(luma: Any, hints: Any, weights: Any) -> Any:
+            return tf.matmul(tf.nn.softmax(logits(luma, hints)), weights, transpose_b=True)
+
+        self._call = tf.function(logits, input_signature=planes)
+        self._moments = tf.function(moments, input_signature=[*planes, tf.TensorSpec((3, None), tf.float32)])
+
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`; TensorFlow divides the cores itself."""
         return self._call(*inputs).numpy()
+
+    def moments(
+        self,
+        luma: NDArray[np.float32],
+        hints: NDArray[np.float32],
+        *,
+        weights: NDArray[np.float32],
+        one_core: bool = False,
+    ) -> NDArray[np.float32]:
+        """Run the U-Net and sum up its distribution, see `Runtime`."""
+        return self._moments(luma, hints, weights).numpy()
+
+
+def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
+    """Work on parts and give the results in order: a core a part, or one after the other if there are fewer parts.
+
+    ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`.
+    """
+    cores = count_cores()
+    if len(parts) < cores or cores == 1:
+        yield from (work(part, one_core=False) for part in parts)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        yield from pool.map(partial(work, one_core=True), parts)
 
 
 def import_keras() -> tuple[Any, Any]:
@@ -209,8 +306,8 @@ def import_keras() -> tuple[Any, Any]:
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code writes to standard error; it is shown if an error follows."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _QUIET, tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield

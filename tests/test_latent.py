@@ -28,12 +28,12 @@ def test_a_passage_is_what_the_autoencoder_does(space: LatentSpace, cat: np.ndar
     passage, colorizer = space.pass_through(cat), Colorizer.load("autoencoder")
     np.testing.assert_array_equal(passage.gray, gray_copy(cat))
     assert passage.latent.shape == (256,)
-    # Two files of half-precision weights, rounded apart: a level at most.
+    # The whole and the parts are rounded to int8 apart.
     for ours, whole in (
         (passage.painted, colorizer.colorize(cat, raw=True)),
         (passage.joined, colorizer.colorize(cat)),
     ):
-        assert np.abs(ours.astype(int) - whole).max() <= 1
+        assert np.abs(ours.astype(int) - whole).max() <= 3
     np.testing.assert_array_equal(passage.painted_luma, gray_copy(passage.painted))
     assert 3 < passage.luma_error < 60
     # Its color alone: even brightness, and not gray.

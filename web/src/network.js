@@ -37,6 +37,8 @@ class Network {
     }
     const hints = new Float32Array((3 * luma.length) / 4);
     const inputs = {luma: new Tensor(luma, shapes[1]), hints: new Tensor(hints, shapes[3])};
+    // The page wants the whole distribution, and not what the network can sum up of it by these.
+    inputs.weights = new Tensor(new Float32Array(3 * bins), [1, 1, 3, bins]);
     const outputs = await this.#compiled.run(inputs);
     const logits = Float32Array.from(await outputs.chroma.data());
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
@@ -55,17 +57,22 @@ function withShapes(file, shapes) {
   const bytes = new Uint8Array(file.slice(0));
   const view = new DataView(bytes.buffer);
   const follow = (at) => at + view.getUint32(at, true);
-  const field = (table, number) => {
+  const find = (table, number) => {
     const fields = table - view.getInt32(table, true);
     const offset = 4 + 2 * number < view.getUint16(fields, true) ? view.getUint16(fields + 4 + 2 * number, true) : 0;
-    if (!offset) throw new Error('model.tflite is not built as expected');
-    return follow(table + offset);
+    return offset && follow(table + offset);
+  };
+  const field = (table, number) => {
+    const found = find(table, number);
+    if (!found) throw new Error('model.tflite is not built as expected');
+    return found;
   };
   const graph = follow(field(follow(0), 2) + 4);
   const tensors = field(graph, 0) + 4;
   for (const ends of [field(graph, 1), field(graph, 2)]) {
     for (let i = 1; i <= view.getUint32(ends, true); i++) {
       const tensor = follow(tensors + 4 * view.getInt32(ends + 4 * i, true));
+      if (!find(tensor, 7)) continue;  // Its size is not open.
       for (const sizes of [field(tensor, 0), field(tensor, 7)]) {
         const shape = shapes[view.getInt32(sizes + 16, true)];  // After the length come four sizes, channels last.
         shape.forEach((size, axis) => view.setInt32(sizes + 4 + 4 * axis, size, true));
