@@ -71,16 +71,15 @@ def decode_deep_tiff(content: bytes, tags: Tags) -> Image.Image:
         raise ValueError(
             f"of more than 8 bits, only gray and RGB with or without alpha can be read, not {samples} samples"
         )
-    by_opencv = False
+    upright = False
     if _has_planes(tags):
-        array = _read_planes(content, tags, samples)
+        array = to_bytes(_read_planes(content, tags, samples))
     elif samples == 2:
-        array = _read_pairs(content, tags)
+        array = to_bytes(_read_pairs(content, tags))
     else:
-        by_opencv = True
-        array = to_bytes(_read(content))  # Before the order is changed, which copies all.
+        array = to_bytes(_read(content))
         array = array.reshape(*array.shape[:2], -1)[..., _ORDER[samples]]
-    array = to_bytes(array)
+        upright = True  # OpenCV has applied the orientation.
     if _photometric(tags) == _WHITE_IS_ZERO:
         array[..., 0] = 255 - array[..., 0]
     if _photometric(tags) == _INKS:
@@ -91,7 +90,7 @@ def decode_deep_tiff(content: bytes, tags: Tags) -> Image.Image:
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
         exif = Image.Exif()
         exif.load(content)
-        if by_opencv:  # It has applied the orientation.
+        if upright:
             exif.pop(ExifTags.Base.Orientation, None)
         picture.info["exif"] = exif.tobytes()
     unit = {2: 1.0, 3: 2.54}.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))

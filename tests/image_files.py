@@ -27,7 +27,7 @@ def opencv(array: np.ndarray, extension: str, *options: int) -> bytes:
 
 
 def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
-    """Write a TIFF of one strip a plane, tag by tag, for the kinds that no library here writes."""
+    """Write a TIFF tag by tag, for the kinds that no library here writes; tag 278 tells the rows of a strip."""
     samples = array.shape[2] if array.ndim == 3 else 1
     kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
     given = {
@@ -44,7 +44,8 @@ def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
         339: (kind,) * samples,
     } | {int(tag[1:]): value for tag, value in tags.items()}
     planes = [array[..., i] for i in range(samples)] if given[284] == 2 else [array]
-    strips = [zlib.compress(plane.tobytes()) if given[259] == 8 else plane.tobytes() for plane in planes]
+    parts = [plane[top : top + given[278]].tobytes() for plane in planes for top in range(0, len(plane), given[278])]
+    strips = [zlib.compress(part) if given[259] == 8 else part for part in parts]
     sizes = [len(strip) for strip in strips]
     given |= {273: tuple(sizes), 279: tuple(sizes)}
     entries, extra = b"", b""

@@ -89,6 +89,8 @@ PREMULTIPLIED = np.dstack([np.rint(WIDE[..., :3] * FLOATS[..., 3:]).astype(np.ui
         pytest.param(tiff(PAIRS, t338=2, t317=2), GRAY_ALPHA, id="the same, a predictor without a compression"),
         pytest.param(tiff(differences(WIDE), t259=8, t284=2, t317=2), LEVELS, id="RGBA in planes of differences"),
         pytest.param(tiff(WIDE, t338=2, t284=2), LEVELS, id="RGBA in planes"),
+        pytest.param(tiff(WIDE, t338=2, t284=2, t259=8, t278=8), LEVELS, id="RGBA in planes of three strips"),
+        pytest.param(tiff(PAIRS, t338=2, t259=8, t278=8), GRAY_ALPHA, id="gray and alpha in three strips"),
         pytest.param(tiff(FLOATS[..., :3], t284=2), LEVELS[..., :3], id="RGB in planes of floats"),
         pytest.param(tiff(PREMULTIPLIED, t338=1), LEVELS, id="premultiplied RGBA"),
         pytest.param(tiff(np.float32(PREMULTIPLIED / 65535), t338=1), LEVELS, id="premultiplied RGBA in floats"),
