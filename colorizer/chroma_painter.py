@@ -63,7 +63,7 @@ class ChromaPainter:
         thumbnails = [shrink(luma, detail) for luma in lumas]
         planes = [_plane_of_hints(*given) for given in zip(thumbnails, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
-        moments = self._predict(thumbnails, planes, partial(self._runtime.moments, weights=weights))
+        moments = self._predict(thumbnails, planes, lambda *given, **cores: self._runtime(*given, weights, **cores))
         for moment, fixed in zip(moments, hints, strict=True):
             chroma = moment[..., :2] / moment[..., 2:]
             yield _meet(chroma, fixed) if fixed else chroma
@@ -110,7 +110,7 @@ class ChromaPainter:
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         """Give (h, w, K) probabilities for each thumbnail."""
-        return list(self._predict(thumbnails, hints, lambda *planes, **cores: softmax(self._runtime(*planes, **cores))))
+        return list(self._predict(thumbnails, hints, lambda *given, **cores: softmax(self._runtime(*given, **cores))))
 
     def _predict(
         self,

@@ -28,7 +28,7 @@ def export(model: str | Path) -> dict[str, Any]:
     ``model.tflite`` is the network, for batches of any length and, if it is the U-Net, any size; of the autoencoder
     come ``encoder.tflite`` and ``decoder.tflite`` too. Weights are rounded to int8, a scale a channel, and LiteRT
     rounds what they are multiplied with to int8 too, by the range that it has just then. Against float16 that halves
-    the file and takes a fraction of the time. The U-Net has an output more: `colorizer.runtime.Runtime.moments`.
+    the file and takes a fraction of the time. The U-Net has an output more: the sums of `colorizer.runtime.Runtime`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[st
         networks |= {f"{layer.name}.tflite": layer for layer in network.layers if isinstance(layer, keras.Model)}
         networks = {name: _without_transposed(part) for name, part in networks.items()}
     else:
-        networks = {EXPORTED: _with_moments(network)}
+        networks = {EXPORTED: _with_sums(network)}
     contents = {}
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         for name, part in networks.items():
@@ -111,14 +111,14 @@ def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[st
     return contents, list_layers(network)
 
 
-def _with_moments(network: Any) -> Any:
-    """Add to the U-Net what `colorizer.runtime.Runtime.moments` gives: an input ``weights`` and an output of sums."""
+def _with_sums(network: Any) -> Any:
+    """Give the U-Net an input ``weights`` more, and an output ``sums``, see `colorizer.runtime.Runtime`."""
     keras, _ = import_keras()
     logits = keras.tree.flatten(network.output)[0]
     weights = keras.Input(batch_shape=(1, 1, 3, logits.shape[-1]), name="weights")
     sums = keras.ops.matmul(keras.ops.softmax(logits), keras.ops.transpose(weights, (0, 1, 3, 2)))
     planes = {tensor.name: tensor for tensor in network.inputs}
-    return keras.Model({**planes, "weights": weights}, {"chroma": logits, "moments": sums}, name="unet")
+    return keras.Model({**planes, "weights": weights}, {"chroma": logits, "sums": sums}, name="unet")
 
 
 def _without_transposed(network: Any) -> Any:

@@ -55,36 +55,16 @@ class Runtime(Protocol):
         Parameters
         ----------
         *inputs : float32 arrays
-            The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints.
+            The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints,
+            and, where sums over its distribution are wanted instead of that, the (3, K) weights of the bins in them,
+            see `colorizer.distribution.moment_weights`. To hand out all of it takes longer.
         one_core : bool
             Whether other calls keep the other cores busy. One core each is less work than all of them together.
 
         Returns
         -------
         float32 array
-            The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits.
-        """
-
-    def moments(
-        self,
-        luma: NDArray[np.float32],
-        hints: NDArray[np.float32],
-        *,
-        weights: NDArray[np.float32],
-        one_core: bool = False,
-    ) -> NDArray[np.float32]:
-        """Run the U-Net, and sum up its distribution there, which takes less time than to hand it out.
-
-        Parameters
-        ----------
-        luma, hints, one_core
-            As above.
-        weights : (3, K) float32
-            What the bins count for, see `colorizer.distribution.moment_weights`.
-
-        Returns
-        -------
-        (N, h/2, w/2, 3) float32
+            The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits, or (N, h/2, w/2, 3)
             ``softmax(logits) @ weights.T``.
         """
 
@@ -215,19 +195,10 @@ class LiteRTRuntime:
         """Run the network, see `Runtime`."""
         if not self.takes_hints:
             return self._network(*inputs, one_core=one_core)
-        luma, hints = inputs
-        return self._network.run(luma=luma, hints=hints, weights=self._no_weights, one_core=one_core)["chroma"]
-
-    def moments(
-        self,
-        luma: NDArray[np.float32],
-        hints: NDArray[np.float32],
-        *,
-        weights: NDArray[np.float32],
-        one_core: bool = False,
-    ) -> NDArray[np.float32]:
-        """Run the U-Net and sum up its distribution, see `Runtime`."""
-        return self._network.run(luma=luma, hints=hints, weights=weights[None, None], one_core=one_core)["moments"]
+        luma, hints, *weights = inputs
+        given = weights[0][None, None] if weights else self._no_weights
+        outputs = self._network.run(luma=luma, hints=hints, weights=given, one_core=one_core)
+        return outputs["sums" if weights else "chroma"]
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
@@ -254,26 +225,15 @@ class KerasRuntime:
         def logits(luma: Any, hints: Any) -> Any:
             return keras.tree.flatten(model({"luma": luma, "hints": hints}))[0]
 
-        def moments(luma: Any, hints: Any, weights: Any) -> Any:
+        def sums(luma: Any, hints: Any, weights: Any) -> Any:
             return tf.matmul(tf.nn.softmax(logits(luma, hints)), weights, transpose_b=True)
 
         self._call = tf.function(logits, input_signature=planes)
-        self._moments = tf.function(moments, input_signature=[*planes, tf.TensorSpec((3, None), tf.float32)])
+        self._sum = tf.function(sums, input_signature=[*planes, tf.TensorSpec((3, None), tf.float32)])
 
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
         """Run the network, see `Runtime`; TensorFlow divides the cores itself."""
-        return self._call(*inputs).numpy()
-
-    def moments(
-        self,
-        luma: NDArray[np.float32],
-        hints: NDArray[np.float32],
-        *,
-        weights: NDArray[np.float32],
-        one_core: bool = False,
-    ) -> NDArray[np.float32]:
-        """Run the U-Net and sum up its distribution, see `Runtime`."""
-        return self._moments(luma, hints, weights).numpy()
+        return (self._sum if len(inputs) == 3 else self._call)(*inputs).numpy()
 
 
 def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +100,7 @@ def test_threads_do_not_disturb_each_other(unet):
 def test_one_core_or_all_of_them_give_the_same(unet):
     inputs = [planes(1 + i % 3, 32, 16 * (1 + i % 4), seed=i) for i in range(12)]
     weights = np.random.default_rng(0).random((3, 211), np.float32)
-    for call in (unet, partial(unet.moments, weights=weights)):
+    for call in (unet, lambda *given, **cores: unet(*given, weights, **cores)):
         expected = [call(*pair) for pair in inputs]
         apart = list(share_out(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
         for one, other in zip(apart, expected, strict=True):
