@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
@@ -22,7 +22,7 @@ from colorizer.folder_run import Outcome, run_jobs
 from colorizer.images import MAX_PIXELS
 from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS, Colorizer, ModelError, find_model
 from colorizer.painting import PaintOptions, check_model, paint
-from colorizer.storage import Place, lies_within, parse_place
+from colorizer.storage import Place, lies_within, parse_place, real_path
 
 if TYPE_CHECKING:
     from colorizer.hub import Upload
@@ -234,6 +234,8 @@ def _count(text: str) -> int:
 
 def _place(text: str) -> Place:
     """Read a path, or an address in an object store."""
+    if not text:  # As from a variable that is not set; it would be the current folder.
+        raise argparse.ArgumentTypeError("a path is needed, got an empty one")
     try:
         return parse_place(text)
     except ValueError as error:
@@ -267,7 +269,7 @@ def _colorize(options: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     failed: list[str] = []
     with ExitStack() as stack:
-        report = stack.enter_context(options.report.open("w", buffering=1)) if options.report else None
+        report = stack.enter_context(_open_report(options.report)) if options.report else None
         for outcome in tqdm(outcomes, total=total, unit="image", disable=None):
             counts[outcome.status] += 1
             if report:
@@ -287,6 +289,11 @@ def _colorize(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _open_report(path: Path) -> TextIO:
+    # What is no UTF-8 in a file's name becomes an escape that JSON has, too, and that leads back to the file.
+    return path.open("w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
 def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], int]:
     """Colorize files on this machine; give what becomes of them, and how many they are."""
     if options.address or options.workers:
@@ -295,8 +302,8 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
         if isinstance(place, str):
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
     jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings)
-    if options.report and options.report.resolve() in {
-        Path(place).resolve() for job in jobs for place in (job.source, *job.targets)
+    if options.report and real_path(options.report) in {
+        real_path(place) for job in jobs for place in (job.source, *job.targets)
     }:
         raise UsageError(f"--report {options.report} is an image of this run: give another name")
     todo: list[Job] = []

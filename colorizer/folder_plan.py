@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from colorizer.images import EXTENSIONS, readable_extensions
-from colorizer.storage import Place, join_place
+from colorizer.storage import Place, join_place, real_path
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
@@ -44,7 +44,9 @@ def plan_jobs(
     for path in inputs:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
-        if path.is_dir() and path.resolve() == output.resolve():
+        if not (path.is_file() or path.is_dir()):
+            raise UsageError(f"{path} is neither a file nor a folder")
+        if path.is_dir() and real_path(path) == real_path(output):
             raise UsageError(f"--output {output} is the input folder: results go into a folder of their own")
     if len(inputs) == 1 and inputs[0].is_file() and output.suffix and not output.is_dir():
         if output.suffix.lower() not in EXTENSIONS:
@@ -59,10 +61,10 @@ def plan_jobs(
         if not sources:
             raise UsageError(f"no images in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
         jobs = name_results(sources, output, format, endings)
-    taken = {Path(job.source).resolve() for job in jobs}
+    taken = {real_path(job.source) for job in jobs}
     for job in jobs:
         for target in job.targets:
-            place = Path(target).resolve()
+            place = real_path(target)
             if place in taken:
                 raise UsageError(f"{job.source} would be colorized over another file, {target}: give another --output")
             taken.add(place)
@@ -79,8 +81,9 @@ def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iter
         for path in sorted(given.rglob("*") if recursive else given.iterdir()):
             place = path.relative_to(given)
             hidden = any(part.startswith(".") for part in place.parts)
-            result = path.resolve().is_relative_to(output.resolve())  # Of an earlier run, where OUT lies within INPUT.
-            if path.suffix.lower() in extensions and path.is_file() and not hidden and not result:
+            if hidden or path.suffix.lower() not in extensions or not path.is_file():  # Links in a circle are none.
+                continue
+            if not real_path(path).is_relative_to(real_path(output)):  # Or of an earlier run: OUT lies within INPUT.
                 yield path, place
 
 

@@ -13,17 +13,9 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from colorizer.deep_tiff import decode_deep_tiff, has_deep_color, is_tiff, read_iptc, read_tiff_tags
 from colorizer.metadata import Metadata, read_metadata, save_options
-from colorizer.pixels import (
-    TiffTags,
-    decode_deep_tiff,
-    has_deep_color,
-    is_tiff,
-    read_tiff_tags,
-    scale,
-    to_srgb,
-    turn_upright,
-)
+from colorizer.pixels import scale, to_srgb, turn_upright
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -250,12 +242,14 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.
         raise ImageError(f"{name} is empty (0 bytes)")
     _allow(max_pixels)
     try:
-        tags: TiffTags = read_tiff_tags(content) if is_tiff(content) else {}
+        tags = read_tiff_tags(content) if is_tiff(content) else None
         if tags and has_deep_color(tags):
             _check_size(tags[ExifTags.Base.ImageLength], tags[ExifTags.Base.ImageWidth], name, max_pixels)
             picture = decode_deep_tiff(content, tags)
         else:
             picture = Image.open(io.BytesIO(content), formats=_formats())
+        if tags:
+            picture.info["iptc"] = read_iptc(tags)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

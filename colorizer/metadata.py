@@ -1,6 +1,7 @@
-"""What a result keeps of its source beside the pixels: date, camera, author, place, resolution."""
+"""What a result keeps of its source beside the pixels: date, camera, author, caption, place, resolution."""
 
 import re
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from colorizer.pixels import SRGB_PROFILE
 
 Metadata = dict[str, Any]
-"""Options of Pillow's ``save``: ``icc_profile`` and, if there are any, ``exif``, ``xmp`` and ``dpi``."""
+"""``icc_profile`` and, if there are any, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them) and ``iptc``."""
 
 _Tag = ExifTags.Base
 # The main directory of a TIFF also tells how its pixels are stored, which is another thing in the result.
@@ -29,6 +30,7 @@ _KEPT = {
     _Tag.XPSubject,
 }
 _LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
+_IPTC_RESOURCE = 0x0404
 
 
 def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
@@ -62,24 +64,32 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
     xmp = picture.info.get("xmp")
     if isinstance(xmp, bytes) and b"xmpGImg:image" not in xmp:  # That is a thumbnail again.
         metadata["xmp"] = re.sub(rb"""(tiff:Orientation(?:>|=["']))[0-9]""", rb"\g<1>1", xmp)
+    with suppress(Exception):  # Damaged, as EXIF.
+        if iptc := _read_iptc(picture):
+            metadata["iptc"] = iptc
     return metadata
 
 
 def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
     """Turn metadata into the options that Pillow's ``save`` takes for a format."""
     options = dict(metadata)
+    iptc = options.pop("iptc", b"")
     if format == "JPEG":
         options = {name: value for name, value in options.items() if name == "dpi" or len(value) <= _LONGEST_IN_JPEG}
+        if iptc and len(iptc) <= _LONGEST_IN_JPEG:
+            options["extra"] = _photoshop_segment(iptc)
     elif format == "PNG" and "xmp" in options:
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
-    elif format == "TIFF" and ("exif" in options or "xmp" in options):
+    elif format == "TIFF" and (iptc or "exif" in options or "xmp" in options):
         exif = Image.Exif()
         if "exif" in options:
             exif.load(options["exif"])
             options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
         if "xmp" in options:
             exif[TiffImagePlugin.XMP] = options.pop("xmp")
+        if iptc:
+            exif[TiffImagePlugin.IPTC_NAA_CHUNK] = iptc
         options["exif"] = exif
     return options
 
@@ -98,3 +108,16 @@ def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, 
     if dpi:  # WebP has no other place for it.
         kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
     return kept.tobytes() if kept or details else b""
+
+
+def _read_iptc(picture: Image.Image) -> bytes:
+    """Read IPTC records, the captions and credits of archives and agencies; empty if there are none."""
+    iptc = picture.info.get("iptc") or picture.info.get("photoshop", {}).get(_IPTC_RESOURCE)
+    return iptc if isinstance(iptc, bytes) and iptc.startswith(b"\x1c") else b""
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    """Wrap IPTC records in the segment in which a JPEG file holds them."""
+    resource = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return struct.pack(">HH", 0xFFED, len(content) + 2) + content

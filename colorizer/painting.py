@@ -35,8 +35,13 @@ class PaintOptions:
             raise UsageError(f"--alternatives must be at least 1, got {self.alternatives}")
         if not 0 <= self.vividness <= 1:
             raise UsageError(f"--vividness must lie in [0, 1], got {self.vividness}")
-        if self.max_pixels < 1:
-            raise UsageError(f"--max-pixels must be at least 1, got {self.max_pixels}")
+        for option, value, least in (
+            ("--detail", self.detail, 2),
+            ("--seed", self.seed, 0),
+            ("--max-pixels", self.max_pixels, 1),
+        ):
+            if value < least:
+                raise UsageError(f"{option} must be at least {least}, got {value}")
 
     @property
     def endings(self) -> list[str]:

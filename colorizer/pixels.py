@@ -1,17 +1,14 @@
-"""Pillow pictures of every mode, and what Pillow can't read, to 8-bit sRGB arrays."""
+"""Pillow pictures of every mode to 8-bit sRGB arrays."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
-
-TiffTags = Mapping[int, Any]
-"""Values by tag, as Pillow reads them."""
+from PIL import ExifTags, Image, ImageCms
 
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without the date of its making: files repeat.
@@ -38,8 +35,11 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
         RGB, or RGBA where the picture has transparency.
     """
     if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
-        profile = picture.info.get("icc_profile")
-        picture = Image.fromarray(to_bytes(np.asarray(picture)))
+        profile, transparent = picture.info.get("icc_profile"), picture.info.get("transparency")
+        samples = np.asarray(picture)
+        picture = Image.fromarray(to_bytes(samples))
+        if isinstance(transparent, int):  # One level of gray, in PNG.
+            picture.putalpha(Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
         picture.info["icc_profile"] = profile
     alpha = picture.has_transparency_data
     convert = _conversion(picture)
@@ -90,54 +90,6 @@ def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:
         array.shape[0], -1
     )  # More than four channels are none to OpenCV.
     return np.asarray(cv2.convertScaleAbs(flat, alpha=factor), np.uint8).reshape(array.shape)
-
-
-def is_tiff(content: bytes) -> bool:
-    """Tell a TIFF by its beginning."""
-    return content[:4] in TiffImagePlugin.PREFIXES
-
-
-def read_tiff_tags(content: bytes) -> TiffTags:
-    """Read the tags of the first page of a TIFF."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if content[2] == 43 else 8])  # BigTIFF is 43.
-    file = io.BytesIO(content)
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
-
-
-def has_deep_color(tags: TiffTags) -> bool:
-    """Tell whether a TIFF holds gray or RGB of more than 8 bits, of which Pillow reads some kinds, and some wrongly."""
-    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-    premultiplied = 1 in tags.get(TiffImagePlugin.EXTRASAMPLES, ())
-    return max(bits) > 8 and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) in (0, 1, 2) and not premultiplied
-
-
-def decode_deep_tiff(content: bytes, tags: TiffTags) -> Image.Image:
-    """Decode the first page of a TIFF with `has_deep_color` to an upright picture of 8 bits, with its profile."""
-    samples = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
-    if samples > 1 and (samples not in (3, 4) or tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) != 1):
-        raise ValueError("of more than 8 bits, only gray, RGB and RGBA in one plane can be read; save it as RGB")
-    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if array is None:
-        raise ValueError("its samples can't be read, or the file is truncated")
-    array = to_bytes(array)
-    if array.ndim == 3:
-        alpha = samples == 4 and tags.get(TiffImagePlugin.EXTRASAMPLES, (2,))[0] == 2
-        array = array[..., [2, 1, 0, 3] if alpha else [2, 1, 0]]
-    elif tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # 0 is white.
-        array = 255 - array
-    picture = Image.fromarray(array)
-    picture.info["icc_profile"] = tags.get(TiffImagePlugin.ICCPROFILE)
-    with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
-        exif = Image.Exif()
-        exif.load(content)
-        exif.pop(ExifTags.Base.Orientation, None)  # OpenCV has applied it.
-        picture.info["exif"] = exif.tobytes()
-    unit = {2: 1.0, 3: 2.54}.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
-    if unit and TiffImagePlugin.X_RESOLUTION in tags and TiffImagePlugin.Y_RESOLUTION in tags:
-        picture.info["dpi"] = tags[TiffImagePlugin.X_RESOLUTION] * unit, tags[TiffImagePlugin.Y_RESOLUTION] * unit
-    return picture
 
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:

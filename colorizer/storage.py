@@ -45,10 +45,15 @@ def join_place(folder: Place, place: PurePath) -> Place:
     return folder / place if isinstance(folder, Path) else "/".join([folder, *place.parts])
 
 
+def real_path(path: Place) -> Path:
+    """Follow the links of a path, as far as they don't lead in a circle, where `pathlib.Path.resolve` raises."""
+    return Path(os.path.realpath(path))
+
+
 def lies_within(place: Place, folder: Place) -> bool:
     """Tell whether a place is a folder or lies within it."""
     if isinstance(place, Path) and isinstance(folder, Path):
-        return place.resolve().is_relative_to(folder.resolve())
+        return real_path(place).is_relative_to(real_path(folder))
     return isinstance(place, str) and isinstance(folder, str) and f"{place}/".startswith(f"{folder}/")
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,9 @@ def test_output_folder_within_the_input_is_no_input(scans):
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
         (["empty", "--output", "o"], "no images in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
+        (["/dev/null", "--output", "o"], "/dev/null is neither a file nor a folder"),
+        (["scans/a.png", "--output", "o.png", "--detail", "0"], "--detail must be at least 2, got 0"),
+        (["scans/a.png", "--output", "o.png", "--seed", "-1"], "--seed must be at least 0, got -1"),
     ],
 )
 def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
@@ -103,6 +107,41 @@ def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, a
     assert words in message
     assert message.count("\n") == 1
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("arguments", [["", "--output", "o"], ["scans/a.png", "--output", ""]])
+def test_an_empty_path_is_not_the_current_folder(scans, tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["colorize", *arguments])
+    assert "a path is needed" in capsys.readouterr().err
+    assert files(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names, or no such links")
+def test_odd_names_and_links_that_lead_in_a_circle(tmp_path, capsys):
+    image = encode(random_images(1, 40)[0])
+    scans, out, report = tmp_path / "scans", tmp_path / "out", tmp_path / "run.jsonl"
+    (scans / "with space").mkdir(parents=True)
+    names = ["with space/\u00e9 \u4f60.PNG", "line\nbreak.png", os.fsdecode(b"no utf-8 \xff.png"), "wrong.jpg"]
+    for name in names:
+        (scans / name).write_bytes(image)
+    for name in (".hidden.png", "notes.txt"):
+        (scans / name).write_bytes(image)
+    (scans / "circle.png").symlink_to("circle.png")
+    (scans / "dead.png").symlink_to("nowhere.png")
+    (scans / "with space/up").symlink_to("..")
+    (scans / "folder.png").mkdir()
+    os.mkfifo(scans / "pipe.png")
+    (tmp_path / "loop").symlink_to("loop")
+    assert main(["colorize", str(scans), "--recursive", "--report", str(report), "--output", str(out)]) == 0
+    assert files(out) == sorted(str(Path(name).with_suffix(".png")) for name in names)
+    assert sorted(json.loads(line)["source"] for line in report.read_text(encoding="utf-8").splitlines()) == sorted(
+        str(scans / name) for name in names
+    )
+    assert main(["colorize", str(scans / "with space"), "--output", str(tmp_path / "loop/out")]) == 1
+    assert "1 failed" in capsys.readouterr().out
 
 
 def test_evaluate(cifar_folder, tmp_path, capsys):
