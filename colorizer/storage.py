@@ -1,14 +1,19 @@
 """Where images are read and results written: folders of this machine, and buckets of object stores.
 
 A place on disk is a `pathlib.Path`, one in a bucket the text of its address, ``s3://BUCKET/...`` or ``gs://BUCKET/...``.
-Buckets are reached through `pyarrow.fs`, with the credentials, region and address (``AWS_ENDPOINT_URL``) that the
-tools of their makers use too; pyarrow is imported when the first of them is.
+Buckets are reached through `pyarrow.fs`, with the credentials, region and address (``AWS_ENDPOINT_URL``;
+``STORAGE_EMULATOR_HOST`` for a server that needs none) that the tools of their makers use too; pyarrow is imported when
+the first of them is.
 """
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from colorizer.images import write_whole
 
@@ -72,22 +77,26 @@ def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
 
     Folders that are reached through a symbolic link are left out, since they may lead in a circle.
     """
-    files, folders = [], []
+    files: list[Entry] = []
+    folders: set[str] = set()
     if isinstance(folder, Path):
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_dir():
-                folders += [] if path.is_symlink() else [path.name]
+                folders.update(() if path.is_symlink() else (path.name,))
             elif path.is_file():
                 files.append(Entry(path.name, path.stat().st_size))
-    else:
-        from pyarrow.fs import FileSelector, FileType
+        return sorted(files), sorted(folders)
+    from pyarrow.fs import FileSelector, FileType
 
-        filesystem, path_in_bucket = _open(folder)
-        for info in filesystem.get_file_info(FileSelector(path_in_bucket, allow_not_found=True)):
-            if info.type == FileType.Directory:
-                folders.append(info.base_name)
-            elif info.type == FileType.File:
-                files.append(Entry(info.base_name, info.size))
+    filesystem, base = _open(folder)
+    # Of gs://, pyarrow tells a folder from within another only if someone made it as such; most are parts of names.
+    selector = FileSelector(base, allow_not_found=True, recursive=folder.startswith("gs://"))
+    for info in filesystem.get_file_info(selector):
+        name, _, rest = info.path.removeprefix(base).strip("/").partition("/")
+        if rest or (name and info.type == FileType.Directory):
+            folders.add(name)
+        elif info.type == FileType.File:
+            files.append(Entry(name, info.size))
     return sorted(files), sorted(folders)
 
 
@@ -96,7 +105,7 @@ def fetch(source: Place) -> Path | bytes:
     if isinstance(source, Path):
         return source
     filesystem, path = _open(source)
-    with filesystem.open_input_stream(path) as stream:
+    with _named(source), filesystem.open_input_stream(path) as stream:
         return bytes(stream.read())
 
 
@@ -107,8 +116,18 @@ def put(target: Place, content: bytes) -> None:
         write_whole(target, content)
         return
     filesystem, path = _open(target)
-    with filesystem.open_output_stream(path) as stream:  # An object appears when its last byte has arrived.
+    # An object appears when its last byte has arrived.
+    with _named(target), filesystem.open_output_stream(path) as stream:
         stream.write(content)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Have the error for what is not there name it, which that of ``gs://`` does not."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no such bucket or object", place) from error
 
 
 def _open(address: str) -> tuple["FileSystem", str]:
@@ -117,12 +136,15 @@ def _open(address: str) -> tuple["FileSystem", str]:
 
 
 def _filesystem(scheme: str, bucket: str) -> "FileSystem":
-    return _connect(scheme, bucket, os.environ.get("AWS_ENDPOINT_URL"))
+    return _connect(scheme, bucket, os.environ.get({"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}[scheme]))
 
 
 @lru_cache
 def _connect(scheme: str, bucket: str, endpoint: str | None) -> "FileSystem":
-    """Make the file system of a bucket; pyarrow reads the endpoint from the environment."""
+    """Make the file system of a bucket; pyarrow reads the endpoint of S3 from the environment, no other."""
     from pyarrow.fs import FileSystem
 
+    if scheme == "gs" and endpoint:
+        host = quote(endpoint.removeprefix("http://"), safe="")
+        return FileSystem.from_uri(f"gs://anonymous@{bucket}?scheme=http&endpoint_override={host}")[0]
     return FileSystem.from_uri(f"{scheme}://{bucket}")[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import ROOT, WATCH_NETWORK, encode, free_port, random_images
-from s3_server import serve_s3
+from object_stores import serve_gs, serve_s3
 
 from colorizer.cli import main
 from colorizer.cluster import FolderPlan, run_on_cluster
@@ -151,7 +151,7 @@ def test_no_cluster_at_the_address(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Start a cluster of a head and two nodes of one core each, and an S3 server that they know.
+    """Start a cluster of a head and two nodes of one core each, and servers of object stores that they know.
 
     At the end nothing has left the machine, and no process is left.
     """
@@ -161,9 +161,13 @@ def cluster(tmp_path_factory):
     (folder / "sitecustomize.py").write_text(WATCH_NETWORK)
     network = folder / "network.log"
     before = set(psutil.Process().children(recursive=True))
-    with serve_s3("scans", folder / "s3.log") as s3, pytest.MonkeyPatch.context() as patch:
+    with (
+        serve_s3("scans", folder / "s3.log") as s3,
+        serve_gs("scans", folder / "gs.log") as gs,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         path = os.pathsep.join([str(folder), str(ROOT)])
-        settings = {**s3, **SETTINGS, "NETWORK_LOG": str(network), "PYTHONPATH": path}
+        settings = {**s3, **gs, **SETTINGS, "NETWORK_LOG": str(network), "PYTHONPATH": path}
         for name, value in settings.items():
             patch.setenv(name, value)
         size = {"object_store_memory": 200_000_000, "include_dashboard": False}
@@ -226,19 +230,21 @@ def test_what_fails_on_the_cluster_as_a_whole_is_told_in_a_line(tmp_path, capsys
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_buckets(tmp_path, monkeypatch, capsys, cluster):
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     monkeypatch.chdir(tmp_path)
+    archive = f"{scheme}://scans/archive"
     scans = make_scans(tmp_path / "scans", 24)
     for name, content in contents(scans).items():
-        put(f"s3://scans/archive/{name}", content)
+        put(f"{archive}/{name}", content)
     assert main(["colorize", "scans", "--recursive", "--output", "out"]) == 1
-    told = capsys.readouterr().err.replace("scans/0/", "s3://scans/archive/0/")
-    command = ["colorize", "s3://scans/archive", "--recursive", "--output", "s3://scans/archive/color"]
+    told = capsys.readouterr().err.replace("scans/0/", f"{archive}/0/")
+    command = ["colorize", archive, "--recursive", "--output", f"{archive}/color"]
     command += ["--engine", "ray", "--address", cluster.address, "--report", "run.jsonl"]
     assert main(command) == 1
     assert set(told.splitlines()) <= set(capsys.readouterr().err.splitlines())
     targets = [line["targets"] for line in read_report(Path("run.jsonl")).values() if line["status"] == "done"]
-    results = {address.removeprefix("s3://scans/archive/color/"): fetch(address) for (address,) in targets}
+    results = {address.removeprefix(f"{archive}/color/"): fetch(address) for (address,) in targets}
     assert results == contents(tmp_path / "out")
     assert main(command) == 1
     assert f"0 colorized, {len(results)} skipped" in capsys.readouterr().out

@@ -1,26 +1,31 @@
 from pathlib import Path, PurePosixPath
 
 import pytest
-from s3_server import serve_s3
+from object_stores import serve_gs, serve_s3
 
 from colorizer.storage import Entry, fetch, is_folder, join_place, lies_within, list_folder, parse_place, put
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    """Let this process speak with an S3 server on this machine."""
-    with serve_s3("scans", tmp_path_factory.mktemp("s3") / "log") as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+def stores(tmp_path_factory):
+    """Let this process speak with the servers of object stores on this machine."""
+    logs = tmp_path_factory.mktemp("stores")
+    with (
+        serve_s3("scans", logs / "s3") as s3,
+        serve_gs("scans", logs / "gs") as gs,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in (s3 | gs).items():
             patch.setenv(name, value)
         yield
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "s3", "gs"])
 def folder(request, tmp_path):
     if request.param == "disk":
         return tmp_path / "folder"
-    request.getfixturevalue("s3")
-    return f"s3://scans/{tmp_path.name}"
+    request.getfixturevalue("stores")
+    return f"{request.param}://scans/{tmp_path.name}"
 
 
 def test_what_is_put_is_listed_and_fetched(folder):
@@ -38,11 +43,12 @@ def test_what_is_put_is_listed_and_fetched(folder):
     assert list_folder(folder)[0][1] == Entry("b.png", 4)
 
 
-def test_an_object_that_is_not_there(s3):
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_an_object_that_is_not_there(stores, scheme):
     with pytest.raises(OSError, match="none"):
-        fetch("s3://scans/none.png")
+        fetch(f"{scheme}://scans/none.png")
     with pytest.raises(OSError, match="nobucket"):
-        put("s3://nobucket/a.png", b"a")
+        put(f"{scheme}://nobucket/a.png", b"a")
 
 
 def test_places():
