@@ -25,6 +25,13 @@ def test_lossless_formats_come_back_exactly(format):
     assert np.array_equal(decode_image(encode(image, format)), image)
 
 
+def test_pngs_of_arrays_that_lie_otherwise_in_memory():
+    array = np.dstack([random_images(1, 33)[0], random_images(1, 33)[0][..., :1]])
+    for view in (array[:, ::-1], array[::2, ::-3, :3], array.transpose(1, 0, 2), array[::-1, :, 1]):
+        wanted = view if view.ndim == 3 else np.repeat(view[..., None], 3, axis=2)
+        np.testing.assert_array_equal(decode_image(encode_image(view)), wanted)
+
+
 @pytest.mark.parametrize(("format", "options"), [("JPEG", {}), ("WEBP", {}), ("AVIF", {}), ("HEIF", {})])
 def test_lossy_formats_come_back_nearly(format, options):
     assert np.abs(decode_image(encode(RGB, format, quality=95, **options)).astype(int) - RGB).mean() < 8
