@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from types import ModuleType
 
 import pytest
 from conftest import ROOT
@@ -71,15 +72,15 @@ def test_latency_equals_the_record():
     assert f"{ratio:.2f} times" in README
 
 
-def load_make_scaling():
-    spec = importlib.util.spec_from_file_location("make_scaling", ROOT / "docs/make_scaling.py")
+def load_script(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path, ROOT / path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_tables_of_scaling_equal_the_record():
-    scaling = load_make_scaling()
+    scaling = load_script("docs/make_scaling.py")
     record = json.loads(scaling.RECORD.read_text()) if scaling.RECORD.exists() else None
     assert scaling.DOCUMENT.read_text().split(scaling.MARK)[1] == scaling.render(record)
 
@@ -106,7 +107,7 @@ def test_arithmetic_of_scaling():
         | {"megabytes in": 5.0, "megabytes out": 20.0},
         "machine": "a machine",
     }
-    text = load_make_scaling().render(record)
+    text = load_script("docs/make_scaling.py").render(record)
     assert "0.500 a second and core / 3600 | 556 | 55,556 |" in text
     assert "scans x 20.0 MB | 20.0 | 2,000.0 |" in text
     assert "1,250 / 12.5 = 100 cores" in text
@@ -116,11 +117,15 @@ def test_arithmetic_of_scaling():
     assert "feeds 5,000 cores" in text
 
 
+def test_ablations_equal_the_record():
+    ablations = load_script("benchmarks/ablations.py")
+    record = json.loads(ablations.RECORD.read_text())
+    assert ablations.CARD.read_text().split(ablations.MARKER)[1] == ablations.render(record)
+    assert record["variants"].keys() == ablations.VARIANTS.keys()
+
+
 def test_runtimes_equal_the_record():
-    path = ROOT / "benchmarks/runtimes.py"
-    spec = importlib.util.spec_from_file_location("runtimes", path)
-    runtimes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(runtimes)
+    runtimes = load_script("benchmarks/runtimes.py")
     record = json.loads(runtimes.RECORD.read_text())
     assert README.split(runtimes.MARK)[1].strip() == runtimes.table(record)
     assert record["installed, MB"]["app / all"] <= 1 / 3
