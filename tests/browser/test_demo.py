@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from playwright.sync_api import Browser, Download, JSHandle, Page, expect
+from playwright.sync_api import Browser, Download, JSHandle, Page, Request, expect
 
 from colorizer import Colorizer, decode_image
 from colorizer.color import to_chroma
@@ -100,9 +100,14 @@ def _download(page: Page, button: str) -> Download:
 
 
 def _count_events(page: Page) -> list[str]:
-    """Note each event that the page sends to the server from now on."""
+    """Note each event that someone causes from now on; those of the opening page, which may come late, don't count."""
     sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("queue/join?") else None)
+
+    def note(request: Request) -> None:
+        if request.url.endswith("queue/join?") and request.post_data_json["trigger_id"]:
+            sent.append(request.url)
+
+    page.on("request", note)
     return sent
 
 
