@@ -33,7 +33,7 @@ QUICK = "--quick" in sys.argv
 RECORD = ROOT / "benchmarks/results/runtimes.json"
 MARK = "<!-- runtimes -->"
 ROUNDS, IMAGES = (1, 20) if QUICK else (7, 2000)
-WORKING = (64, 96)  # A photo's thumbnail, as the U-Net sees it by default.
+WORKING = (96, 128)  # A photo's thumbnail, as the U-Net sees it by default.
 
 COLORIZE = "from colorizer.cli import main; main(['colorize', 'samples/photos/cat.jpg', '--output', '{}'])"
 COLORIZE_KERAS = (

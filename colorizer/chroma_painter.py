@@ -14,6 +14,7 @@ from colorizer.distribution import doubt, moment_weights, rebalance, softmax, sp
 from colorizer.runtime import Runtime, share_out
 
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
+_MOST_CHANNELS = 128  # Of a picture in OpenCV.
 _REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
@@ -42,6 +43,7 @@ class ChromaPainter:
     def __init__(self, runtime: Runtime, config: dict[str, Any]) -> None:
         self._runtime = runtime
         self._multiple = int(config["input"]["multiple"])
+        self._familiar = max(config["input"]["sizes"])
         self._bins = np.array(config["output"]["bins"], np.float32)
         self._prior = np.array(config["output"]["prior"], np.float32)
         self._exponent = float(config["output"]["vivid_exponent"])
@@ -118,7 +120,13 @@ class ChromaPainter:
         hints: Sequence[NDArray[np.float32]],
         run: Callable[..., NDArray[np.float32]],
     ) -> Iterator[NDArray[np.float32]]:
-        """Run the network on luma and hints of each thumbnail and its mirror image, and average what comes out."""
+        """Run the network on luma and hints of each thumbnail and its mirror image, and average what comes out.
+
+        The mirror image is no larger than what the network learned from: there it knows best what things are, and on
+        the thumbnail itself where they end.
+        """
+        small = [shrink(thumbnail, self._familiar) for thumbnail in thumbnails]
+        small_hints = [_shrink_hints(*planes) for planes in zip(hints, small, strict=True)]
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, thumbnail in enumerate(thumbnails):
             groups.setdefault(thumbnail.shape, []).append(i)
@@ -128,12 +136,10 @@ class ChromaPainter:
             parts += [members[i : i + count] for i in range(0, len(members), count)]
 
         def work(part: list[int], one_core: bool) -> NDArray[np.float32]:
-            luma = np.stack([thumbnails[i] for i in part])[..., None].astype(np.float32) / np.float32(255)
-            fixed = np.stack([hints[i] for i in part])
             here = partial(run, one_core=one_core)
-            plain = self._run_padded(here, luma, fixed)
-            mirrored = self._run_padded(here, luma[:, :, ::-1], fixed[:, :, ::-1])[:, :, ::-1]
-            return np.asarray((plain + mirrored) / 2, np.float32)
+            plain = self._run_padded(here, *_stack(part, thumbnails, hints))
+            mirrored = self._run_padded(here, *(planes[:, :, ::-1] for planes in _stack(part, small, small_hints)))
+            return np.asarray((plain + _enlarge(mirrored[:, :, ::-1], *plain.shape[1:3])) / 2, np.float32)
 
         ready: dict[int, NDArray[np.float32]] = {}
         following = 0
@@ -206,6 +212,33 @@ def _plane_of_hints(
         if plane[cell][2] == 0:
             plane[cell] = (*hint.chroma, 1)
     return plane
+
+
+def _shrink_hints(plane: NDArray[np.float32], thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Bring a plane of hints to the chroma grid of another thumbnail: the means of those that share a cell."""
+    height, width = (side // 2 for side in thumbnail.shape)
+    if plane.shape[:2] == (height, width):
+        return plane
+    small = resize(plane, height, width, cv2.INTER_AREA)
+    return np.asarray(small / np.where(small[..., 2:] > 0, small[..., 2:], 1), np.float32)
+
+
+def _stack(
+    rows: Sequence[int], thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Make a batch of some thumbnails, of one size, and their hints."""
+    luma = np.stack([thumbnails[i] for i in rows])[..., None].astype(np.float32) / np.float32(255)
+    return luma, np.stack([hints[i] for i in rows])
+
+
+def _enlarge(planes: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Bring planes (N, h, w, C) to (N, height, width, C)."""
+    if planes.shape[1:3] == (height, width):
+        return planes
+    parts = np.array_split(planes, -(-planes.shape[-1] // _MOST_CHANNELS), axis=-1)
+    linear = cv2.INTER_LINEAR
+    enlarged = [[resize(np.ascontiguousarray(plane), height, width, linear) for plane in part] for part in parts]
+    return np.concatenate(enlarged, axis=-1)
 
 
 def _cell(hint: Hint, height: int, width: int) -> tuple[int, int]:

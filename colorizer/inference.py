@@ -18,7 +18,7 @@ from colorizer.runtime import MODEL_FILES, Runtime, load_runtime, share_out
 
 DEFAULT_MODEL = "unet"
 DEFAULT_VIVIDNESS = 0.3
-DEFAULT_DETAIL = 96
+DEFAULT_DETAIL = 128
 _BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
 _PART = 16  # Of them, those given to the autoencoder at once: more don't fit into a core's cache.
 

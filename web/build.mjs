@@ -25,7 +25,8 @@ if (createHash('sha256').update(network).digest('hex') !== config.export.files['
   throw new Error('checkpoints/unet/model.tflite is not what config.json records: colorizer export --model unet');
 writeFileSync(new URL('model.tflite', dist), network);
 const {bins, prior, vivid_exponent: vividExponent} = config.output;
-const settings = {bins, prior, vividExponent, multiple: config.input.multiple};
+const {multiple, sizes} = config.input;
+const settings = {bins, prior, vividExponent, multiple, sizes};
 writeFileSync(new URL('model.json', dist), JSON.stringify(settings));
 
 // The service worker keeps the files of one build together: its name changes with any of them.

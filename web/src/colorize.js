@@ -1,9 +1,9 @@
 // From pixels to color: what colorizer/chroma_painter.py does, without hints.
 
 import {joinUpsampled, toLuma} from './color.js';
-import {mirror, plane, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
+import {flip, mirror, plane, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
 
-export const DETAIL = 96;
+const DETAIL = 128;
 const SMOOTHING = 0.5;
 
 /** An image whose colors are predicted; they can then be had at any vividness. */
@@ -12,7 +12,6 @@ export class Prediction {
   #rgba;
   #luma;
   #distribution;  // At each place of the chroma grid, the probabilities of the bins.
-  #grid;
 
   /** Predict the colors of an ImageData. */
   static async of(network, image) {
@@ -38,11 +37,12 @@ export class Prediction {
   colorize(vividness) {
     const {bins, prior, vividExponent} = this.#network.settings;
     const weights = prior.map((p) => ((1 - SMOOTHING) * p + SMOOTHING / prior.length) ** (-vividness * vividExponent));
-    const chroma = plane(...this.#grid, 2);
+    const {height, width, data} = this.#distribution;
+    const chroma = plane(height, width, 2);
     for (let i = 0; i < chroma.data.length / 2; i++) {
       let [sum, cb, cr] = [0, 0, 0];
       for (let k = 0; k < bins.length; k++) {
-        const weight = this.#distribution[i * bins.length + k] * weights[k];
+        const weight = data[i * bins.length + k] * weights[k];
         sum += weight;
         cb += weight * bins[k][0];
         cr += weight * bins[k][1];
@@ -54,39 +54,39 @@ export class Prediction {
   }
 
   async #predict() {
-    const {bins, multiple} = this.#network.settings;
-    const {data, height, width} = shrink(this.#luma);
-    const [rows, columns] = [height, width].map((side) => Math.ceil(side / multiple) * multiple);
-    // The thumbnail and its mirror image; edges are mirrored up to the size that the network takes.
-    const luma = new Float32Array(2 * rows * columns);
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < columns; x++) {
-        const [row, column] = [mirror(y, height) * width, mirror(x, width)];
-        luma[y * columns + x] = data[row + column] / 255;
-        luma[(rows + y) * columns + x] = data[row + width - 1 - column] / 255;
-      }
-    }
-    const logits = await this.#network.run(luma, 2, rows, columns);
+    const thumbnail = shrink(this.#luma, DETAIL);
+    const plain = await this.#distribute(thumbnail);
+    // The mirror image is no larger than what the network learned from.
+    const small = shrink(thumbnail, Math.max(...this.#network.settings.sizes));
+    const mirrored = flip(await this.#distribute(flip(small)));
+    const other = resizeLinear(mirrored, plain.height, plain.width);
+    this.#distribution = plain;
+    for (let i = 0; i < plain.data.length; i++) plain.data[i] = (plain.data[i] + other.data[i]) / 2;
+  }
 
-    this.#grid = [height / 2, width / 2];
-    const count = bins.length;
-    this.#distribution = new Float32Array((height / 2) * (width / 2) * count);
-    for (let y = 0; y < height / 2; y++) {
-      for (let x = 0; x < width / 2; x++) {
-        const [one, other] = [[0, x], [1, width / 2 - 1 - x]].map(([image, column]) => {
-          const start = (((image * rows) / 2 + y) * (columns / 2) + column) * count;
-          return softmax(logits.subarray(start, start + count));
-        });
-        for (let k = 0; k < count; k++)
-          this.#distribution[(y * (width / 2) + x) * count + k] = (one[k] + other[k]) / 2;
+  /** Give the probabilities of the bins at each place of the chroma grid of a thumbnail. */
+  async #distribute({data, height, width}) {
+    const {bins, multiple} = this.#network.settings;
+    const [rows, columns] = [height, width].map((side) => Math.ceil(side / multiple) * multiple);
+    const luma = new Float32Array(rows * columns);  // Edges are mirrored up to the size that the network takes.
+    for (let y = 0; y < rows; y++)
+      for (let x = 0; x < columns; x++) luma[y * columns + x] = data[mirror(y, height) * width + mirror(x, width)] / 255;
+    const logits = await this.#network.run(luma, rows, columns);
+
+    const result = plane(height / 2, width / 2, bins.length);
+    for (let y = 0; y < result.height; y++) {
+      for (let x = 0; x < result.width; x++) {
+        const start = ((y * columns) / 2 + x) * bins.length;
+        result.data.set(softmax(logits.subarray(start, start + bins.length)), (y * result.width + x) * bins.length);
       }
     }
+    return result;
   }
 }
 
-/** Bring luma to the thumbnail that the network sees: even sides, at most DETAIL long, never enlarged. */
-function shrink(luma) {
-  const scale = Math.min(1, DETAIL / Math.max(luma.height, luma.width));
+/** Bring luma to a thumbnail that the network sees: even sides, at most `detail` long, never enlarged. */
+function shrink(luma, detail) {
+  const scale = Math.min(1, detail / Math.max(luma.height, luma.width));
   const [height, width] = [luma.height, luma.width].map((side) => 2 * Math.max(1, round((side * scale) / 2)));
   if (height === luma.height && width === luma.width) return luma;
   const shrinks = scale < 1 && height <= luma.height && width <= luma.width;

@@ -24,11 +24,11 @@ class Network {
     this.settings = settings;
   }
 
-  /** Run it on luma (count, height, width) in [0, 1], without hints: logits (count, height / 2, width / 2, bins). */
-  async run(luma, count, height, width) {
-    const half = [count, height / 2, width / 2];
+  /** Run it on luma (height, width) in [0, 1], without hints: logits (height / 2, width / 2, bins). */
+  async run(luma, height, width) {
+    const half = [1, height / 2, width / 2];
     const bins = this.settings.bins.length;
-    const shapes = {1: [count, height, width, 1], 3: [...half, 3], [bins]: [...half, bins]};
+    const shapes = {1: [1, height, width, 1], 3: [...half, 3], [bins]: [...half, bins]};
     if (this.#shape !== String(half)) {
       // The browser's LiteRT has no way to give a network that takes any size a size, so that the file gets it.
       this.#compiled?.delete();

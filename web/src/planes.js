@@ -56,6 +56,16 @@ export function mean(source, [vertical, horizontal]) {
   return resample(source, box(source.height, vertical), box(source.width, horizontal));
 }
 
+/** Mirror a plane, left to right. */
+export function flip({data, height, width, channels}) {
+  const result = plane(height, width, channels);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      for (let c = 0; c < channels; c++)
+        result.data[(y * width + x) * channels + c] = data[((y + 1) * width - 1 - x) * channels + c];
+  return result;
+}
+
 // Each axis is resampled by a list: for each place of the result, the places of the source and their weights.
 
 function resample(source, rows, columns) {
