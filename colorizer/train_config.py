@@ -33,14 +33,14 @@ class TrainConfig:
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
     steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
     widths: tuple[int, ...] = _option((48, 96, 192, 256), "channels at each scale", "unet")
-    sizes: tuple[int, ...] = _option((32, 32, 32, 48, 64, 96), "working sizes, drawn with equal chance", "unet")
-    dropout: float = _option(0.1, "part of the features at the smallest scale that is dropped", "unet")
-    weight_decay: float = _option(0.05, "decay of weights", "unet")
+    sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
+    dropout: float = _option(0.2, "part of the features at the smallest scale that is dropped", "unet")
+    weight_decay: float = _option(0.1, "decay of weights", "unet")
     validation: float = _option(0.05, "part of the training split that is kept for validation")
     patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
     seed: int = _option(0, "of weights, order and mirroring")
     precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")
-    init: tuple[str, ...] = _option((), "weights to start from: a model.keras, or several, of which the mean is taken")
+    init: str = _option("", "weights to start from: a model.keras")
     workers: int = _option(1, "processes that share each batch, on this machine; on several, see README")
     skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
     overwrite: bool = _option(False, "replace what a finished training left in the output folder")
@@ -79,6 +79,5 @@ class TrainConfig:
             raise TrainingError(f"--validation must lie between 0 and 1, got {self.validation}")
         if not self.data:
             raise TrainingError("--data names no data set")
-        for path in self.init:
-            if not Path(path).is_file():
-                raise TrainingError(f"--init: no file {path}")
+        if self.init and not Path(self.init).is_file():
+            raise TrainingError(f"--init: no file {self.init}")

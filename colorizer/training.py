@@ -9,11 +9,9 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from colorizer import figures
 from colorizer.datasets import load_dataset, split_validation
@@ -155,17 +153,9 @@ def _build(recipe: Recipe, precision: str) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
-def _start_from(model: keras.Model, init: Sequence[str]) -> None:
-    """Give a model the mean of the weights of some ``model.keras``.
-
-    Runs that began from each other lie in one valley; the mean of their ends does well on what neither has seen
-    (M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
-    """
-    sums = [np.zeros_like(weight) for weight in model.get_weights()]
-    for path in init:
-        try:
-            weights = keras.models.load_model(path, compile=False).get_weights()
-            sums = [total + weight / len(init) for total, weight in zip(sums, weights, strict=True)]
-            model.set_weights(sums)
-        except Exception as error:
-            raise TrainingError(f"--init {path} doesn't fit this model: {error}".splitlines()[0]) from error
+def _start_from(model: keras.Model, init: str) -> None:
+    """Give a model the weights of a ``model.keras``."""
+    try:
+        model.set_weights(keras.models.load_model(init, compile=False).get_weights())
+    except Exception as error:
+        raise TrainingError(f"--init {init} doesn't fit this model: {error}".splitlines()[0]) from error

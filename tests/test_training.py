@@ -123,11 +123,11 @@ def test_weights_of_unknown_training_are_not_replaced(config):
 def test_training_starts_from_given_weights(config, tmp_path):
     start = tmp_path / "start.keras"
     save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), start)
-    folder = fit(replace(config, init=(str(start),), learning_rate=1e-12, epochs=1))
+    folder = fit(replace(config, init=str(start), learning_rate=1e-12, epochs=1))
     for a, b in zip(keras.models.load_model(start).get_weights(), weights(folder), strict=True):
         assert np.allclose(a, b, atol=1e-6)
     with pytest.raises(TrainingError, match="doesn't fit"):
-        fit(replace(config, init=(str(start),), latent_dim=9, output=str(tmp_path / "other")))
+        fit(replace(config, init=str(start), latent_dim=9, output=str(tmp_path / "other")))
 
 
 def test_bfloat16_is_published_as_float32(config):
@@ -155,7 +155,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"learning_rate": -1.0}, "--learning-rate must be positive, got -1"),
         ({"validation": 1.0}, "--validation"),
         ({"size": 30}, "multiple of 4"),
-        ({"init": ("none.keras",)}, "no file none.keras"),
+        ({"init": "none.keras"}, "no file none.keras"),
         ({"output": "/proc/none"}, "--output /proc/none can't be written"),
     ],
 )

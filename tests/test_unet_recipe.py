@@ -69,7 +69,7 @@ def test_training_goes_on_from_published_weights_and_without_classes(config, tmp
     flat.mkdir()
     for i, path in enumerate(sorted((tmp_path / "images48").rglob("*.png"))):
         path.rename(flat / f"{i}.png")
-    options = {"data": (str(flat),), "init": (str(start / "model.keras"),), "learning_rate": 1e-12, "epochs": 1}
+    options = {"data": (str(flat),), "init": str(start / "model.keras"), "learning_rate": 1e-12, "epochs": 1}
     further = fit(replace(config, output=str(tmp_path / "further"), **options))
     before, after = (
         [variable.numpy() for variable in keras.models.load_model(f / "model.keras", compile=False).trainable_variables]

@@ -29,7 +29,7 @@ BLOCKS = (1, 2, 2, 1)
 
 
 def build_unet(
-    bins: int, widths: tuple[int, ...] = (48, 96, 192, 256), dropout: float = 0.1, classes: int = 0
+    bins: int, widths: tuple[int, ...] = (48, 96, 192, 256), dropout: float = 0.2, classes: int = 0
 ) -> keras.Model:
     """Build the U-Net.
 

@@ -1,9 +1,10 @@
 // From pixels to color: what colorizer/chroma_painter.py does, without hints.
 
 import {joinUpsampled, toLuma} from './color.js';
-import {flip, mirror, plane, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
+import {flip, mean, mirror, plane, resizeCubic, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
 
 const DETAIL = 128;
+const SHARPENING = 0.4;
 const SMOOTHING = 0.5;
 
 /** An image whose colors are predicted; they can then be had at any vividness. */
@@ -89,8 +90,11 @@ function shrink(luma, detail) {
   const scale = Math.min(1, detail / Math.max(luma.height, luma.width));
   const [height, width] = [luma.height, luma.width].map((side) => 2 * Math.max(1, round((side * scale) / 2)));
   if (height === luma.height && width === luma.width) return luma;
-  const shrinks = scale < 1 && height <= luma.height && width <= luma.width;
-  return shrinks ? shrinkBytes(luma, height, width) : toBytes(resizeLinear(luma, height, width));
+  if (scale === 1) return toBytes(resizeLinear(luma, height, width));
+  const twice = shrinkBytes(luma, Math.min(2 * height, luma.height), Math.min(2 * width, luma.width));
+  const small = toBytes(resizeCubic(twice, height, width));
+  const {data: blurred} = toBytes(mean(small, [1, 1]));
+  return toBytes(plane(height, width, 1, small.data.map((v, i) => v + SHARPENING * (v - blurred[i]))));
 }
 
 function softmax(logits) {

@@ -24,9 +24,9 @@ export function shrinkBytes(source, height, width) {
   return toBytes(shrinkByArea(bytes, height, width));
 }
 
-/** Round a plane to whole numbers, as OpenCV does when it resizes bytes. */
+/** Round a plane to whole numbers from 0 to 255, as OpenCV does when it resizes bytes. */
 export function toBytes({height, width, channels, data}) {
-  return plane(height, width, channels, Float32Array.from(data, round));
+  return plane(height, width, channels, Float32Array.from(data, (v) => Math.min(Math.max(round(v), 0), 255)));
 }
 
 function halve({data, width: stride, height: rows}) {
