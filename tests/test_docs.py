@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from conftest import ROOT
 
-from colorizer.inference import find_model
+from colorizer.inference import DEFAULT_DETAIL, find_model
 
 README = (ROOT / "README.md").read_text()
 
@@ -122,6 +122,14 @@ def test_ablations_equal_the_record():
     record = json.loads(ablations.RECORD.read_text())
     assert ablations.CARD.read_text().split(ablations.MARKER)[1] == ablations.render(record)
     assert record["variants"].keys() == ablations.VARIANTS.keys()
+
+
+def test_thumbnails_equal_the_record():
+    card = (ROOT / "docs/model-card.md").read_text()
+    rows = json.loads((ROOT / "benchmarks/results/thumbnails.json").read_text())["error left"]
+    for title, row in rows.items():
+        assert f"| {title} | {' | '.join(f'{value:.3f}' for value in row.values())} |" in card
+    assert min(rows, key=lambda title: rows[title][str(DEFAULT_DETAIL)]) == "as it is"
 
 
 def test_runtimes_equal_the_record():
