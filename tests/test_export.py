@@ -52,7 +52,7 @@ def test_a_unet_of_any_size(tmp_path):
     model.save(tmp_path / "model.keras")
     bins = [[0, 0], [0.2, 0], [0, 0.2], [-0.2, 0], [0, -0.2]]
     output = {"bins": bins, "prior": [0.2] * 5, "vivid_exponent": 1.0}
-    (tmp_path / "config.json").write_text(json.dumps({"input": {"multiple": 4}, "output": output}))
+    (tmp_path / "config.json").write_text(json.dumps({"input": {"multiple": 4, "sizes": [32]}, "output": output}))
     assert main(["export", "--model", str(tmp_path / "model.keras")]) == 0
     runtime = load_runtime(tmp_path / "model.keras")
     assert isinstance(runtime, LiteRTRuntime)
