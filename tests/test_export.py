@@ -16,6 +16,8 @@ from colorizer.models.autoencoder import build_autoencoder
 from colorizer.models.unet import build_unet
 from colorizer.runtime import KerasRuntime, LiteRTRuntime, load_runtime
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_autoencoder_with_its_parts(tmp_path, capsys):
     keras.utils.set_random_seed(0)

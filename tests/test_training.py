@@ -72,6 +72,7 @@ def test_training_reads_the_training_split_only(config, cifar_folder):
     fit(replace(config, epochs=1))
 
 
+@pytest.mark.slow
 def test_resumed_training_equals_one_that_ran_through(config, tmp_path):
     through = fit(replace(config, epochs=5, output=str(tmp_path / "through")))
     fit(config)
