@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.chroma_painter import ChromaPainter
+from colorizer.chroma_painter import ChromaPainter, thumbnail_size
 from colorizer.color import join_each, resize, to_luma
 from colorizer.datasets import load_dataset
 from colorizer.inference import DEFAULT_DETAIL, find_model
@@ -30,21 +30,14 @@ SIDE = 256
 GRAIN = 30  # Standard deviation in levels, at each pixel.
 
 
-def interpolate(luma: NDArray[np.uint8], detail: int, interpolation: int) -> NDArray[np.uint8]:
-    """Shrink luma in a single step."""
-    scale = min(1.0, detail / max(luma.shape))
-    height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
-    return resize(luma, height, width, interpolation)
-
-
 def by_area(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
     """Shrink luma by means of areas."""
-    return interpolate(luma, detail, cv2.INTER_AREA)
+    return resize(luma, *thumbnail_size(luma, detail), cv2.INTER_AREA)
 
 
 def at_once(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
     """Shrink luma by cubic interpolation between pixels of the photo."""
-    return interpolate(luma, detail, cv2.INTER_CUBIC)
+    return resize(luma, *thumbnail_size(luma, detail), cv2.INTER_CUBIC)
 
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -174,15 +174,21 @@ class ChromaPainter:
         return Hint((float(column) + 0.5) / width, (float(row) + 0.5) / height, (cb, cr))
 
 
+def thumbnail_size(luma: NDArray[np.uint8], detail: int) -> tuple[int, int]:
+    """Compute height and width of the thumbnail of luma (H, W): even, at most `detail`, never enlarged."""
+    scale = min(1.0, detail / max(luma.shape))
+    height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
+    return height, width
+
+
 def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
     """Bring luma (H, W) to the thumbnail that the network sees: even sides, at most `detail` long, never enlarged.
 
     It paints thumbnails best that are as sharp as those it learned from, and means of areas are not. So means, which
     rid a scan of its grain, are taken down to twice the size; from there luma is interpolated and sharpened.
     """
-    scale = min(1.0, detail / max(luma.shape))
-    height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
-    if scale == 1:
+    height, width = thumbnail_size(luma, detail)
+    if max(luma.shape) <= detail:
         return resize(luma, height, width, cv2.INTER_LINEAR)
     twice = resize(luma, min(2 * height, luma.shape[0]), min(2 * width, luma.shape[1]), cv2.INTER_AREA)
     small = resize(twice, height, width, cv2.INTER_CUBIC)

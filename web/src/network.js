@@ -16,8 +16,7 @@ async function fetchFile(name) {
 
 class Network {
   #file;
-  #compiled = null;
-  #shape = '';
+  #compiled = new Map();  // By the last two shapes: those of a thumbnail and of its mirror image.
 
   constructor(file, settings) {
     this.#file = file;
@@ -29,20 +28,29 @@ class Network {
     const half = [1, height / 2, width / 2];
     const bins = this.settings.bins.length;
     const shapes = {1: [1, height, width, 1], 3: [...half, 3], [bins]: [...half, bins]};
-    if (this.#shape !== String(half)) {
-      // The browser's LiteRT has no way to give a network that takes any size a size, so that the file gets it.
-      this.#compiled?.delete();
-      this.#compiled = await loadAndCompile(withShapes(this.#file, shapes), {accelerator: 'wasm'});
-      this.#shape = String(half);
-    }
+    const compiled = await this.#compile(String(half), shapes);
     const hints = new Float32Array((3 * luma.length) / 4);
     const inputs = {luma: new Tensor(luma, shapes[1]), hints: new Tensor(hints, shapes[3])};
     // The page wants the whole distribution, and not what the network can sum up of it by these.
     inputs.weights = new Tensor(new Float32Array(3 * bins), [1, 1, 3, bins]);
-    const outputs = await this.#compiled.run(inputs);
+    const outputs = await compiled.run(inputs);
     const logits = Float32Array.from(await outputs.chroma.data());
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
     return logits;
+  }
+
+  async #compile(shape, shapes) {
+    if (!this.#compiled.has(shape)) {
+      if (this.#compiled.size === 2) {
+        const [[oldest, unused]] = this.#compiled;
+        unused.delete();
+        this.#compiled.delete(oldest);
+      }
+      // The browser's LiteRT has no way to give a network that takes any size a size, so that the file gets it.
+      const file = withShapes(this.#file, shapes);
+      this.#compiled.set(shape, await loadAndCompile(file, {accelerator: 'wasm'}));
+    }
+    return this.#compiled.get(shape);
   }
 }
 
