@@ -64,12 +64,12 @@ class ChromaPainter:
         hints = [()] * len(lumas) if hints is None else hints
         drawn = [()] * len(lumas) if drawn is None else drawn
         thumbnails = [shrink(luma, detail) for luma in lumas]
-        planes = [_plane_of_hints(*given) for given in zip(thumbnails, hints, drawn, strict=True)]
+        planes = [_plane_of_hints(_grid(seen), *given) for seen, *given in zip(thumbnails, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
         moments = self._predict(thumbnails, planes, lambda *given, **cores: self._runtime(*given, weights, **cores))
         for moment, fixed in zip(moments, hints, strict=True):
             chroma = moment[..., :2] / moment[..., 2:]
-            yield _meet(chroma, fixed) if fixed else chroma
+            yield _meet(chroma, _plane_of_hints(chroma.shape[:2], fixed)) if fixed else chroma
 
     def draw(
         self, luma: NDArray[np.uint8], count: int, detail: int, hints: Sequence[Hint], seed: int
@@ -85,7 +85,7 @@ class ChromaPainter:
         for turn in range(_ROUNDS):
             # The first colors lie evenly in the order of hues, so that no two results start alike.
             chances = (rng.permutation(count) + rng.random(count)) / count if turn == 0 else rng.random(count)
-            planes = [_plane_of_hints(thumbnail, hints, colors) for colors in drawn]
+            planes = [_plane_of_hints(_grid(thumbnail), hints, colors) for colors in drawn]
             given = zip(drawn, planes, self._distributions([thumbnail] * count, planes), chances, strict=True)
             drawn = [(*colors, self._draw(*rest)) for colors, *rest in given]
         return drawn
@@ -95,7 +95,7 @@ class ChromaPainter:
     ) -> NDArray[np.float32]:
         """List the chromas (n, 2), n at most `count`, that are likeliest at a place, none too close to another."""
         thumbnail = shrink(luma, detail)
-        distribution = self._distributions([thumbnail], [_plane_of_hints(thumbnail, hints)])[0]
+        distribution = self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail), hints)])[0]
         # Rare colors have their weight back, or each palette would be shades of gray.
         weights = rebalance(distribution[_cell(place, *distribution.shape[:2])], self._prior, self._exponent)
         chosen: list[NDArray[np.float32]] = []
@@ -107,7 +107,7 @@ class ChromaPainter:
     def doubt(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.float32]:
         """Tell how unsure the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
         thumbnail = shrink(luma, detail)
-        return doubt(self._distributions([thumbnail], [_plane_of_hints(thumbnail, ())])[0], self._bins)
+        return doubt(self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail))])[0], self._bins)
 
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
@@ -175,14 +175,14 @@ class ChromaPainter:
 
 
 def thumbnail_size(luma: NDArray[np.uint8], detail: int) -> tuple[int, int]:
-    """Compute height and width of the thumbnail of luma (H, W): even, at most `detail`, never enlarged."""
+    """Compute height and width of the thumbnail of luma (H, W), long side `detail` or its own: the next even ones."""
     scale = min(1.0, detail / max(luma.shape))
     height, width = (2 * max(1, round(side * scale / 2)) for side in luma.shape)
     return height, width
 
 
 def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
-    """Bring luma (H, W) to the thumbnail that the network sees: even sides, at most `detail` long, never enlarged.
+    """Bring luma (H, W) to the thumbnail that the network sees, of even sides: `detail` long, or not shrunk if smaller.
 
     It paints thumbnails best that are as sharp as those it learned from, and means of areas are not. So means, which
     rid a scan of its grain, are taken down to twice the size; from there luma is interpolated and sharpened.
@@ -197,7 +197,10 @@ def shrink(luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
 
 
 def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:
-    """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it."""
+    """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it.
+
+    Parts of pixels count as the pixel that they lie in.
+    """
     if not (0 <= x < width and 0 <= y < height):
         raise ValueError(f"the hint at ({x}, {y}) lies outside the image, which is {width} wide and {height} high")
     try:
@@ -207,17 +210,22 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
     except (TypeError, ValueError):
         raise ValueError(f"a hint's color is #RRGGBB or three numbers from 0 to 255, got {color!r}") from None
     cb, cr = to_chroma(np.array(rgb, np.uint8)).tolist()
-    return Hint((x + 0.5) / width, (y + 0.5) / height, (cb, cr))
+    return Hint((int(x) + 0.5) / width, (int(y) + 0.5) / height, (cb, cr))
+
+
+def _grid(thumbnail: NDArray[np.uint8]) -> tuple[int, int]:
+    """Give height and width of the chroma grid of a thumbnail."""
+    return thumbnail.shape[0] // 2, thumbnail.shape[1] // 2
 
 
 def _plane_of_hints(
-    thumbnail: NDArray[np.uint8], hints: Sequence[Hint], drawn: Sequence[Hint] = ()
+    grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()
 ) -> NDArray[np.float32]:
-    """Lay hints on the chroma grid of a thumbnail: (h, w, 3) Cb, Cr and mask.
+    """Lay hints on a chroma grid: (h, w, 3) Cb, Cr and mask.
 
     Hints of one cell are averaged; drawn colors take cells that are free.
     """
-    height, width = (side // 2 for side in thumbnail.shape)
+    height, width = grid
     plane = np.zeros((height, width, 3), np.float32)
     for hint in hints:
         plane[_cell(hint, height, width)] += (*hint.chroma, 1)
@@ -232,7 +240,7 @@ def _plane_of_hints(
 
 def _shrink_hints(plane: NDArray[np.float32], thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Bring a plane of hints to the chroma grid of another thumbnail: the means of those that share a cell."""
-    height, width = (side // 2 for side in thumbnail.shape)
+    height, width = _grid(thumbnail)
     if plane.shape[:2] == (height, width):
         return plane
     small = resize(plane, height, width, cv2.INTER_AREA)
@@ -262,17 +270,16 @@ def _cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
     return int(hint.y * height), int(hint.x * width)
 
 
-def _meet(chroma: NDArray[np.float32], hints: Sequence[Hint]) -> NDArray[np.float32]:
-    """Shift chroma (h, w, 2) around the hints so that each is met in its cell; the network comes close by itself."""
+def _meet(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shift chroma (h, w, 2) around hints (h, w, 3) so that each is met; the network comes close by itself."""
     height, width = chroma.shape[:2]
-    cells = {_cell(hint, height, width): hint.chroma for hint in hints}
-    points = np.array(list(cells), np.float32)
-    wanted = np.array(list(cells.values()), np.float32)
+    cells = np.nonzero(plane[..., 2])
+    points = np.stack(cells, axis=-1).astype(np.float32)
 
     def near(distances: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.exp(-0.5 * np.sum(distances**2, axis=-1) / _REACH**2)
 
-    missing = wanted - chroma[points[:, 0].astype(int), points[:, 1].astype(int)]
+    missing = plane[cells][:, :2] - chroma[cells]
     weights = np.linalg.solve(near(points[:, None] - points) + 1e-4 * np.eye(len(points), dtype=np.float32), missing)
     grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.float32)
     return np.asarray(chroma + near(grid[:, :, None] - points) @ weights, np.float32)

@@ -53,6 +53,9 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     assert dabbed.redo("#ff0000").dabs[-1].color == "#ff0000"
     assert dabbed.dab(0, 0, "#000000").undo().dabs == dabbed.dabs
     assert dabbed.clear().dabs == ()
+    assert dabbed.palette(colorizer, *photo.place_of_percent(100, 100), 96) == colorizer.palette(
+        image, 63, 47, detail=96, hints=[(40, 9, "#3060a0")]
+    )
     # What the model finds likely at a place doesn't depend on the dab that is there.
     assert dabbed.palette(colorizer, *place, 96) == photo.palette(colorizer, *place, 96)
     [alternative] = dabbed.draw_alternatives(colorizer, 1, 96, seed=1)

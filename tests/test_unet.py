@@ -93,6 +93,15 @@ def test_hint_is_met_and_spreads(colorizer, color):
     assert distance[1] < 0.7 * distance[0]
 
 
+def test_hints_between_pixels_and_in_one_cell(colorizer):
+    """A part of a pixel is that pixel; two colors in one cell of the chroma grid are averaged, in any order."""
+    exact, between = (colorizer.colorize(CAT, hints=[(x, 31, "#c06060")]) for x in (31, 31.9))
+    np.testing.assert_array_equal(between, exact)
+    hints = [(10, 10, "#ff0000"), (11, 11, "#0000ff")]
+    one, other = (colorizer.colorize(CAT, hints=order) for order in (hints, hints[::-1]))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_alternatives_differ_and_follow_from_the_seed(colorizer):
     first, second = colorizer.colorize(PHOTO, alternatives=2, seed=3)
     again = colorizer.colorize(PHOTO, alternatives=2, seed=3)
