@@ -14,6 +14,7 @@ from colorizer.color import to_luma
 from colorizer.datasets import ImageDataset
 from colorizer.models.autoencoder import build_autoencoder
 from colorizer.pipelines import build_pipeline, load_array
+from colorizer.resume import SAMPLES
 from colorizer.train_config import TrainConfig, TrainingError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class AutoencoderRecipe(Recipe):
         truth = self._validation[:8]
         luma = to_luma(truth)
         painted = np.asarray(model(luma[..., None].astype(np.float32) / 255))
-        figures.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, folder / "samples.png")
+        figures.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, folder / SAMPLES)
 
     def _load(self, part: int) -> NDArray[np.uint8]:
         """Decode the training images (0) or those of validation (1) into one array (N, size, size, 3)."""

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 RESUME = "resume"
 """Folder of the state, within the output folder."""
+SAMPLES = "samples.png"
+"""File in the output folder that is drawn when all else is done."""
 BEST = "best.weights.h5"
 """File in it: the best weights of which ``model.keras`` is not made yet."""
 _SAVING = ".save-"  # Folders in which a model is written before it takes its place.
@@ -55,16 +57,28 @@ class Resume(keras.callbacks.Callback):
         self.saved: Path | None = None
         self.stopped = False  # Whether the training ended early, since it did not improve any more.
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: the picture of samples is drawn last."""
+        return (self.output / SAMPLES).exists()
+
     def find(self, *, overwrite: bool) -> int:
-        """Find the epoch to go on from, 0 in a fresh folder; refuse a folder that holds something else."""
-        if overwrite:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Find the epoch to go on from, 0 in a fresh folder; refuse a folder that holds something else.
+
+        With `overwrite` that is replaced instead, and so is a finished training; one that was killed goes on.
+        """
         # What a kill left half written; the epoch that wrote it is trained again.
         (self.folder / BEST).unlink(missing_ok=True)
         for unfinished in self.output.glob(f"{_SAVING}*"):
             shutil.rmtree(unfinished)
         saved = sorted(self.folder.glob("epoch-*"))
-        if not saved:
+        state = json.loads((saved[-1] / "state.json").read_text()) if saved else None
+        same = json.loads(json.dumps(self.record))  # As JSON has it: lists for tuples.
+        changed = [key for key in ("training", "data") if state and state["record"][key] != same[key]]
+        if overwrite and (changed or self.finished):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            state = None
+        if state is None:
             weights = self.output / "model.keras"
             if weights.exists() and not overwrite and not self.folder.exists():
                 raise TrainingError(
@@ -73,16 +87,13 @@ class Resume(keras.callbacks.Callback):
                 )
             (self.output / "history.csv").unlink(missing_ok=True)  # Of a run killed within its first epoch.
             return 0
-        self.saved = saved[-1]
-        state = json.loads((self.saved / "state.json").read_text())
-        same = json.loads(json.dumps(self.record))  # As JSON has it: lists for tuples.
-        changed = [key for key in ("training", "data") if state["record"][key] != same[key]]
         if changed:
             before, now = state["record"][changed[0]], same[changed[0]]
             raise TrainingError(
                 f"{self.output} holds a training with other options: it had {before}, this command has {now}; give the "
                 "same, another --output, or --overwrite"
             )
+        self.saved = saved[-1]
         self._trim_history(state["epoch"])
         self.stopped = any(remembered.get("stopped_epoch") for remembered in state["callbacks"])
         return int(state["epoch"])

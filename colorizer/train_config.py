@@ -43,7 +43,7 @@ class TrainConfig:
     init: str = _option("", "weights to start from: a model.keras")
     workers: int = _option(1, "processes that share each batch, on this machine; on several, see README")
     skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
-    overwrite: bool = _option(False, "replace what a finished training left in the output folder")
+    overwrite: bool = _option(False, "replace a finished training, or one with other options, in the output folder")
 
     @property
     def folder(self) -> Path:

@@ -18,7 +18,8 @@ from colorizer.datasets import load_dataset, split_validation
 from colorizer.layer_table import list_layers
 from colorizer.recipes import AutoencoderRecipe, Recipe
 from colorizer.records import describe_machine, describe_versions
-from colorizer.resume import BEST, RESUME, Resume
+from colorizer.resume import BEST, RESUME, SAMPLES, Resume
+from colorizer.runtime import sha256
 from colorizer.shared_training import Meeting, share_model
 from colorizer.train_config import TrainConfig, TrainingError
 from colorizer.unet_recipe import UNetRecipe
@@ -76,6 +77,7 @@ def fit(config: TrainConfig) -> Path:
         "layers": list_layers(recipe.publish(model)),
         "training": {**config.record(), "precision": precision},
         "data": [{**train.record(), "validation_rows": len(validation)} for train, validation in sets],
+        **({"init_sha256": sha256(Path(config.init).read_bytes())} if config.init else {}),
         "machine": describe_machine(),
         "versions": describe_versions("keras", "numpy", "opencv-python-headless", "tensorflow"),
     }
@@ -89,13 +91,44 @@ def fit(config: TrainConfig) -> Path:
     resume = Resume(folder, record, _build(recipe, "float32"), recipe.publish, callbacks)
     epochs = resume.find(overwrite=config.overwrite) if workers.is_chief else 0
     first_epoch, stopped = map(int, workers.tell([epochs, resume.stopped]))
-    if first_epoch >= config.epochs or stopped:
+    if first_epoch < config.epochs and not stopped:
+        _train(recipe, model, config, workers, resume, callbacks, first_epoch)
+    elif resume.finished:
         logger.info("%s: trained already, %d epochs", folder, first_epoch)
         return folder
+    if workers.is_chief:
+        figures.plot_history(folder / "history.csv", folder / "curves.png")
+        recipe.finish(folder)
+        logger.info("trained in %.0f minutes: %s", (time.perf_counter() - started) / 60, folder)
+    return folder
 
+
+def resolve_precision(precision: str) -> str:
+    """Choose the arithmetic: bfloat16 pays where the processor has instructions for it and costs elsewhere."""
+    if precision != "auto":
+        return precision
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+# === Parts of fit ===
+
+
+def _train(
+    recipe: Recipe,
+    model: keras.Model,
+    config: TrainConfig,
+    workers: Workers,
+    resume: Resume,
+    callbacks: list[keras.callbacks.Callback],
+    first_epoch: int,
+) -> None:
+    """Run the epochs that are left."""
     if workers.is_chief:
         resume.folder.mkdir(exist_ok=True)
-        callbacks = [*callbacks, keras.callbacks.CSVLogger(folder / "history.csv", append=True), resume]
+        (config.folder / SAMPLES).unlink(missing_ok=True)
+        callbacks = [*callbacks, keras.callbacks.CSVLogger(config.folder / "history.csv", append=True), resume]
         verbose = 1 if sys.stdout.isatty() else 2  # A progress bar for a person, a line an epoch for a log.
     else:
         callbacks, verbose = [], 0
@@ -111,24 +144,6 @@ def fit(config: TrainConfig) -> Path:
         verbose=verbose,
         callbacks=callbacks,
     )
-    if not workers.is_chief:
-        return folder
-    figures.plot_history(folder / "history.csv", folder / "curves.png")
-    recipe.finish(folder)
-    logger.info("trained in %.0f minutes: %s", (time.perf_counter() - started) / 60, folder)
-    return folder
-
-
-def resolve_precision(precision: str) -> str:
-    """Choose the arithmetic: bfloat16 pays where the processor has instructions for it and costs elsewhere."""
-    if precision != "auto":
-        return precision
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
-
-
-# === Parts of fit ===
 
 
 def _check_folder(folder: Path) -> None:

@@ -94,6 +94,27 @@ def test_finished_training_does_nothing_more_and_other_options_are_refused(confi
     assert (folder / "model.keras").read_bytes() != before
 
 
+def test_training_killed_while_it_finished_is_finished(config):
+    folder = fit(config)
+    model = (folder / "model.keras").read_bytes()
+    (folder / "samples.png").unlink()  # It is drawn last.
+    (folder / "curves.png").unlink()
+    fit(config)
+    assert (folder / "samples.png").is_file()
+    assert (folder / "curves.png").is_file()
+    assert (folder / "model.keras").read_bytes() == model
+
+
+def test_overwriting_training_goes_on_after_a_kill(config):
+    folder = fit(replace(config, epochs=1))
+    first = history(folder)
+    (folder / "samples.png").unlink()
+    fit(replace(config, overwrite=True))
+    assert history(folder)[:1] == first
+    fit(replace(config, overwrite=True, seed=1))
+    assert history(folder)[:1] != first
+
+
 def test_training_that_stopped_early_is_not_taken_up_again(config):
     config = replace(config, epochs=9, patience=1, learning_rate=1e-12)
     folder = fit(config)
@@ -127,6 +148,8 @@ def test_training_starts_from_given_weights(config, tmp_path):
     folder = fit(replace(config, init=str(start), learning_rate=1e-12, epochs=1))
     for a, b in zip(keras.models.load_model(start).get_weights(), weights(folder), strict=True):
         assert np.allclose(a, b, atol=1e-6)
+    record = json.loads((folder / "config.json").read_text())
+    assert record["init_sha256"] == hashlib.sha256(start.read_bytes()).hexdigest()
     with pytest.raises(TrainingError, match="doesn't fit"):
         fit(replace(config, init=str(start), latent_dim=9, output=str(tmp_path / "other")))
 
