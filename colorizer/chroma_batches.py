@@ -7,6 +7,8 @@ exactly the batches that it would have seen, and several workers may each make a
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 import cv2
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 """Luma (B, S, S, 1), hints (B, S/2, S/2, 3), chroma (B, S/2, S/2, 2), labels (B,)."""
 
+_PROBED = 100  # Images of a data set whose size stands for all.
 _SMALLEST_CROP = 0.6  # Of the side of an image.
 _LARGEST_SHIFT = 0.125  # Of the side of an image that is not cut.
 _SOFT = 0.2  # Of the images, with at least half of the resolution left: enlarged and unsharp ones teach to color such.
@@ -57,19 +60,25 @@ class ImageArray:
         return self.pixels.shape[1]
 
 
-def load_colored(dataset: ImageDataset, largest: int, *, skip_corrupt: bool = False) -> ImageArray:
+def choose_side(dataset: ImageDataset, sizes: tuple[int, ...], *, skip_corrupt: bool = False) -> int:
+    """Choose the side to keep images at: the largest working size that half of the first ones have, or the smallest."""
+    first = islice(dataset.decode(skip_corrupt=skip_corrupt), _PROBED)
+    sides = [min(image.shape[:2]) for _, image in first]
+    return max((size for size in sizes if sides and size <= median_low(sides)), default=min(sizes))
+
+
+def load_colored(dataset: ImageDataset, side: int, *, skip_corrupt: bool = False) -> ImageArray:
     """Decode a data set, leaving out the images that are gray and so teach nothing.
 
     Parameters
     ----------
     dataset : ImageDataset
         The images.
-    largest : int
-        Largest side that is needed. Images are kept as central squares of the first one's shorter side, or of this.
+    side : int
+        Height and width that the central squares of the images are brought to.
     skip_corrupt : bool
         As in `ImageDataset.decode`.
     """
-    side = min(largest, *dataset[0].shape[:2])
     pixels = np.empty((len(dataset), side, side, 3), np.uint8)
     labels = np.full(len(dataset), -1, np.int32)
     count = 0

@@ -16,6 +16,7 @@ from colorizer.chroma_batches import (
     TrainingBatches,
     ValidationBatches,
     build_dataset,
+    choose_side,
     load_colored,
     split_planes,
 )
@@ -28,6 +29,7 @@ from colorizer.metrics import colorfulness
 from colorizer.models.unet import build_unet
 from colorizer.muon import ConvolutionMuon
 from colorizer.recipes import Recipe
+from colorizer.resume import SAMPLES
 from colorizer.runtime import KerasRuntime
 from colorizer.train_config import TrainConfig, TrainingError
 
@@ -85,7 +87,9 @@ class UNetRecipe(Recipe):
         super().__init__(config, sets, share)
         self._bins = build_bins()
         # The classes of all sets, one set's after the other's.
-        counts = [0 if part.labels is None else int(part.labels.max(initial=-1)) + 1 for part, _ in sets]
+        counts = [
+            max(0 if part.labels is None else int(part.labels.max(initial=-1)) + 1 for part in parts) for parts in sets
+        ]
         self._classes = sum(counts)
         self._offsets = np.cumsum([0, *counts])[:-1]
         # Keras names figures by their output where there are several.
@@ -99,8 +103,9 @@ class UNetRecipe(Recipe):
 
     def load_images(self) -> None:
         config = self.config
-        self._training = self._load(0)
-        self._validation = self._load(1)
+        sides = [choose_side(part, config.sizes, skip_corrupt=config.skip_corrupt) for part, _ in self.sets]
+        self._training = self._load(0, sides)
+        self._validation = self._load(1, sides)
         if not all(map(len, self._training)) or not any(map(len, self._validation)):
             raise TrainingError("no image that has color is left for training or validation")
         count = sum(map(len, self._training))
@@ -110,8 +115,8 @@ class UNetRecipe(Recipe):
             self._training, config.sizes, config.batch_size, self._steps, config.seed, self.share
         )
         self.smallest_batch = self._batches.smallest
-        chroma = [split_planes(images.pixels[:_PRIOR_IMAGES])[1].reshape(-1, 2) for images in self._training]
-        # Each set counts the same, whatever the size of its images, as it does in a batch.
+        chroma = [split_planes(_some(images, _PRIOR_IMAGES))[1].reshape(-1, 2) for images in self._training]
+        # Each set counts the same, however large its images.
         self._prior = np.mean([measure_prior(part, self._bins) for part in chroma], axis=0)
 
     def compile(self, model: keras.Model) -> None:
@@ -172,7 +177,7 @@ class UNetRecipe(Recipe):
         # With an exponent of 1, vividness is the exponent.
         config["output"]["vivid_exponent"] = 1.0
         painter = ChromaPainter(KerasRuntime(folder / "model.keras"), config)
-        truth = [image for images in self._validation for image in images.pixels[:_CALIBRATION_IMAGES]]
+        truth = [image for images in self._validation for image in _some(images, _CALIBRATION_IMAGES)]
         lumas = [to_luma(image) for image in truth]
 
         def paint(exponent: float) -> list[NDArray[np.uint8]]:
@@ -188,23 +193,29 @@ class UNetRecipe(Recipe):
         config["output"]["vivid_exponent"] = round((low + high) / 2, 3)
         write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
-        count = len(self._validation[0].pixels[:8])
         columns = {
-            "grayscale": np.stack(lumas[:count]),
-            "least error": np.stack(paint(0)[:count]),
-            "vivid": np.stack(paint(config["output"]["vivid_exponent"])[:count]),
-            "ground truth": np.stack(truth[:count]),
+            "grayscale": lumas,
+            "least error": paint(0),
+            "vivid": paint(config["output"]["vivid_exponent"]),
+            "ground truth": truth,
         }
-        figures.plot_grid(columns, folder / "samples.png")
+        figures.plot_grid({title: images[:8] for title, images in columns.items()}, folder / SAMPLES)
 
-    def _load(self, part: int) -> list[ImageArray]:
+    def _load(self, part: int, sides: list[int]) -> list[ImageArray]:
         """Decode the training images (0) or those of validation (1) of each set, and tell the classes of sets apart."""
-        config = self.config
-        arrays = [load_colored(parts[part], max(config.sizes), skip_corrupt=config.skip_corrupt) for parts in self.sets]
+        arrays = [
+            load_colored(parts[part], side, skip_corrupt=self.config.skip_corrupt)
+            for parts, side in zip(self.sets, sides, strict=True)
+        ]
         return [
             ImageArray(images.pixels, np.where(images.labels < 0, -1, images.labels + offset).astype(np.int32))
             for images, offset in zip(arrays, self._offsets, strict=True)
         ]
+
+
+def _some(images: ImageArray, count: int) -> NDArray[np.uint8]:
+    """Take images from all over a set: folders of classes hold one class after the other."""
+    return images.pixels[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
 
 
 def _rgb_error(chroma: Any) -> Any:

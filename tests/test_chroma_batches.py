@@ -8,6 +8,7 @@ from colorizer.chroma_batches import (
     ValidationBatches,
     augment,
     change_tones,
+    choose_side,
     draw_hints,
     load_colored,
     split_planes,
@@ -124,6 +125,16 @@ def test_gray_images_are_left_out(tmp_path):
     for i, image in enumerate(random_images(3, 40)):
         (tmp_path / f"{i}.png").write_bytes(encode(image))
     (tmp_path / "gray.png").write_bytes(encode(np.full((40, 40, 3), 90, np.uint8)))
-    loaded = load_colored(load_dataset(str(tmp_path), "train"), largest=64)
+    loaded = load_colored(load_dataset(str(tmp_path), "train"), 40)
     assert loaded.pixels.shape == (3, 40, 40, 3)
     assert (loaded.labels == -1).all()
+
+
+@pytest.mark.parametrize(("sides", "chosen"), [((20, 45, 45), 32), ((50, 70, 70), 64), ((200, 28, 28), 32)])
+def test_images_are_kept_at_the_largest_working_size_that_most_have(tmp_path, sides, chosen):
+    for i, side in enumerate(sides):
+        (tmp_path / f"{i}.png").write_bytes(encode(random_images(1, side)[0]))
+    (tmp_path / "00.png").write_bytes(b"broken")
+    dataset = load_dataset(str(tmp_path), "train")
+    assert choose_side(dataset, (32, 32, 48, 64), skip_corrupt=True) == chosen
+    assert load_colored(dataset, chosen, skip_corrupt=True).pixels.shape == (3, chosen, chosen, 3)

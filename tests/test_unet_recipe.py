@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorizer.datasets import ImageDataset, load_dataset
 from colorizer.resume import Resume
 from colorizer.train_config import TrainConfig
 from colorizer.training import fit
+from colorizer.unet_recipe import UNetRecipe
 
 
 @pytest.fixture
@@ -78,3 +80,22 @@ def test_training_goes_on_from_published_weights_and_without_classes(config, tmp
     for expected, actual in zip(before, after, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-6)
     assert "val_error_left" in (further / "history.csv").read_text()
+
+
+def test_classes_of_validation_count_and_the_prior_is_of_all_classes(config, tmp_path, monkeypatch):
+    """Folders of classes hold one class after the other."""
+    for kind, color in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
+        folder = tmp_path / "colors" / kind
+        folder.mkdir(parents=True)
+        for i in range(8):
+            Image.new("RGB", (45, 45), color).save(folder / f"{i}.png")
+    dataset = load_dataset(str(tmp_path / "colors"), "train")
+    monkeypatch.setattr("colorizer.unet_recipe._PRIOR_IMAGES", 4)
+    parts: list[ImageDataset] = [dataset.take(np.arange(start, 16, 2)) for start in range(2)]
+    recipe = UNetRecipe(config, [(parts[0], parts[1])])
+    recipe.load_images()
+    prior = np.array(recipe.record()["output"]["prior"])
+    assert (prior > 0.1).sum() >= 2
+
+    blue_only, both = dataset.take(np.arange(8)), dataset.take(np.arange(4, 12))
+    assert UNetRecipe(config, [(blue_only, both)]).build().output["label"].shape[1] == 2
