@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.chroma_painter import ChromaPainter, thumbnail_size
-from colorizer.color import join_each, resize, to_luma
+from colorizer.color import fit_within, join_each, resize, to_luma
 from colorizer.datasets import load_dataset
 from colorizer.inference import DEFAULT_DETAIL, find_model
 from colorizer.metrics import gray_copy
-from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import load_runtime
 

@@ -212,6 +212,15 @@ def resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> 
     return np.asarray(cv2.resize(plane, (width, height), interpolation=interpolation), plane.dtype)
 
 
+def fit_within(image: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+    """Shrink an image (H, W, C) so that its long side is at most `size` pixels, if that is given; smaller ones stay."""
+    height, width = image.shape[:2]
+    if size is None or max(height, width) <= size:
+        return image
+    scale = size / max(height, width)
+    return resize(image, max(1, round(height * scale)), max(1, round(width * scale)), cv2.INTER_AREA)
+
+
 def _join_linear(luma: NDArray[np.uint8], slope: NDArray[np.float32], offset: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Join luma (H, W) with the chroma that small slopes and offsets, (h, w, 2) each, make of it."""
     height, width = luma.shape

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.color import resize
+from colorizer.color import fit_within
 from colorizer.images import EXTENSIONS, decode_image, decode_with_metadata, has_color, image_format
 from colorizer.inference import Alternative, Colorizer, HintLike
 from colorizer.metadata import Metadata
@@ -67,7 +67,7 @@ class Photo:
     def open(cls, path: Path, max_pixels: int) -> "Photo":
         """Decode a file; raises what `colorizer.images.decode_image` does."""
         image = decode_image(path, max_pixels=max_pixels)
-        return cls(path, (image.shape[1], image.shape[0]), shrink(image, PREVIEW_SIDE), has_color(image))
+        return cls(path, (image.shape[1], image.shape[0]), fit_within(image, PREVIEW_SIDE), has_color(image))
 
     @property
     def ending(self) -> str:
@@ -181,15 +181,6 @@ def to_hex(color: str) -> str:
     if match is None:
         raise ValueError(f"a color is #RRGGBB or rgb(R, G, B), got {color!r}")
     return f"#{bytes(min(255, round(float(part))) for part in match.groups()).hex()}"
-
-
-def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Reduce an image (H, W, C) to a long side, by means over areas; smaller ones stay as they are."""
-    scale = side / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    return resize(image, height, width, cv2.INTER_AREA)
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

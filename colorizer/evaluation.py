@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer.abilities import AbilityFigures
+from colorizer.color import fit_within
 from colorizer.datasets import ImageDataset, load_dataset
 from colorizer.images import write_whole
 from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
 from colorizer.per_image import ImageErrors, save_errors
-from colorizer.pipelines import fit_within
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import name_weights
 from colorizer.sheet import draw_sheet
@@ -88,6 +88,8 @@ def evaluate(
     colorizer = Colorizer.load(path)
     if abilities and colorizer.paints_rgb:
         raise ValueError("the autoencoder has one answer only: abilities are the U-Net's")
+    if size is not None and size < 1:
+        raise ValueError(f"the size must be at least 1 pixel, got {size}")
     dataset = load_dataset(data, split)
     further = AbilityFigures(colorizer, detail) if abilities else None
 
@@ -135,7 +137,9 @@ def evaluate(
     }
     write_whole(output, (json.dumps(figures, indent=2) + "\n").encode())
     if sheet:
-        draw_sheet(colorizer, lambda row: fit_within(dataset[indices[row]], size), errors, baselines, Path(sheet))
+        draw_sheet(
+            colorizer, lambda row: fit_within(dataset[indices[row]], size), errors, baselines, Path(sheet), detail
+        )
     return figures
 
 

@@ -110,12 +110,3 @@ def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top : top + side, left : left + side]
     return resize(image, size, size, cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
-
-
-def fit_within(image: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
-    """Shrink an RGB image so that its long side is at most `size` pixels, if that is given; smaller ones stay."""
-    height, width = image.shape[:2]
-    if size is None or max(height, width) <= size:
-        return image
-    scale = size / max(height, width)
-    return resize(image, max(1, round(height * scale)), max(1, round(width * scale)), cv2.INTER_AREA)

@@ -20,19 +20,22 @@ def draw_sheet(
     errors: NDArray[np.float64],
     baselines: NDArray[np.float64],
     path: Path,
+    detail: int,
 ) -> None:
     """Draw three blocks of 20 images: least, median and most error left, of the more colorful half of the images.
 
     Parameters
     ----------
     colorizer : Colorizer
-        The model; the autoencoder that comes with the project is drawn beside it.
+        The model that made the errors; the autoencoder that comes with the project is drawn beside it.
     load : callable
         Gives the RGB image of a row.
     errors, baselines : (N,) float64
         Mean squared errors of the model's results and of the gray copies.
     path : pathlib.Path
         The PNG file to write.
+    detail : int
+        Long side of what the network sees of a larger image.
     """
     order = rank(errors, baselines)
     rows = min(_ROWS, len(order))
@@ -45,7 +48,7 @@ def draw_sheet(
             results |= {"color": colorizer.colorize_batch(truths), "raw": colorizer.colorize_batch(truths, raw=True)}
         else:
             results["autoencoder"] = Colorizer.load("autoencoder").colorize_batch(truths)
-            results["U-Net"] = colorizer.colorize_batch(truths, vividness=0)
-            results["vivid"] = colorizer.colorize_batch(truths, vividness=1)
+            results["U-Net"] = colorizer.colorize_batch(truths, vividness=0, detail=detail)
+            results["vivid"] = colorizer.colorize_batch(truths, vividness=1, detail=detail)
         columns |= {f"{name}: {title}": images for title, images in {**results, "truth": truths}.items()}
     plot_grid(columns, path)

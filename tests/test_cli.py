@@ -168,6 +168,8 @@ def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
     assert "existing folder" in capsys.readouterr().err
     assert not (tmp_path / "m.json").exists()
     assert main(["evaluate", "--data", str(tmp_path), "--split", "dev", "--output", str(tmp_path / "m.json")]) == 1
+    assert main(["evaluate", "--data", str(tmp_path), "--size", "0", "--output", str(tmp_path / "m.json")]) == 1
+    assert "at least 1 pixel, got 0" in capsys.readouterr().err
 
 
 def test_abilities_of_the_unet(tmp_path):

@@ -4,7 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from colorizer.editing import Photo, draw_doubt, shrink
+from colorizer.color import fit_within
+from colorizer.editing import Photo, draw_doubt
 from colorizer.inference import Alternative
 from colorizer.ui.errors import require, told
 from colorizer.ui.pictures import build_panel, save_picture
@@ -66,7 +67,7 @@ def build(bench: Workbench) -> None:
             results = [photo.choose(each).colorize(colorizer, vividness, detail) for each in found]
             unsure = draw_doubt(photo.preview, colorizer.uncertainty(photo.preview, detail=detail))
         pictures = [
-            (save_picture(shrink(result, _SIDE), f"{stem}-answer-{i}.png"), f"Answer {i}")
+            (save_picture(fit_within(result, _SIDE), f"{stem}-answer-{i}.png"), f"Answer {i}")
             for i, result in enumerate(results, 1)
         ]
         return {

@@ -6,7 +6,8 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.editing import Photo, shrink
+from colorizer.color import fit_within
+from colorizer.editing import Photo
 from colorizer.gallery import Gallery
 from colorizer.inference import Colorizer
 from colorizer.latent import LatentSpace, draw_strip
@@ -122,7 +123,7 @@ def _build_passage(
     def show_own(upload: dict[str, Any] | None) -> dict[Any, Any]:
         with told():
             image = Photo.open(find_upload(upload), MAX_PIXELS).preview
-        return {**show(shrink(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
+        return {**show(fit_within(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
 
     shown: Any = [seen, vector, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
