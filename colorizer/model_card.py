@@ -202,7 +202,7 @@ def _write_card(
         what=_WHAT.get(name, ""),
         parameters=config["parameters"],
         repo=repo,
-        limits=_limits(folder, name).strip(),
+        limits=_limits(folder).strip(),
         data="\n".join(data),
         results=_results(records),
         picture=_PICTURE,
@@ -251,10 +251,10 @@ def _results(records: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, _MEANING])
 
 
-def _limits(folder: Path, name: str) -> str:
+def _limits(folder: Path) -> str:
     """Take the limits as somebody wrote them down for these weights, else those that all such models have."""
     written = [folder / "README.md"]
-    if name == "unet":
+    if folder.resolve() == (resource_folder("checkpoints") / "unet").resolve():
         written.append(Path(__file__).parent.parent / "docs/model-card.md")
     for path in written:
         text = path.read_text("utf-8") if path.is_file() else ""

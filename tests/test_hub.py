@@ -100,6 +100,17 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.tflite"}
 
 
+def test_limits_of_the_projects_weights_are_not_those_of_others(hub: Hub, tmp_path: Path):
+    shutil.copytree(find_model("unet").parent, tmp_path / "unet")
+    cards = []
+    for model in ("unet", str(tmp_path / "unet")):
+        assert main(["push", "ada/unet", "--model", model]) == 0
+        cards.append(hub.repos["model", "ada/unet"].files["README.md"].decode())
+    own, others = ("Brown where it doesn't know" in card for card in cards)
+    assert own
+    assert not others
+
+
 def test_push_shows_limits_that_are_written_down_and_removes_what_is_gone(hub: Hub, tmp_path: Path):
     folder = tmp_path / "mine"
     shutil.copytree(find_model("autoencoder").parent, folder)
