@@ -169,6 +169,31 @@ def test_what_is_no_image_is_refused_and_the_next_is_colored(page: Page, tmp_pat
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+@pytest.mark.slow
+def test_of_two_photos_at_once_the_last_one_stays(page: Page):
+    colorize(page, ROOT / "samples/cifar10/00_cat.png")
+    page.evaluate(
+        """async () => {
+            const [status, photo] = ['#status', '#before'].map((id) => document.querySelector(id));
+            document.body.dataset.widths = '';
+            new MutationObserver(() => {
+                if (status.textContent === 'Done') document.body.dataset.widths += ` ${photo.width}`;
+            }).observe(status, {childList: true});
+            const draw = async (side) => {
+                const canvas = new OffscreenCanvas(side, side);
+                canvas.getContext('2d').fillRect(0, 0, side, side);
+                return new File([await canvas.convertToBlob()], `${side}.png`);
+            };
+            for (const file of [await draw(3000), await draw(40)]) {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.items.add(file);
+                document.dispatchEvent(new DragEvent('drop', {dataTransfer}));
+            }
+        }"""
+    )
+    expect(page.locator("body")).to_have_attribute("data-widths", " 3000 40", timeout=120_000)
+
+
 def test_offline_once_used(page: Page, server: ThreadingHTTPServer, colorizer: Colorizer):
     cat, ship = (ROOT / f"samples/cifar10/{name}.png" for name in ("00_cat", "01_ship"))
     colorize(page, cat)

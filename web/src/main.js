@@ -11,6 +11,7 @@ const tell = (text) => { element('status').textContent = text; };
 let network = null;  // A promise, from the first photo on.
 let prediction = null;
 let name = '';
+let turns = Promise.resolve();  // Photos given at once are opened one after the other, so that the last one stays.
 
 // The service worker keeps what is fetched, so that the first files wait for it. Without one, as in private windows of
 // some browsers or after a forced reload, the page works online.
@@ -19,6 +20,10 @@ const kept = navigator.serviceWorker?.register('service-worker.js').then(({activ
     new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, {once: true})),
     new Promise((resolve) => setTimeout(resolve, 10_000)),
   ])).catch(() => null);
+
+function give(file) {
+  turns = turns.then(() => open(file));
+}
 
 async function open(file) {
   element('problem').hidden = true;
@@ -94,7 +99,7 @@ function download() {
 }
 
 element('file').addEventListener('change', ({target}) => {
-  if (target.files.length) open(target.files[0]);
+  if (target.files.length) give(target.files[0]);
   target.value = '';  // The same file may be chosen again.
 });
 element('vividness').addEventListener('input', paint);
@@ -108,6 +113,6 @@ for (const [event, dropping] of Object.entries(marked)) {
     drag.preventDefault();
     document.body.classList.toggle('dropping', dropping);
     const [file] = (event === 'drop' && drag.dataTransfer.files) || [];
-    if (file) open(file);
+    if (file) give(file);
   });
 }
