@@ -3,7 +3,7 @@
 Short trainings from nothing that differ from the recipe in one thing, all on the same images in the same order, judged
 by the images that are kept from the training data for validation. What helps in so few steps need not help in many. The
 record goes to ``benchmarks/results/ablations.json``, variant by variant, and as a table into ``docs/model-card.md``;
-variants that are recorded already are not run again.
+variants of the same recipe that are recorded already are not run again.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,11 +25,18 @@ from colorizer.runtime import import_keras
 
 keras, _ = import_keras()
 
-from colorizer.chroma_batches import Batch, ImageArray, ValidationBatches, build_dataset, load_colored  # noqa: E402
+from colorizer import chroma_batches, unet_recipe  # noqa: E402
+from colorizer.chroma_batches import (  # noqa: E402
+    Batch,
+    ImageArray,
+    ValidationBatches,
+    build_dataset,
+    choose_side,
+    load_colored,
+)
 from colorizer.muon import ConvolutionMuon  # noqa: E402
 from colorizer.train_config import TrainConfig  # noqa: E402
 from colorizer.training import resolve_precision  # noqa: E402
-from colorizer.unet_recipe import UNetRecipe  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "benchmarks/results/ablations.json"
@@ -48,7 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         LAYERS + "BatchNormalization": partial(keras.layers.GroupNormalization, 8),
     },
     "no hints": {BATCHES + "_HINTED": 0.0},
-    "hints in six of ten images": {BATCHES + "_HINTED": 0.6},
+    "hints in a fifth of the images": {BATCHES + "_HINTED": 0.2},
     "without the class as a side target": {RECIPE + "_LABEL_WEIGHT": 0.0},
 }
 """What a variant changes: values of modules, by their names."""
@@ -63,7 +71,7 @@ def train(
             stack.enter_context(patch(name, value))
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy("mixed_bfloat16" if config.precision == "bfloat16" else "float32")
-        recipe = UNetRecipe(config, sets)
+        recipe = unet_recipe.UNetRecipe(config, sets)
         model = recipe.build()
         recipe.load_images()
         recipe.compile(model)
@@ -136,16 +144,21 @@ def main() -> None:
     sets = [split_validation(load_dataset(d, "train"), config.validation, config.seed) for d in config.data]
     decoded: dict[tuple[int, int], ImageArray] = {}
 
-    def cached(dataset: ImageDataset, largest: int, **options: Any) -> ImageArray:
-        key = (id(dataset), largest)
+    def cached(dataset: ImageDataset, side: int, **options: Any) -> ImageArray:
+        key = (id(dataset), side)
         if key not in decoded:
-            decoded[key] = load_colored(dataset, largest, **options)
+            decoded[key] = load_colored(dataset, side, **options)
         return decoded[key]
 
-    judges = [(kept.name, cached(kept, max(config.sizes))) for _, kept in sets]
-    record: dict[str, Any] = {"variants": {}}
+    judges = [(kept.name, cached(kept, choose_side(train, config.sizes))) for train, kept in sets]
+    constants = chain.from_iterable(vars(module).items() for module in (chroma_batches, unet_recipe))
+    recipe = {**config.record(), **{k: v for k, v in constants if k.isupper() and isinstance(v, int | float)}}
+    recipe = json.loads(json.dumps(recipe))  # As JSON has it: lists for tuples.
+    record: dict[str, Any] = {}
     if options.output.exists():
         record = json.loads(options.output.read_text())
+    if record.get("recipe") != recipe:  # Variants of another recipe tell nothing about this one.
+        record = {"recipe": recipe, "variants": {}}
     norm = partial(keras.layers.BatchNormalization, momentum=NORM_MOMENTUM)
     with (
         patch(RECIPE + "load_colored", cached),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from colorizer.datasets import load_dataset, split_validation
 from colorizer.inference import Colorizer, find_model
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import import_keras, load_runtime
@@ -26,7 +27,7 @@ keras, tf = import_keras()
 
 from colorizer.distribution import build_bins  # noqa: E402 (Keras first, without the notes of its libraries)
 from colorizer.models.unet import build_unet  # noqa: E402
-from colorizer.unet_recipe import ChromaLoss  # noqa: E402
+from colorizer.unet_recipe import UNetRecipe  # noqa: E402
 
 ROUNDS = 15
 MATRIX = 2048
@@ -47,7 +48,7 @@ def main() -> None:
         measures[f"matrix multiplication, {dtype.name}, GFLOP/s"] = (multiply, 2 * MATRIX**3 / 1e9)
 
     rng = np.random.default_rng(0)
-    measures["training, images/s"] = (_training(precision, rng), STEPS * TRAINING_BATCH)
+    measures["training, images/s"] = (_training(precision), STEPS * TRAINING_BATCH)
     path = find_model("unet")
     runtime, colorizer = load_runtime(path), Colorizer.load(path)
     for size, count in BATCHES:
@@ -97,21 +98,19 @@ def main() -> None:
     (ROOT / "benchmarks/results/unet.json").write_text(text + "\n")
 
 
-def _training(precision: str, rng: np.random.Generator) -> Callable[[], Any]:
-    """Prepare steps of a training as ``train.py`` has it, on one batch over and over."""
+def _training(precision: str) -> Callable[[], Any]:
+    """Prepare steps of a training as ``train.py`` has it, on one batch of the project's samples over and over."""
+    config = TrainConfig(model="unet", sizes=(TRAINING_SIZE,), batch_size=TRAINING_BATCH)
+    samples = load_dataset(str(ROOT / "samples/cifar10"), "test")
+    recipe = UNetRecipe(config, [split_validation(samples, config.validation, config.seed)])
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-    bins = build_bins()
-    model = build_unet(len(bins))
-    model.compile(keras.optimizers.AdamW(use_ema=True), {"chroma": ChromaLoss(bins)})
+    model = recipe.build()
     keras.config.set_dtype_policy("float32")
-    side = TRAINING_SIZE // 2
-    inputs = {
-        "luma": tf.constant(rng.random((TRAINING_BATCH, TRAINING_SIZE, TRAINING_SIZE, 1), np.float32)),
-        "hints": tf.zeros((TRAINING_BATCH, side, side, 3)),
-    }
-    target = {"chroma": tf.constant(rng.uniform(-0.1, 0.1, (TRAINING_BATCH, side, side, 2)).astype(np.float32))}
+    recipe.load_images()
+    recipe.compile(model)
+    inputs, targets = next(iter(recipe.training_data(0)))
     # Not by `fit`, whose calls of so few steps wait for something at their end, sometimes.
-    return lambda: [model.train_on_batch(inputs, target) for _ in range(STEPS)]
+    return lambda: [model.train_on_batch(inputs, targets) for _ in range(STEPS)]
 
 
 def _operations(size: int) -> float:
