@@ -105,15 +105,13 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
                     room += weight
                     yield Outcome(job, "failed", _reason(error))
             started = time.perf_counter()
-            try:
-                painted = paint([picture.pixels for _, _, picture in batch]) if batch else []
-            except _ERRORS as error:
-                for job, weight, picture in batch:
-                    room += weight
-                    yield Outcome(job, "failed", _reason(error), picture.pixels.shape[:2])
-                painted, batch = [], []
+            painted = _paint_each(paint, [picture.pixels for _, _, picture in batch]) if batch else []
             seconds = (time.perf_counter() - started) / max(len(batch), 1)
             for (job, weight, picture), results in zip(batch, painted, strict=True):
+                if isinstance(results, Exception):
+                    room += weight
+                    yield Outcome(job, "failed", _reason(results), picture.pixels.shape[:2])
+                    continue
                 outcome = Outcome(job, "done", size=picture.pixels.shape[:2], seconds=picture.seconds + seconds)
                 behind.append((outcome, weight, writers.submit(_write, job, results, picture.metadata)))
             batch, painted = [], []  # What is written must not be held here till the next.
@@ -150,6 +148,16 @@ def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> _Picture:
     name = PurePath(job.source).name
     pixels, metadata = decode_with_metadata(fetched.result(), max_pixels=max_pixels, name=name)
     return _Picture(pixels, metadata, time.perf_counter() - started)
+
+
+def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]] | Exception]:
+    """Colorize a batch; if that fails, its images one by one, so that none fails for another's error."""
+    try:
+        return [*paint(images)]
+    except _ERRORS as error:
+        if len(images) == 1:
+            return [error]
+    return [_paint_each(paint, [image])[0] for image in images]
 
 
 def _write(job: Job, results: list[NDArray[np.uint8]], metadata: Metadata) -> float:

@@ -175,6 +175,28 @@ def test_what_fails_in_the_network_or_on_the_disk_is_told(tmp_path):
     assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", "there is no memory left")] * 4
 
 
+def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
+    sizes = [40, 30, 40, 40, 40]
+    jobs = []
+    for i, size in enumerate(sizes):
+        source = tmp_path / f"{i}.png"
+        source.write_bytes(encode(random_images(1, size)[0]))
+        jobs.append(Job(source, (tmp_path / f"out/{i}.png",)))
+    together = 0
+
+    def paint(images):
+        nonlocal together
+        together = max(together, len(images))
+        time.sleep(0.2)  # The next files are read meanwhile.
+        if any(len(image) == 30 for image in images):
+            raise ValueError("no pixel there")
+        return [[image] for image in images]
+
+    outcomes = sorted(run_jobs(jobs, paint, max_pixels=10**6), key=lambda outcome: outcome.job.source.name)
+    assert together > 1
+    assert [outcome.status for outcome in outcomes] == ["done", "failed", "done", "done", "done"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
