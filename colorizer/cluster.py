@@ -14,19 +14,18 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import cv2
 
-from colorizer.folder_plan import DEEPER, Job, UsageError, name_results
+from colorizer.folder_plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
 from colorizer.folder_run import Outcome, run_jobs
-from colorizer.images import readable_extensions
 from colorizer.inference import Colorizer, find_model
 from colorizer.painting import PaintOptions, paint
 from colorizer.resources import count_cores
 from colorizer.runtime import EXPORTED, quiet_stderr
-from colorizer.storage import Entry, Place, is_folder, join_place, lies_within, list_folder
+from colorizer.storage import Entry, Place, is_folder, join_place, list_folder
 
 _CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
 _PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
@@ -66,10 +65,7 @@ class FolderPlan:
             raise UsageError(f"--engine ray takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
             raise UsageError(f"--output {self.output} must be a folder")
-        if lies_within(self.source, self.output):
-            raise UsageError(
-                f"--output {self.output} has the input folder in it: results go into a folder of their own"
-            )
+        check_apart(self.source, self.output)
 
     def enter(self) -> None:
         """Make this process read relative paths as the one does that the plan comes from."""
@@ -84,7 +80,7 @@ class FolderPlan:
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
-        for place, entries in self._walk(PurePosixPath()):
+        for place, entries in find_images(self.source, self.output, self.recursive):
             for job, is_done, file_size in self._jobs(place, entries):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size
@@ -94,28 +90,13 @@ class FolderPlan:
         if chunk:
             yield chunk
 
-    def _walk(self, place: PurePosixPath) -> Iterator[tuple[PurePosixPath, list[Entry]]]:
-        """Find the folders to read, each with its place in the tree and its images."""
-        folder = join_place(self.source, place)
-        if lies_within(folder, self.output):
-            return  # Results of an earlier run, where the output lies within the input.
-        files, folders = list_folder(folder)
-        yield place, [file for file in files if _is_image(file.name)]
-        for name in folders if self.recursive else ():
-            if not name.startswith("."):
-                yield from self._walk(place / name)
-
-    def _jobs(self, place: PurePosixPath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
+    def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
         """Make the jobs of a folder: each with whether its results exist, and with the size of its file."""
         sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
         jobs = name_results(sources, self.output, self.format, self.options.endings)
         existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
         for job, image in zip(jobs, images, strict=True):
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in readable_extensions() and not name.startswith(".")
 
 
 class Worker:

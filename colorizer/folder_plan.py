@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from colorizer.images import EXTENSIONS, readable_extensions
-from colorizer.storage import Place, join_place, real_path
+from colorizer.storage import Entry, Place, join_place, lies_within, list_folder, real_path
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
 
+_HERE = PurePath()
 DEEPER = " (folders within folders are taken with --recursive)"
 
 
@@ -46,16 +47,17 @@ def plan_jobs(
             raise UsageError(f"no such file or folder: {path}")
         if not (path.is_file() or path.is_dir()):
             raise UsageError(f"{path} is neither a file nor a folder")
-        if path.is_dir() and real_path(path) == real_path(output):
-            raise UsageError(f"--output {output} is the input folder: results go into a folder of their own")
-    if len(inputs) == 1 and inputs[0].is_file() and output.suffix and not output.is_dir():
+        if path.is_dir():
+            check_apart(path, output)
+    is_image = output.suffix.lower() in {*EXTENSIONS, *readable_extensions()}
+    if len(inputs) == 1 and inputs[0].is_file() and is_image and not output.is_dir():
         if output.suffix.lower() not in EXTENSIONS:
             raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
         if format is not None:
             raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
         jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
     else:
-        if output.is_file() or output.suffix.lower() in readable_extensions():
+        if output.is_file() or is_image:
             raise UsageError(f"--output {output} must be a folder, unless there is one input file")
         sources = list(_find_sources(inputs, output, recursive))
         if not sources:
@@ -71,20 +73,40 @@ def plan_jobs(
     return jobs
 
 
-def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
+def check_apart(source: Place, output: Place) -> None:
+    """Raise `UsageError` if the folder of results is the one to read, or has it in it."""
+    if lies_within(source, output):
+        relation = "is the input folder" if lies_within(output, source) else "has the input folder in it"
+        raise UsageError(f"--output {output} {relation}: results go into a folder of their own")
+
+
+def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, PurePath]]:
     """Find the images of the inputs, each with its place in the tree of results."""
-    extensions = readable_extensions()
     for given in inputs:
         if given.is_file():
             yield given, Path(given.name)
             continue
-        for path in sorted(given.rglob("*") if recursive else given.iterdir()):
-            place = path.relative_to(given)
-            hidden = any(part.startswith(".") for part in place.parts)
-            if hidden or path.suffix.lower() not in extensions or not path.is_file():  # Links in a circle are none.
-                continue
-            if not real_path(path).is_relative_to(real_path(output)):  # Or of an earlier run: OUT lies within INPUT.
-                yield path, place
+        try:
+            for folder, images in find_images(given, output, recursive):
+                yield from ((given / folder / image.name, folder / image.name) for image in images)
+        except OSError as error:
+            raise UsageError(f"{error.filename or given} can't be read: {error.strerror}") from error
+
+
+def find_images(
+    source: Place, output: Place, recursive: bool, place: PurePath = _HERE
+) -> Iterator[tuple[PurePath, list[Entry]]]:
+    """Find the folders to read, each with its place in the tree and its images; hidden ones are left out."""
+    folder = join_place(source, place)
+    if lies_within(folder, output):
+        return  # Results of an earlier run, where the output lies within the input.
+    extensions = readable_extensions()
+    files, folders = list_folder(folder)
+    shown = (file for file in files if not file.name.startswith("."))
+    yield place, [file for file in shown if PurePath(file.name).suffix.lower() in extensions]
+    for name in folders if recursive else ():
+        if not name.startswith("."):
+            yield from find_images(source, output, recursive, place / name)
 
 
 def name_results(
@@ -92,7 +114,8 @@ def name_results(
 ) -> list[Job]:
     """Name the results of files, each of which comes with its place in the tree of results.
 
-    ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too.
+    ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
+    the same file on many disks.
 
     Raises
     ------
@@ -103,17 +126,17 @@ def name_results(
     def extension(place: PurePath) -> str:
         return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
 
-    short = Counter(place.with_suffix(extension(place)) for _, place in sources)
-    named: dict[PurePath, Place] = {}
+    short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)
+    named: dict[Place, Place] = {}
+    jobs = []
     for source, place in sources:
         target = place.with_suffix(extension(place))
-        if short[target] > 1:
+        if short[str(target).casefold()] > 1:
             target = place.with_name(place.name + extension(place))
-        if target in named:
-            result = join_place(output, target)
-            raise UsageError(f"{named[target]} and {source} would both become {result}: colorize them apart")
-        named[target] = source
-    return [
-        Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
-        for target, source in named.items()
-    ]
+        job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
+        for result in job.targets:
+            if result in named:
+                raise UsageError(f"{named[result]} and {source} would both become {result}: colorize them apart")
+            named[result] = source
+        jobs.append(job)
+    return jobs

@@ -81,12 +81,41 @@ def test_output_folder_within_the_input_is_no_input(scans):
     assert files(out) == ["a.png", "x/c.png", "x/d.jpg.png", "x/d.png.png"]
 
 
+def test_output_that_ends_in_no_image_extension_is_a_folder(scans, tmp_path):
+    assert main(["colorize", str(scans / "a.png"), "--output", str(tmp_path / "results.2024")]) == 0
+    assert files(tmp_path / "results.2024") == ["a.png"]
+
+
+def test_names_that_differ_in_case_alone_get_results_apart(tmp_path):
+    """On many disks IMG.png and img.png are one file."""
+    for name in ("IMG.jpg", "img.tif", "x.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(encode(IMAGES[0]))
+    assert main(["colorize", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert files(tmp_path / "out") == ["IMG.jpg.png", "img.tif.png", "x.png"]
+
+
+def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, capsys):
+    listed = Path.iterdir
+
+    def list_some(path):
+        if path.name == "x":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", list_some)  # Whoever runs the tests may read everything.
+    assert main(["colorize", str(scans), "--output", str(tmp_path / "out"), "--recursive"]) == 2
+    assert f"{scans / 'x'} can't be read: Permission denied" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["none.png", "--output", "o.png"], "no such file or folder: none.png"),
         (["scans", "--output", "scans"], "is the input folder"),
+        (["scans", "--output", "."], "has the input folder in it"),
         (["scans", "--output", "o.png"], "must be a folder"),
+        (["twins", "--output", "o", "--uncertainty"], "would both become"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
         (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "--format jpeg"),
         (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over another file"),
@@ -101,6 +130,9 @@ def test_output_folder_within_the_input_is_no_input(scans):
 def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "twins").mkdir()
+    for name in ("a.png", "a-uncertainty.png"):
+        (tmp_path / "twins" / name).write_bytes(b"")
     before = files(tmp_path)
     assert main(["colorize", *arguments]) == 2
     message = capsys.readouterr().err
@@ -168,7 +200,8 @@ def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
     assert "existing folder" in capsys.readouterr().err
     assert not (tmp_path / "m.json").exists()
     assert main(["evaluate", "--data", str(tmp_path), "--split", "dev", "--output", str(tmp_path / "m.json")]) == 1
-    assert main(["evaluate", "--data", str(tmp_path), "--size", "0", "--output", str(tmp_path / "m.json")]) == 1
+    capsys.readouterr()
+    assert main(["evaluate", "--data", str(tmp_path), "--size", "0", "--output", str(tmp_path / "m.json")]) == 2
     assert "at least 1 pixel, got 0" in capsys.readouterr().err
 
 
