@@ -95,14 +95,15 @@ def colorize_archive(
                 content = entry.read()
                 image, metadata = decode_with_metadata(content, max_pixels=limits.pixels)
                 result = colorize(image)
-            except (ImageError, OSError, zipfile.BadZipFile, RuntimeError, MemoryError, cv2.error) as error:
+                suffix = choose_ending(entry.name, content)
+                encoded = encode_image(result, EXTENSIONS[suffix.lower()], metadata)
+            except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
                 lack, words = name_lack(error), str(error).replace("the image", "it")
                 reason = f"there is {lack} left" if lack else words or type(error).__name__
                 lines.append(Line(entry.name, error=reason))
                 continue
-            suffix = choose_ending(entry.name, content)
             name = _free_name(entry.name, suffix, {line.result for line in lines})
-            archive.writestr(name, encode_image(result, EXTENSIONS[suffix.lower()], metadata))
+            archive.writestr(name, encoded)
             lines.append(Line(entry.name, result=name))
         archive.writestr(REPORT, _report(lines))
     unfinished.replace(output)
@@ -136,9 +137,14 @@ def _list_entries(paths: Sequence[Path]) -> Iterator[_Entry]:
 
 def _reader(path: Path, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            # An entry that lies about its size gives no more than it declared.
-            return file.read(member.file_size)
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+                # An entry that lies about its size gives no more than it declared.
+                return file.read(member.file_size)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # Each way to compress has errors of its own for what is damaged.
+            raise ImageError(f"it can't be unpacked: {error}") from error
 
     return read
 

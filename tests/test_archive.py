@@ -97,6 +97,20 @@ def test_damaged_archive_and_nothing(tmp_path: Path):
         colorize_archive([], tmp_path / "out.zip", _invert)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_member_does_not_stop_the_others(tmp_path: Path, method: int):
+    path, images = tmp_path / "a.zip", random_images(2, 64)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for i, image in enumerate(images):
+            archive.writestr(f"{i}.bmp", encode(image, "BMP"))
+    content = bytearray(path.read_bytes())
+    content[200:220] = bytes(20)
+    path.write_bytes(content)
+    broken, good = colorize_archive([path], tmp_path / "out.zip", _invert)
+    assert broken.error
+    assert good.result == "1-color.png"
+
+
 def test_huge_image_in_an_archive_is_named_only(tmp_path: Path):
     image = encode(random_images(1)[0])
     path = _zip(tmp_path / "a.zip", {"huge.png": image, "b.png": encode(random_images(1, 10)[0])})
