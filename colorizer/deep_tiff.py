@@ -87,6 +87,8 @@ def decode_deep_tiff(content: bytes, tags: Tags) -> Image.Image:
     else:
         picture = _to_picture(array, tags.get(TiffImagePlugin.EXTRASAMPLES, (_ALPHA,))[0])
     picture.info["icc_profile"] = tags.get(TiffImagePlugin.ICCPROFILE)
+    xmp = tags.get(TiffImagePlugin.XMP)
+    picture.info["xmp"] = xmp[0] if isinstance(xmp, tuple) and len(xmp) == 1 else xmp
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
         exif = Image.Exif()
         exif.load(content)

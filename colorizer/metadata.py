@@ -31,6 +31,7 @@ _KEPT = {
 }
 _LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
 _IPTC_RESOURCE = 0x0404
+_SRGB = 1  # In the EXIF tag ColorSpace.
 
 
 def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
@@ -55,7 +56,11 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
     dpi = None
     with suppress(TypeError, ValueError, ZeroDivisionError):
         x, y = (float(value) for value in picture.info.get("dpi", ()))
-        dpi = (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None  # JPEG has 16 bits for it; NaN is out, too.
+        # Pillow gives a TIFF that tells none a resolution of 1.
+        told = TiffImagePlugin.X_RESOLUTION in getattr(picture, "tag_v2", {TiffImagePlugin.X_RESOLUTION})
+        dpi = (
+            (x, y) if told and 0 < x < 65_535 and 0 < y < 65_535 else None
+        )  # JPEG has 16 bits for it; NaN is out, too.
     if dpi:
         metadata["dpi"] = dpi
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
@@ -85,7 +90,8 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
         exif = Image.Exif()
         if "exif" in options:
             exif.load(options["exif"])
-            options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
+            if ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif:
+                options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
         if "xmp" in options:
             exif[TiffImagePlugin.XMP] = options.pop("xmp")
         if iptc:
@@ -103,11 +109,18 @@ def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, 
     for tag, size in ((_Tag.ExifImageWidth, width), (_Tag.ExifImageHeight, height)):
         if tag in details:
             details[tag] = size
-    kept.get_ifd(ExifTags.IFD.Exif).update(details)
-    kept.get_ifd(ExifTags.IFD.GPSInfo).update(found.get_ifd(ExifTags.IFD.GPSInfo))
+    if _Tag.ColorSpace in details:
+        details[_Tag.ColorSpace] = _SRGB
+    for directory, tags in (
+        (ExifTags.IFD.Exif, details),
+        (ExifTags.IFD.GPSInfo, found.get_ifd(ExifTags.IFD.GPSInfo)),
+    ):
+        if tags:
+            kept.get_ifd(directory).update(tags)
+            kept[directory] = 0  # Its place, which Pillow fills in when it writes.
     if dpi:  # WebP has no other place for it.
         kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
-    return kept.tobytes() if kept or details else b""
+    return kept.tobytes() if kept else b""
 
 
 def _read_iptc(picture: Image.Image) -> bytes:

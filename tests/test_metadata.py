@@ -17,7 +17,7 @@ from image_files import (
     tiff,
     with_thumbnail,
 )
-from PIL import ExifTags, Image, ImageCms, IptcImagePlugin
+from PIL import ExifTags, Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 
 from colorizer.images import decode_image, decode_with_metadata, encode_image, save_image
 
@@ -164,8 +164,11 @@ def test_iptc_that_is_damaged_or_has_no_place_is_left_out():
 
 
 def test_metadata_of_a_deep_tiff():
-    content = pillow(Image.fromarray(WIDE[..., 0]), "TIFF", exif=camera_exif().tobytes(), dpi=(600, 600))
+    exif = camera_exif()
+    exif[TiffImagePlugin.XMP] = b"<x:xmpmeta>Grandma</x:xmpmeta>"
+    content = pillow(Image.fromarray(WIDE[..., 0]), "TIFF", exif=exif.tobytes(), dpi=(600, 600))
     image, metadata = decode_with_metadata(content)
+    assert metadata["xmp"] == b"<x:xmpmeta>Grandma</x:xmpmeta>"
     assert image.shape[:2] == RGB.shape[1::-1]
     with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
         assert kept.info["dpi"] == pytest.approx((600, 600))
@@ -193,6 +196,34 @@ def test_resolution_that_is_none_is_left_out(dpi):
     assert "dpi" not in metadata
     for format in ("JPEG", "PNG", "WEBP", "TIFF"):
         assert encode_image(image, format, metadata)
+
+
+def test_tiff_without_a_resolution_gets_none():
+    image, metadata = decode_with_metadata(pillow(Image.fromarray(RGB), "TIFF"))
+    assert "dpi" not in metadata
+    with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
+        assert "dpi" not in kept.info
+
+
+def test_tiff_is_compressed_where_that_can_be():
+    """Pillow writes the directories of EXIF into a TIFF without compression only."""
+    flat = np.zeros((200, 200, 3), np.uint8)
+    scan, photo = encode(flat, "JPEG", dpi=(300, 300)), encode(flat, "JPEG", exif=camera_exif().tobytes())
+    sizes = [len(encode_image(flat, "TIFF", decode_with_metadata(content)[1])) for content in (scan, photo)]
+    assert sizes[0] < 5_000 < flat.size < sizes[1]
+    with Image.open(io.BytesIO(encode_image(flat, "TIFF", decode_with_metadata(scan)[1]))) as kept:
+        assert kept.info["dpi"] == pytest.approx((300, 300))
+
+
+def test_exif_tells_the_color_space_of_the_result_and_the_place_alone():
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    kept = Image.Exif()
+    kept.load(decode_with_metadata(encode(RGB, "JPEG", exif=exif.tobytes()))[1]["exif"])
+    assert kept.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 65535
+    kept.load(decode_with_metadata(encode(RGB, "JPEG", exif=exif.tobytes()))[1]["exif"])
+    assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] == 1
 
 
 def test_metadata_that_can_not_be_written_are_left_out():
