@@ -1,9 +1,11 @@
 """Files and bytes to RGB arrays and back: the only module that knows image formats."""
 
+import hashlib
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 # Other strategies, and a filter chosen for each row, take longer than they save bytes.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+_LONGEST_NAME = 200  # Bytes, of the 255 that most file systems allow.
 _PNG_HEADER = 33  # Bytes of a PNG file up to the end of its first chunk.
 
 # Pillow runs Ghostscript for EPS; the others it only recognizes, for programs that bring a decoder.
@@ -207,16 +210,16 @@ def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside its place and rename it, so that it is never seen half written."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes private files; results are as any other file.
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # What is asked for, and known.
         raise
 
 
@@ -224,11 +227,16 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
     names: dict[Path, set[str]] = {}
     for path in paths:
-        names.setdefault(path.parent, set()).add(path.name)
+        names.setdefault(path.parent, set()).add(_short(path.name))
     for folder, wanted in names.items():
         for leftover in folder.glob(".*.part"):
             if leftover.name[1:].rsplit(".", 2)[0] in wanted:
                 leftover.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """Give what stands for a file's name in that of its temporary file, which must not be too long."""
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:

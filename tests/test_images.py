@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,11 +179,22 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fdopen", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
         save_image(RGB, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", [f"{'猫' * 80}.png", "c.png"])
+def test_names_may_be_long_and_results_are_files_like_others(tmp_path, name):
+    path = tmp_path / name
+    save_image(RGB, path)
+    assert np.array_equal(decode_image(path), RGB)
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+    with pytest.raises(FileNotFoundError, match=r"none/c\.png"):
+        save_image(RGB, tmp_path / "none/c.png")
 
 
 def test_unknown_extension_and_format():
