@@ -319,9 +319,13 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
             labels += table.column("label").to_pylist()
             class_names = class_names or _class_names(table, column)
         digest.update(path.read_bytes())
-    known = np.array(labels, np.int64) if len(labels) == len(sources) else None
+    # Hidden labels, as test splits have them, are missing or negative.
+    all_known = len(labels) == len(sources) and all(label is not None and label >= 0 for label in labels)
+    known = np.array(labels, np.int64) if all_known else None
     if not class_names and known is not None and known.max(initial=0) < 10 and name.startswith("cifar10"):
         class_names = CIFAR10_CLASSES
+    if known is not None and known.max(initial=-1) >= len(class_names):
+        class_names = tuple(str(label) for label in range(known.max() + 1))
     return ImageDataset(name, split, sources, ids, known, class_names, digest.hexdigest())
 
 
@@ -356,6 +360,8 @@ def _load_batches(folder: Path, split: str) -> ImageDataset:
     if split not in CIFAR10_ROWS:
         raise DatasetError(f"cifar-10-batches-py has the splits train and test, not {split}")
     paths = [folder / "test_batch"] if split == "test" else sorted(folder.glob("data_batch_*"))
+    if not paths:
+        raise DatasetError(f"no data_batch_* in {folder}")
     pixels, labels = [], []
     digest = hashlib.sha256()
     for path in paths:

@@ -164,8 +164,7 @@ def _by_class(
     if dataset.labels is None:
         return {}
     totals, gray = (np.bincount(dataset.labels[indices], values) for values in (errors, baselines))
-    names = dataset.class_names or [str(label) for label in range(len(gray))]
-    return {names[label]: float(totals[label] / gray[label]) for label in np.flatnonzero(gray)}
+    return {dataset.class_names[label]: float(totals[label] / gray[label]) for label in np.flatnonzero(gray)}
 
 
 def _mean(rows: list[dict[str, float]], key: str) -> float:

@@ -46,6 +46,18 @@ def test_parquet_of_bytes_without_labels_and_split_named_valid(tmp_path):
         assert dataset[0].shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize(("labels", "names"), [([0, 2, 1], ("0", "1", "2")), ([0, -1, 1], ()), ([0, None, 1], ())])
+def test_parquet_with_labels_of_unknown_names_or_hidden_ones(tmp_path, labels, names):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = [encode(image) for image in random_images(3)]
+    pq.write_table(pa.table({"image": cells, "label": labels}), tmp_path / "test.parquet")
+    dataset = load_dataset(str(tmp_path), "test")
+    assert dataset.class_names == names
+    assert (dataset.labels is not None) == bool(names)
+
+
 def test_missing_split_names_those_that_are_there(cifar_folder):
     with pytest.raises(DatasetError, match=r"validation.*test, train"):
         load_dataset(str(cifar_folder), "validation")
