@@ -7,7 +7,6 @@ References
 ITU-T T.871 (JFIF), section 7, takes its luma weights from ITU-R BT.601.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice, pairwise
@@ -16,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from colorizer.resources import count_cores
 
 KR, KG, KB = 0.299, 0.587, 0.114
 """Rec. 601 weights of R', G' and B' in luma, those of ``cv2.COLOR_RGB2GRAY``."""
@@ -251,7 +252,7 @@ def _join_linear(luma: NDArray[np.uint8], slope: NDArray[np.float32], offset: ND
             joined = cv2.add(both[:, : 3 * width], both[:, 3 * width :], dtype=cv2.CV_8U)
             cv2.merge(np.split(joined, 3, axis=1), dst=rgb[block])
 
-    workers = min(len(blocks), os.cpu_count() or 1)
+    workers = min(len(blocks), count_cores())
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(fill, [blocks[i::workers] for i in range(workers)]))
     return rgb
