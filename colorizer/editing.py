@@ -22,8 +22,7 @@ PREVIEW_SIDE = 1280
 # Of formats that can't be written, those for photographs become JPEG; all others become PNG.
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".jpg", "AVIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
 _MOST_DABS = 200
-# Long side that smaller pictures are enlarged to at least: a finger can point at a pixel, and no page shows the canvas
-# larger than it is, for which Gradio 6.31 would tell wrong places of clicks.
+# Long side that smaller pictures are enlarged to at least: a finger can point at a pixel.
 _CANVAS_SIDE = 960
 
 

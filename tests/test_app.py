@@ -201,11 +201,19 @@ def test_shell_example_of_the_api(demo_url: str, colorizer: Colorizer, tmp_path:
 
 def test_server_is_no_proxy(demo_url: str):
     assert httpx.get(f"{demo_url}/gradio_api/file=https://example.org/").status_code == 403
+    assert httpx.get(f"{demo_url}/gradio_api/file/https://example.org/x.png").status_code == 403
     assert httpx.get(f"{demo_url}/gradio_api/proxy=https://x.hf.space/").status_code == 403
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../../../etc/passwd", "app.py", str(ROOT / "checkpoints/unet/config.json")]
+    "path",
+    [
+        "/etc/passwd",
+        "../../../etc/passwd",
+        "app.py",
+        str(ROOT / "checkpoints/unet/config.json"),
+        str(ROOT / "docs/photo.jpg"),
+    ],
 )
 def test_server_gives_no_foreign_file(demo_url: str, path: str):
     assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
@@ -229,6 +237,13 @@ def test_server_fetches_no_address(demo_url: str, address: str):
             assert "event: error" in answer.text
         else:
             assert asked.status_code == 403
+
+
+def test_no_question_passes_the_waiting_line_by(demo_url: str):
+    """Or each would be answered at once, all in memory together."""
+    for name in ("colorize", "predict"):
+        asked = httpx.post(f"{demo_url}/gradio_api/run/{name}", json={"data": [None, "unet", 0.3, 96], "fn_index": 0})
+        assert asked.status_code in (403, 404)
 
 
 def test_html_as_upload_is_no_page(demo_url: str):

@@ -34,6 +34,8 @@ def _client(**options) -> TestClient:
         "/gradio_api/file=http%3A%2F%2F169.254.169.254/latest",
         "/gradio_api/file=https:/example.org",
         "/gradio_api/file=data:text/html,x://",
+        "/gradio_api/file/https://example.org/x.png",
+        "/gradio_api/FILE/http:/127.0.0.1/x.png",
         "/gradio_api/proxy=https://x.hf.space/",
         "/gradio_api//proxy=http://localhost/",
         "/gradio_api/process_recording",
@@ -102,6 +104,10 @@ def test_rate_is_limited_for_each_visitor():
     assert [post(f"1.1.1.{i}, {PUBLIC}, 10.0.0.{i}") for i in range(4)] == [200, 200, 200, 429]
     assert post("8.8.8.8") == 200
     assert client.get("/").status_code == 200
+    # Gradio's page shows the detail of a JSON, and the text where it is about uploads.
+    question, upload = (client.post(path, headers={"x-forwarded-for": PUBLIC}) for path in ("/q/join", "/x/upload"))
+    assert question.json() == {"detail": "more than 3 requests in a minute; wait a little"}
+    assert upload.text == "more than 3 requests in a minute; wait a little"
 
 
 def test_without_a_proxy_forwarded_addresses_count_nothing():
@@ -124,7 +130,8 @@ def test_what_the_server_lacks_is_told(error: Exception, words: str):
 
 def test_browsers_are_bound():
     client = _client()
-    page, file = client.get("/"), client.get("/gradio_api/file=/somewhere/evil.html")
+    page, file, other = (client.get(path) for path in ("/", "/gradio_api/file=/x/evil.html", "/gradio_api/file/x.html"))
+    assert other.headers["content-security-policy"] == file.headers["content-security-policy"]
     assert "frame-ancestors 'self' https://huggingface.co" in page.headers["content-security-policy"]
     assert file.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     assert file.headers["x-content-type-options"] == "nosniff"

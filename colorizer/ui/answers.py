@@ -7,7 +7,7 @@ import gradio as gr
 from colorizer.color import fit_within
 from colorizer.editing import Photo, draw_doubt
 from colorizer.inference import Alternative
-from colorizer.ui.errors import require, told
+from colorizer.ui.errors import pick, require, told
 from colorizer.ui.pictures import build_panel, save_picture
 from colorizer.ui.workbench import KEEP, NETWORK, Updates, Workbench
 
@@ -79,7 +79,10 @@ def build(bench: Workbench) -> None:
         }
 
     def choose(event: gr.SelectData, photo: Photo | None, drawn: list[Alternative], *settings: Any) -> Updates:
-        return {first: gr.Button(visible=True), **bench.paint(require(photo).choose(drawn[event.index]), *settings)}
+        return {
+            first: gr.Button(visible=True),
+            **bench.paint(require(photo).choose(pick(drawn, event.index)), *settings),
+        }
 
     def go_back(photo: Photo | None, *settings: Any) -> Updates:
         hidden, unselected = gr.Button(visible=False), gr.Gallery(selected_index=None)

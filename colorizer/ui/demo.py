@@ -44,8 +44,9 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             learn.build(demo, colorizers)
         with gr.Tab("About", id="about"):
             about.build()
-    # One picture at a time, since the network uses all cores; the waiting line is short, so that it moves.
-    return demo.queue(max_size=16, default_concurrency_limit=1)
+    # One picture at a time, and one batch, since the network uses all cores; the waiting line is short, so that it
+    # moves, and nothing passes it by.
+    return demo.queue(max_size=16, default_concurrency_limit=1, api_open=False)
 
 
 def launch_options() -> dict[str, Any]:

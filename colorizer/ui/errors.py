@@ -1,9 +1,9 @@
 """What went wrong, in words for the person who caused it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import gradio as gr
@@ -11,6 +11,7 @@ import gradio as gr
 from colorizer.editing import Photo
 from colorizer.shortage import name_lack
 
+T = TypeVar("T")
 EXPIRED = "is deleted by now, as all files are; bring it again"
 
 
@@ -35,6 +36,13 @@ def require(photo: Photo | None) -> Photo:
     if photo is None:
         raise gr.Error(f"The photo {EXPIRED}", print_exception=False)
     return photo
+
+
+def pick(items: Sequence[T], index: int) -> T:
+    """Give what was chosen of a list that the session holds; it is forgotten after an hour."""
+    if index >= len(items):
+        raise gr.Error("These are deleted by now; ask for them again", print_exception=False)
+    return items[index]
 
 
 def find_upload(upload: Mapping[str, Any] | None) -> Path:

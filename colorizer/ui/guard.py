@@ -11,13 +11,13 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colorizer.shortage import name_lack
 
 RATE_VARIABLE = "COLORIZER_RATE"
-"""Environment variable: how many files and questions a visitor may send a minute; 0 for any number."""
+"""Environment variable: how many requests a visitor may send a minute; 0 for any number."""
 
 _SPACE_RATE = 240  # Where nothing is set. Elsewhere than on a Space one's own machine serves oneself.
 _MOST_VISITORS = 10_000
@@ -35,6 +35,7 @@ _PAGE_POLICY = (
 _FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"  # A file is no page, whatever is in it.
 
 
+_FILE = re.compile(r"/file[=/](.*)", re.DOTALL)  # Gradio gives files under both.
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a disk of Windows.
 
 
@@ -42,7 +43,13 @@ class _Refused(Exception):  # noqa: N818  It is an answer, not a fault.
     """A request that is not let through."""
 
     def __init__(self, status: int, words: str) -> None:
-        self.response = PlainTextResponse(words, status)
+        self.status, self.words = status, words
+
+    def answer(self, path: str) -> Response:
+        """Say it in the form that Gradio's page shows: of uploads it shows the text, of all else a JSON's detail."""
+        if path.rstrip("/").endswith("/upload"):
+            return PlainTextResponse(self.words, self.status)
+        return JSONResponse({"detail": self.words}, self.status)
 
 
 class Guard:
@@ -59,7 +66,7 @@ class Guard:
     app : ASGI application
         What it stands before.
     rate : int
-        Files and questions a minute and visitor; 0 for any number.
+        Requests a minute and visitor that bring something; 0 for any number.
     forwarded : bool
         Whether a proxy stands before the server, so that visitors are told apart by what it forwards.
     """
@@ -100,7 +107,7 @@ class Guard:
                     raise
                 refused.append(_Refused(507, f"The server has {lack} left; try again later"))
         if refused:
-            await refused[0].response(scope, receive, send)
+            await refused[0].answer(scope["path"])(scope, receive, send)
 
     def _count(self, scope: Scope) -> None:
         if not self._rate:
@@ -133,8 +140,9 @@ def _is_public(address: str) -> bool:
 def _check_path(path: str) -> None:
     """Refuse Gradio's routes that fetch from elsewhere or take what the page never sends."""
     lowered = path.lower()
-    _, marker, target = lowered.partition("/file=")
-    if "/proxy=" in lowered or "/process_recording" in lowered or (marker and ("://" in target or ":/" in target[:8])):
+    file = _FILE.search(lowered)
+    elsewhere = file is not None and ("://" in file[1] or ":/" in file[1][:8])
+    if "/proxy=" in lowered or "/process_recording" in lowered or elsewhere:
         raise _Refused(403, "only files of this server")
 
 
@@ -203,7 +211,7 @@ def _check_addresses(value: Any) -> None:
 
 def _with_policy(path: str, send: Send, refused: list[_Refused]) -> Send:
     """Add the headers that bind browsers to each response; drop what is said to a request that is refused."""
-    policy = _FILE_POLICY if "/file=" in path else _PAGE_POLICY
+    policy = _FILE_POLICY if _FILE.search(path) else _PAGE_POLICY
 
     async def guarded(message: MutableMapping[str, Any]) -> None:
         if refused:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.editing import Photo, color_at, draw_dabs, to_hex
-from colorizer.ui.errors import require, told
+from colorizer.ui.errors import pick, require, told
 from colorizer.ui.pictures import build_panel, build_swatches, save_preview, show_swatches
 from colorizer.ui.workbench import KEEP, NETWORK, Updates, Workbench
 
@@ -84,7 +84,7 @@ def build(bench: Workbench) -> None:
         event: gr.SelectData, photo: Photo | None, place: tuple[float, float], colors: list[str], *settings: Any
     ) -> Updates:
         """Take a color of the palette; the dab that was set at its place has it from now on."""
-        photo, chosen = require(photo), colors[event.index]
+        photo, chosen = require(photo), pick(colors, event.index)
         if not photo.has_latest_dab_at(place):
             return take(chosen)
         return {**take(chosen), **bench.paint(photo.redo(chosen), *settings)}

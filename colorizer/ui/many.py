@@ -59,6 +59,15 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     def show() -> tuple[Any, Any]:
         return gr.DownloadButton(visible=True), gr.Markdown(visible=True)
 
+    # An older batch's result would be taken for the new one's, most of all where that fails.
+    gr.on(
+        [start.click, files.change],
+        lambda: (gr.DownloadButton(visible=False), gr.Markdown(visible=False)),
+        None,
+        [result, report],
+        queue=False,
+        **QUIET,
+    )
     done = start.click(
         colorize_batch,
         [files, *bench.settings],

@@ -34,6 +34,8 @@ label[data-testid="block-label"].float > span {display: none}
 
 /* Whole pictures, as large as their panel, never cropped. */
 .picture.picture .image-frame img {width: 100%; height: auto; max-height: 72vh; object-fit: contain}
+/* In full screen Gradio 6.31 tells places of clicks as if nothing were ever enlarged. */
+#canvas.picture.picture .image-frame img {object-fit: scale-down}
 .picture .image-container > button {display: block; width: 100%}
 .pixelated img {image-rendering: pixelated}
 

@@ -10,7 +10,7 @@ import gradio as gr
 from colorizer.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.inference import Colorizer
 from colorizer.metrics import gray_copy, measure_error
-from colorizer.ui.errors import told
+from colorizer.ui.errors import pick, told
 from colorizer.ui.figures import MEANING, build_table, describe_records, title
 from colorizer.ui.pictures import build_panel, show_picture
 from colorizer.ui.workbench import NETWORK, QUIET
@@ -101,7 +101,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         return {**show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
     def show_sample(rows: list[int], event: gr.SelectData) -> dict[Any, Any]:
-        return show(rows[event.index])
+        return show(pick(rows, event.index))
 
     light: dict[str, Any] = {"outputs": [gallery, samples, page, sorted_note], "queue": False, **QUIET}
     gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], **light)

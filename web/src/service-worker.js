@@ -4,7 +4,9 @@ const CACHE = 'colorizer-BUILD';
 
 self.addEventListener('install', (event) => {
   const shell = ['./', 'style.css', 'main.js', 'icon.svg', 'model.json'];
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(shell)).then(() => self.skipWaiting()));
+  // Past the browser's own cache, which may still hold files of an earlier build.
+  const files = shell.map((name) => new Request(name, {cache: 'reload'}));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(files)).then(() => self.skipWaiting()));
 });
 
 self.addEventListener('activate', (event) => {
@@ -21,7 +23,7 @@ self.addEventListener('fetch', (event) => {
     const cache = await caches.open(CACHE);
     const kept = await cache.match(event.request, {ignoreSearch: true});
     if (kept) return kept;
-    const response = await fetch(event.request);
+    const response = await fetch(event.request, {cache: 'no-cache'});
     // Where the disk is full, the page still works online.
     if (response.status === 200) await cache.put(event.request, response.clone()).catch(() => null);
     return response;
