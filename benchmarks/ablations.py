@@ -56,7 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         LAYERS + "BatchNormalization": partial(keras.layers.GroupNormalization, 8),
     },
     "no hints": {BATCHES + "_HINTED": 0.0},
-    "hints in a fifth of the images": {BATCHES + "_HINTED": 0.2},
+    "hints in six of ten images": {BATCHES + "_HINTED": 0.6},
     "without the class as a side target": {RECIPE + "_LABEL_WEIGHT": 0.0},
 }
 """What a variant changes: values of modules, by their names."""

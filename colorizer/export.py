@@ -15,7 +15,7 @@ from colorizer.layer_table import list_layers
 from colorizer.resources import resource_folder
 from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr, sha256
 
-MAX_LEVELS = 8
+MAX_LEVELS = 12
 """Largest difference, in levels of 255, between the results of a model and of its export."""
 
 MAX_ERROR = 0.01

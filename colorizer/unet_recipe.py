@@ -79,7 +79,7 @@ class ErrorLeft(keras.metrics.Metric):
 
 
 class UNetRecipe(Recipe):
-    """The chroma U-Net at several working sizes, with hints in half of the images."""
+    """The chroma U-Net at several working sizes, with hints in some of the images."""
 
     def __init__(
         self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]], share: slice = slice(None)
