@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, encode
 from PIL import Image
 from playwright.sync_api import Browser, Download, JSHandle, Page, Request, expect
 
@@ -222,6 +222,28 @@ def test_the_walk_of_a_visitor(page: Page, colorizer: Colorizer):
     page.locator("#undo").click()
     expect(canvas).to_have_attribute("src", before, timeout=60_000)
     np.testing.assert_array_equal(download(), colorizer.colorize(photo))
+
+
+@desktop
+@pytest.mark.slow
+def test_dab_on_a_screen_larger_than_the_canvas(page: Page, tmp_path: Path):
+    page.set_viewport_size({"width": 1440, "height": 2600})
+    photo = tmp_path / "tall.png"
+    photo.write_bytes(encode(np.full((1000, 750, 3), 128, np.uint8)))
+    page.set_input_files("#source input[type=file]", photo)
+    page.get_by_role("tab", name="Guide").click(timeout=60_000)
+    canvas = page.locator("#canvas img")
+    expect(canvas).to_have_js_property("naturalWidth", 750, timeout=60_000)
+    before, shown = _pixels(page, "#canvas"), canvas.get_attribute("src")
+    box = canvas.bounding_box()
+    assert min(box["width"] / 750, box["height"] / 1000) > 1.1
+    scale = min(box["width"] / 750, box["height"] / 1000)
+    if canvas.evaluate("image => getComputedStyle(image).objectFit") == "scale-down":
+        scale = min(scale, 1)
+    canvas.click(position={"x": box["width"] / 2 + 0.3 * 750 * scale, "y": box["height"] / 2 - 0.2 * 1000 * scale})
+    expect(canvas).not_to_have_attribute("src", shown, timeout=60_000)
+    ring = np.argwhere((np.abs(_pixels(page, "#canvas").astype(int) - before) > 100).any(axis=-1))
+    np.testing.assert_allclose(ring.mean(axis=0), (0.3 * 1000, 0.8 * 750), atol=3)
 
 
 @desktop
