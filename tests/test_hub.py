@@ -100,6 +100,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     assert {request.rpartition("/")[2] for request in hub.requests} == {"config.json", "model.tflite"}
 
 
+@pytest.mark.slow
 def test_limits_of_the_projects_weights_are_not_those_of_others(hub: Hub, tmp_path: Path):
     shutil.copytree(find_model("unet").parent, tmp_path / "unet")
     cards = []

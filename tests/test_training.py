@@ -94,6 +94,7 @@ def test_finished_training_does_nothing_more_and_other_options_are_refused(confi
     assert (folder / "model.keras").read_bytes() != before
 
 
+@pytest.mark.slow
 def test_training_killed_while_it_finished_is_finished(config):
     folder = fit(config)
     model = (folder / "model.keras").read_bytes()
@@ -105,6 +106,7 @@ def test_training_killed_while_it_finished_is_finished(config):
     assert (folder / "model.keras").read_bytes() == model
 
 
+@pytest.mark.slow
 def test_overwriting_training_goes_on_after_a_kill(config):
     folder = fit(replace(config, epochs=1))
     first = history(folder)
