@@ -180,7 +180,7 @@ class UNetRecipe(Recipe):
         truth = [image for images in self._validation for image in _some(images, _CALIBRATION_IMAGES)]
         lumas = [to_luma(image) for image in truth]
 
-        def paint(exponent: float) -> list[NDArray[np.uint8]]:
+        def paint(exponent: float, lumas: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
             chroma = painter.paint(lumas, exponent, max(self.config.sizes))
             return [join_upsampled(*planes) for planes in zip(lumas, chroma, strict=True)]
 
@@ -188,18 +188,19 @@ class UNetRecipe(Recipe):
         low, high = 0.0, 2.0
         for _ in range(7):  # To a hundredth or so, which is finer than anyone sees.
             middle = (low + high) / 2
-            vivid = np.mean([colorfulness(image) for image in paint(middle)])
+            vivid = np.mean([colorfulness(image) for image in paint(middle, lumas)])
             low, high = (middle, high) if vivid < wanted else (low, middle)
         config["output"]["vivid_exponent"] = round((low + high) / 2, 3)
         write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
+        shown = lumas[:8]
         columns = {
-            "grayscale": lumas,
-            "least error": paint(0),
-            "vivid": paint(config["output"]["vivid_exponent"]),
-            "ground truth": truth,
+            "grayscale": shown,
+            "least error": paint(0, shown),
+            "vivid": paint(config["output"]["vivid_exponent"], shown),
+            "ground truth": truth[:8],
         }
-        figures.plot_grid({title: images[:8] for title, images in columns.items()}, folder / SAMPLES)
+        figures.plot_grid(columns, folder / SAMPLES)
 
     def _load(self, part: int, sides: list[int]) -> list[ImageArray]:
         """Decode the training images (0) or those of validation (1) of each set, and tell the classes of sets apart."""
