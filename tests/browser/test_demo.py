@@ -236,8 +236,8 @@ def test_dab_on_a_screen_larger_than_the_canvas(page: Page, tmp_path: Path):
     expect(canvas).to_have_js_property("naturalWidth", 750, timeout=60_000)
     before, shown = _pixels(page, "#canvas"), canvas.get_attribute("src")
     box = canvas.bounding_box()
-    assert min(box["width"] / 750, box["height"] / 1000) > 1.1
     scale = min(box["width"] / 750, box["height"] / 1000)
+    assert scale > 1.1
     if canvas.evaluate("image => getComputedStyle(image).objectFit") == "scale-down":
         scale = min(scale, 1)
     canvas.click(position={"x": box["width"] / 2 + 0.3 * 750 * scale, "y": box["height"] / 2 - 0.2 * 1000 * scale})
