@@ -88,9 +88,10 @@ class Gallery:
         wanted = self.dataset.class_names.index(class_name)
         return [row for row in rows if self.dataset.labels[row] == wanted]
 
-    def name(self, row: int) -> str:
-        """Name the class of an image."""
-        return "image" if self.dataset.labels is None else self.dataset.class_names[self.dataset.labels[row]]
+    def caption(self, row: int) -> str:
+        """Name an image by its class and its number from 1 on."""
+        name = "" if self.dataset.labels is None else f"{self.dataset.class_names[self.dataset.labels[row]]}, "
+        return f"{name}image {row + 1:,}"
 
 
 @cache

@@ -143,6 +143,13 @@ def test_models_are_a_choice_only_if_several(
     assert choice["visible"] is (len(models) > 1)
 
 
+def test_opening_the_page_takes_no_place_in_the_waiting_line(demo_url: str):
+    events = httpx.get(f"{demo_url}/config").json()["dependencies"]
+    opening = [event for event in events if any(name == "load" for _, name in event["targets"])]
+    assert opening
+    assert not any(event["queue"] for event in opening)
+
+
 def test_public_endpoints(client: Client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(named) == ["/colorize", "/colorize_batch"]

@@ -96,5 +96,7 @@ def build(bench: Workbench) -> None:
         show_progress_on=[ask],
         **NETWORK,
     )
-    answers.select(choose, [bench.photo, drawn, *bench.settings], [first, *shown], show_progress="hidden", **NETWORK)
-    first.click(go_back, [bench.photo, *bench.settings], [first, answers, *shown], show_progress="hidden", **NETWORK)
+    # Of clicks, one right after the other, each counts.
+    chosen: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "multiple", **NETWORK}
+    answers.select(choose, [bench.photo, drawn, *bench.settings], [first, *shown], **chosen)
+    first.click(go_back, [bench.photo, *bench.settings], [first, answers, *shown], **chosen)

@@ -16,7 +16,7 @@ from colorizer.ui.drawings import draw_vector
 from colorizer.ui.errors import find_upload, told
 from colorizer.ui.figures import read_record
 from colorizer.ui.pictures import build_panel, show_picture
-from colorizer.ui.workbench import MAX_PIXELS, NETWORK
+from colorizer.ui.workbench import MAX_PIXELS, NETWORK, QUIET
 
 _STEPS = 9
 _SIDE = 640  # Pixels of the visitor's image at which the two results are shown.
@@ -37,7 +37,7 @@ def build(demo: gr.Blocks, model: str, colorizer: Colorizer) -> None:
     except (OSError, ValueError):
         return  # Weights without an export, or with another one's.
     samples = Gallery.of_samples()
-    names = [f"{samples.name(row)}, image {row + 1}" for row in range(len(samples.dataset))]
+    names = [samples.caption(row) for row in range(len(samples.dataset))]
     _build_passage(demo, model, colorizer, space, samples, names)
     _build_walk(demo, space, samples, names)
 
@@ -127,9 +127,10 @@ def _build_passage(
 
     shown: Any = [seen, vector, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    demo.load(show_first, None, shown, **options)
-    chooser.select(show_sample, None, shown, **options)
-    own.upload(show_own, own, [*shown, chooser], preprocess=False, **options)
+    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    demo.load(show_first, None, shown, queue=False, **QUIET)
+    chooser.select(show_sample, None, shown, trigger_mode="multiple", **options)
+    own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
 
 
 def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: list[str]) -> None:
@@ -145,8 +146,9 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: li
         start, end = (samples.dataset[names.index(name)] for name in (first, last))
         return show_picture(draw_strip(space.walk(start, end, _STEPS)), "walk.png")
 
-    options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    gr.on([demo.load, first.change, last.change], walk, [first, last], strip, **options)
+    demo.load(walk, [first, last], strip, queue=False, **QUIET)
+    options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
+    gr.on([first.change, last.change], walk, [first, last], strip, **options)
 
 
 def _explain_blur(pixels: int, length: int, error: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.editing import Photo, color_at, draw_dabs, to_hex
-from colorizer.ui.errors import pick, require, told
+from colorizer.ui.errors import require, told
 from colorizer.ui.pictures import build_panel, build_swatches, save_preview, show_swatches
 from colorizer.ui.workbench import KEEP, NETWORK, Updates, Workbench
 
@@ -18,7 +18,6 @@ _FROM_ORIGINAL = ("Pick a color from the original", "original")
 def build(bench: Workbench) -> None:
     """Build the view inside the current tab."""
     place = gr.State(None, time_to_live=KEEP)  # Clicked last, in parts of width and height.
-    colors = gr.State((), time_to_live=KEEP)  # Those of the palette.
     bench.add_gate(
         gr.Markdown("The autoencoder takes no hints. Choose the U-Net to guide its colors.", visible=False), False
     )
@@ -48,10 +47,10 @@ def build(bench: Workbench) -> None:
 
     def reset(photo: Photo) -> Updates:
         modes = [*_MODES, _FROM_ORIGINAL] if photo.has_color else _MODES
-        return {place: None, colors: (), mode: gr.Radio(modes, value="dab"), palette: gr.Gallery(visible=False)}
+        return {place: None, mode: gr.Radio(modes, value="dab"), palette: gr.Gallery(visible=False)}
 
     bench.add_view([canvas], fill)
-    bench.add_reset([place, colors, mode, palette], reset)
+    bench.add_reset([place, mode, palette], reset)
 
     def use(photo: Photo, x: float, y: float, mode: str, color: str, *settings: Any) -> Updates:
         """Do what a click at a place asks for."""
@@ -77,14 +76,13 @@ def build(bench: Workbench) -> None:
         if photo is None or place is None:
             return {palette: gr.Gallery(visible=False)}
         colorizer, _, detail = bench.read(*settings)
-        likely = photo.palette(colorizer, *place, detail)
-        return {colors: likely, palette: show_swatches(likely)}
+        return {palette: show_swatches(photo.palette(colorizer, *place, detail))}
 
-    def choose(
-        event: gr.SelectData, photo: Photo | None, place: tuple[float, float], colors: list[str], *settings: Any
-    ) -> Updates:
+    def choose(event: gr.SelectData, photo: Photo | None, place: tuple[float, float], *settings: Any) -> Updates:
         """Take a color of the palette; the dab that was set at its place has it from now on."""
-        photo, chosen = require(photo), pick(colors, event.index)
+        photo = require(photo)
+        with told():
+            chosen = to_hex(event.value["caption"])
         if not photo.has_latest_dab_at(place):
             return take(chosen)
         return {**take(chosen), **bench.paint(photo.redo(chosen), *settings)}
@@ -95,7 +93,8 @@ def build(bench: Workbench) -> None:
     def clear_all(photo: Photo | None, *settings: Any) -> Updates:
         return bench.paint(require(photo).clear(), *settings)
 
-    asked: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
+    # Of clicks, one right after the other, each counts.
+    asked: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "multiple", **NETWORK}
     shown = [bench.photo, *bench.views]
     choices = [mode, color, *bench.settings]
     for event, action, inputs in (
@@ -104,7 +103,12 @@ def build(bench: Workbench) -> None:
     ):
         done = event(action, inputs, [*shown, place, color, mode], **asked)
         # Apart, so that the effect of a dab doesn't wait for it.
-        done.success(suggest, [bench.photo, place, *bench.settings], [colors, palette], **asked)
-    palette.select(choose, [bench.photo, place, colors, *bench.settings], [*shown, color, mode], **asked)
+        done.success(
+            suggest,
+            [bench.photo, place, *bench.settings],
+            palette,
+            **(asked | {"trigger_mode": "always_last"}),
+        )
+    palette.select(choose, [bench.photo, place, *bench.settings], [*shown, color, mode], **asked)
     undo.click(undo_last, [bench.photo, *bench.settings], shown, **asked)
     clear.click(clear_all, [bench.photo, *bench.settings], shown, **asked)

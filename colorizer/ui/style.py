@@ -1,8 +1,9 @@
-"""How the page looks and feels: colors, fonts and spacing, in light and dark; Ctrl+V."""
+"""How the page looks and feels: colors, fonts and spacing, in light and dark; Ctrl+V; names of thumbnails."""
 
 import gradio as gr
 
-# Gradio has a button that pastes; this lets Ctrl+V do the same, as if the file were dropped.
+# Gradio has a button that pastes; this lets Ctrl+V do the same, as if the file were dropped. And Gradio calls a
+# thumbnail "Thumbnail 2 of 20"; those who hear the page get its caption.
 HEAD = """
 <script>
 document.addEventListener("paste", (event) => {
@@ -13,6 +14,12 @@ document.addEventListener("paste", (event) => {
     dataTransfer.items.add(file);
     target.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
 });
+new MutationObserver(() => {
+    for (const image of document.querySelectorAll(".thumbnail-item img")) {
+        const thumbnail = image.closest("button");
+        if (image.alt && thumbnail.ariaLabel !== image.alt) thumbnail.ariaLabel = image.alt;
+    }
+}).observe(document, {subtree: true, childList: true, attributeFilter: ["alt", "aria-label"]});
 </script>
 """
 

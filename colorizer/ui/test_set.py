@@ -10,7 +10,7 @@ import gradio as gr
 from colorizer.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.inference import Colorizer
 from colorizer.metrics import gray_copy, measure_error
-from colorizer.ui.errors import pick, told
+from colorizer.ui.errors import told
 from colorizer.ui.figures import MEANING, build_table, describe_records, title
 from colorizer.ui.pictures import build_panel, show_picture
 from colorizer.ui.workbench import NETWORK, QUIET
@@ -62,16 +62,15 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     figures = gr.Markdown(elem_id="figures")
     gr.Markdown(_WAYS + MEANING, elem_classes=["hint"])
     gr.Markdown(describe_records(colorizers), elem_id="whole-set")
-    samples = gr.State([])  # Rows of the data set that the gallery shows.
+    captions = {images.caption(row): row for row in range(len(images.dataset))}
 
     def fill(class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
         with told():
             rows = images.list_rows(class_name, orders.get(order_name))
         rows, number, pages = take_page(rows, number)
-        thumbnails = [(images.dataset[row], f"{images.name(row)}, image {row + 1:,}") for row in rows]
+        thumbnails = [(images.dataset[row], images.caption(row)) for row in rows]
         return {
             gallery: gr.Gallery(thumbnails, selected_index=None),
-            samples: rows,
             page: gr.Number(number, label=f"Page (of {pages})"),
             sorted_note: gr.Markdown(visible=orders.get(order_name) is not None),
         }
@@ -92,7 +91,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
             gray: show_picture(plain),
             **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
             truth: show_picture(image),
-            figures: f"**{images.name(row)}**, image {row + 1:,} of {len(images.dataset):,}\n\n{table}",
+            figures: f"**{images.caption(row)}** of {len(images.dataset):,}\n\n{table}",
         }
 
     def show_random(class_name: str) -> dict[Any, Any]:
@@ -100,11 +99,12 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
             rows = images.list_rows(class_name)
         return {**show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
-    def show_sample(rows: list[int], event: gr.SelectData) -> dict[Any, Any]:
-        return show(pick(rows, event.index))
+    def show_sample(event: gr.SelectData) -> dict[Any, Any]:
+        # By its caption: the page of the gallery may have been turned since.
+        return show(captions[event.value["caption"]])
 
-    light: dict[str, Any] = {"outputs": [gallery, samples, page, sorted_note], "queue": False, **QUIET}
-    gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], **light)
+    light: dict[str, Any] = {"outputs": [gallery, page, sorted_note], "queue": False, **QUIET}
+    gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
     # Not `change`, which the answer itself would set off.
     page.submit(fill, [wanted, order, page], **light)
     page.blur(fill, [wanted, order, page], **light)
@@ -112,8 +112,10 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     forth.click(partial(fill_next, 1), [wanted, order, page], **light)
     shown = [gray, *painted, truth, figures]
     network: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    gr.on([demo.load, another.click], show_random, wanted, [*shown, gallery], **network)
-    gallery.select(show_sample, samples, shown, **network)
+    another.click(show_random, wanted, [*shown, gallery], **network)
+    gallery.select(show_sample, None, shown, trigger_mode="multiple", **network)
+    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    demo.load(show_random, wanted, [*shown, gallery], queue=False, **QUIET)
 
 
 class _Way(NamedTuple):

@@ -85,6 +85,9 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             updates[source] = save_preview(photo.preview, photo.path.stem)
         return updates
 
+    def change(photo: Photo | None, *settings: Any) -> Updates:
+        return bench.repaint(errors.require(photo), *settings)
+
     # The names of its parameters are those of the API.
     def colorize(image: dict[str, Any], model: str, vividness: float, detail: float) -> str:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
@@ -101,16 +104,18 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         "outputs": [bench.photo, source, problem, results, *bench.views, *bench.reset],
         "preprocess": False,
         "show_progress_on": [source],
+        # Of several photos, one right after the other, the last one is shown.
+        "trigger_mode": "always_last",
         **NETWORK,
     }
     # Not `change`: the picture that stands for a file which browsers can't show would be colorized once more.
     source.upload(**opening)
     source.clear(lambda: (None, gr.Column(visible=False)), None, [bench.photo, results], queue=False, **QUIET)
-    examples.select(_choose_example, None, source, queue=False, **QUIET).then(**opening)
+    examples.select(_choose_example, None, source, queue=False, trigger_mode="multiple", **QUIET).then(**opening)
     # A widget that is moved on while the network works counts once more, at its last value.
     gr.on(
         [widget.change for widget in bench.settings],
-        bench.repaint,
+        change,
         [bench.photo, *bench.settings],
         [bench.photo, *bench.gates, *bench.views],
         trigger_mode="always_last",

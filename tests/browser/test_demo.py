@@ -267,6 +267,50 @@ def test_pick_a_color_and_dab_without_a_mouse(page: Page):
     expect(canvas).to_have_attribute("src", before, timeout=60_000)
 
 
+@desktop
+@pytest.mark.slow
+def test_each_click_counts(page: Page, colorizer: Colorizer):
+    # Of two photos, one right after the other, the last one is shown.
+    for name in ("coffee.jpg", "cat.jpg"):
+        page.set_input_files("#source input[type=file]", ROOT / "samples/photos" / name)
+    examples = page.locator("#examples button:has(img)")
+    for i in (0, 3):
+        examples.nth(i).click()
+    cat = colorizer.colorize(ROOT / "samples/photos/cat.jpg")
+    colorized = page.locator("#colorized img")
+    expect(colorized).to_have_js_property("naturalWidth", cat.shape[1], timeout=60_000)
+    page.wait_for_timeout(1500)
+    np.testing.assert_array_equal(_pixels(page, "#colorized"), cat)
+
+    # Of two dabs each is set, and of two steps back each is made.
+    page.get_by_role("tab", name="Guide").click()
+    canvas = page.locator("#canvas img")
+    expect(canvas).to_be_visible(timeout=60_000)
+    first, before = canvas.get_attribute("src"), _pixels(page, "#canvas")
+    box = canvas.bounding_box()
+    for x in (0.25, 0.75):
+        canvas.click(position={"x": x * box["width"], "y": 0.5 * box["height"]})
+
+    def has_rings() -> bool:
+        page.wait_for_timeout(200)
+        changed = (np.abs(_pixels(page, "#canvas").astype(int) - before) > 100).any(axis=(0, 2))
+        return all(
+            changed[round((x - 0.05) * len(changed)) : round((x + 0.05) * len(changed))].any() for x in (0.25, 0.75)
+        )
+
+    assert any(has_rings() for _ in range(50))
+    page.locator("#undo").dblclick()
+    expect(canvas).to_have_attribute("src", first, timeout=60_000)
+
+    # Of two thumbnails the last one is shown.
+    _open_test_set(page)
+    thumbnails = page.locator("#gallery button.thumbnail-item")
+    for i in (0, 5):
+        thumbnails.nth(i).click()
+    expect(page.locator("#figures")).to_contain_text("image 6 of 20", timeout=60_000)
+    expect(thumbnails.nth(5)).to_have_accessible_name(re.compile(", image 6$"))
+
+
 @pytest.mark.slow
 def test_no_barriers(page: Page, axe: Path):
     page.locator("#examples button:has(img)").first.click()
@@ -391,9 +435,9 @@ def test_gallery_by_error(page: Page):
         expect(thumbnails).to_have_count(10, timeout=60_000)  # The more colorful half.
         row = gallery.list_rows(order=("autoencoder", order))[0]
         first = thumbnails.first.locator("img")
-        expect(first).to_have_attribute("alt", f"{gallery.name(row)}, image {row + 1}", timeout=60_000)
+        expect(first).to_have_attribute("alt", gallery.caption(row), timeout=60_000)
         thumbnails.first.click()
-        expect(page.locator("#figures")).to_contain_text(f"{gallery.name(row)}, image {row + 1} of 20", timeout=60_000)
+        expect(page.locator("#figures")).to_contain_text(f"{gallery.caption(row)} of 20", timeout=60_000)
     expect(page.get_by_text("of the more colorful half")).to_be_visible()
     record = json.loads((ROOT / "checkpoints/autoencoder/metrics.json").read_text())
     expect(page.locator("#whole-set")).to_contain_text(f"{record['psnr']:.1f} dB")
