@@ -59,7 +59,10 @@ class ChromaLoss(keras.losses.Loss):
 
 
 class ErrorLeft(keras.metrics.Metric):
-    """Squared error in RGB of the mean of the predicted distribution, over that of the gray copy."""
+    """Squared error in RGB of the mean of the predicted distribution, over that of the gray copy.
+
+    Every image counts the same, whatever its size.
+    """
 
     def __init__(self, bins: NDArray[np.float32]) -> None:
         super().__init__(name="error_left")
@@ -220,5 +223,5 @@ def _some(images: ImageArray, count: int) -> NDArray[np.uint8]:
 
 
 def _rgb_error(chroma: Any) -> Any:
-    """Sum the squared differences of R, G and B that differences (N, h, w, 2) of Cb and Cr make."""
-    return ops.sum(ops.square(ops.matmul(chroma, FROM_CHROMA.T / 255)))
+    """Sum the mean squared differences of R, G and B that differences (N, h, w, 2) of Cb and Cr make in each image."""
+    return ops.sum(ops.mean(ops.square(ops.matmul(chroma, FROM_CHROMA.T / 255)), axis=(1, 2, 3)))

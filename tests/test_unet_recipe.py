@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorizer.color import FROM_CHROMA
 from colorizer.datasets import ImageDataset, load_dataset
+from colorizer.distribution import build_bins
 from colorizer.resume import Resume
 from colorizer.train_config import TrainConfig
 from colorizer.training import fit
-from colorizer.unet_recipe import UNetRecipe
+from colorizer.unet_recipe import ErrorLeft, UNetRecipe
 
 
 @pytest.fixture
@@ -99,3 +101,20 @@ def test_classes_of_validation_count_and_the_prior_is_of_all_classes(config, tmp
 
     blue_only, both = dataset.take(np.arange(8)), dataset.take(np.arange(4, 12))
     assert UNetRecipe(config, [(blue_only, both)]).build().output["label"].shape[1] == 2
+
+
+def test_each_image_counts_the_same_in_the_error_left():
+    bins = build_bins()
+    metric = ErrorLeft(bins)
+    rng = np.random.default_rng(0)
+    errors = []
+    for side in (16, 32):
+        # The mean of logits so large is the bin itself.
+        predicted, truth = bins[rng.integers(len(bins), size=(2, side, side))], rng.uniform(-0.3, 0.3, (side, side, 2))
+        for chroma in predicted:
+            logits = 1e4 * (chroma[..., None, :] == bins).all(axis=-1)[None].astype(np.float32)
+            metric.update_state(truth[None].astype(np.float32), logits)
+            rgb = [(planes @ (FROM_CHROMA.T / 255)) for planes in (truth - chroma, truth)]
+            errors.append([np.mean(difference**2) for difference in rgb])
+    left, gray = np.mean(errors, axis=0)
+    assert float(metric.result()) == pytest.approx(left / gray, rel=1e-4)
