@@ -51,6 +51,9 @@ def main() -> int:
     except TrainingError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"train.py: this needs {error.name}, which is not installed: pip install .[train]", file=sys.stderr)
+        return 2
     except DatasetError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1

@@ -43,6 +43,7 @@ class Resume(keras.callbacks.Callback):
         self,
         output: Path,
         record: dict[str, Any],
+        init: str,
         best: keras.Model,
         publish: Callable[[keras.Model], keras.Model],
         others: list[keras.callbacks.Callback],
@@ -50,6 +51,7 @@ class Resume(keras.callbacks.Callback):
         super().__init__()
         self.output = output
         self.record = record
+        self.init = init
         self.best = best
         self.publish = publish
         self.others = others
@@ -73,10 +75,12 @@ class Resume(keras.callbacks.Callback):
             shutil.rmtree(unfinished)
         saved = sorted(self.folder.glob("epoch-*"))
         state = json.loads((saved[-1] / "state.json").read_text()) if saved else None
-        same = json.loads(json.dumps(self.record))  # As JSON has it: lists for tuples.
-        changed = [key for key in ("training", "data") if state and state["record"][key] != same[key]]
+        asked = {**json.loads(json.dumps(self.record)), "init": self.init}  # As JSON has it: lists for tuples.
+        begun = {**state["record"], "init": state.get("init", "")} if state else asked
+        changed = [key for key in ("training", "data", "init") if begun[key] != asked[key]]
         if overwrite and (changed or self.finished):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")  # At once: a half is no state.
+            shutil.rmtree(discarded)
             state = None
         if state is None:
             weights = self.output / "model.keras"
@@ -88,11 +92,13 @@ class Resume(keras.callbacks.Callback):
             (self.output / "history.csv").unlink(missing_ok=True)  # Of a run killed within its first epoch.
             return 0
         if changed:
-            before, now = state["record"][changed[0]], same[changed[0]]
+            before, now = begun[changed[0]], asked[changed[0]]
             raise TrainingError(
-                f"{self.output} holds a training with other options: it had {before}, this command has {now}; give the "
-                "same, another --output, or --overwrite"
+                f"{self.output} holds a training with other options: its {changed[0]} was {before!r}, this command's "
+                f"is {now!r}; give the same, another --output, or --overwrite"
             )
+        if "init_sha256" in begun:  # The file may have changed since: it may lie in this very folder.
+            self.record["init_sha256"] = begun["init_sha256"]
         self.saved = saved[-1]
         self._trim_history(state["epoch"])
         self.stopped = any(remembered.get("stopped_epoch") for remembered in state["callbacks"])
@@ -124,7 +130,7 @@ class Resume(keras.callbacks.Callback):
         self.model.save_weights(temporary / "state.weights.h5")
         remembered = [{name: vars(c)[name] for name in self._remembered if name in vars(c)} for c in self.others]
         random = [np.asarray(variable).tolist() for variable in _random_states(self.model)]
-        state = {"epoch": epochs, "callbacks": remembered, "random": random, "record": self.record}
+        state = {"epoch": epochs, "callbacks": remembered, "random": random, "init": self.init, "record": self.record}
         (temporary / "state.json").write_text(json.dumps(state, default=float))
         earlier = list(self.folder.glob("epoch-*"))
         temporary.rename(self.folder / f"epoch-{epochs:05d}")

@@ -71,6 +71,8 @@ class TrainConfig:
             raise TrainingError(f"--learning-rate must be positive, got {self.learning_rate}")
         if self.steps_per_epoch < 0:
             raise TrainingError(f"--steps-per-epoch must not be negative, got {self.steps_per_epoch}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"--seed must lie from 0 to {2**32 - 1}, got {self.seed}")
         if not self.sizes or any(size < 1 or size % 2 ** len(self.widths) for size in self.sizes):
             raise TrainingError(f"--sizes must be multiples of {2 ** len(self.widths)}, got {self.sizes}")
         if not 0 <= self.dropout < 1:

@@ -88,7 +88,7 @@ def fit(config: TrainConfig) -> Path:
             folder / RESUME / BEST, monitor=recipe.monitor, mode="min", save_best_only=True, save_weights_only=True
         ),
     ]
-    resume = Resume(folder, record, _build(recipe, "float32"), recipe.publish, callbacks)
+    resume = Resume(folder, record, config.init, _build(recipe, "float32"), recipe.publish, callbacks)
     epochs = resume.find(overwrite=config.overwrite) if workers.is_chief else 0
     first_epoch, stopped = map(int, workers.tell([epochs, resume.stopped]))
     if first_epoch < config.epochs and not stopped:

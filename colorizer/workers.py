@@ -50,7 +50,8 @@ class Workers:
     def connect(cls) -> "Workers":
         """Meet the others, if ``TF_CONFIG`` names any; before TensorFlow does anything else."""
         described = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        count = len(described.get("cluster", {}).get("worker", []))
+        chiefs, others = (len(described.get("cluster", {}).get(kind, [])) for kind in ("chief", "worker"))
+        count = chiefs + others  # A chief, where one is named, is the first worker.
         if count < 2:
             return cls()
         import tensorflow as tf
@@ -58,7 +59,8 @@ class Workers:
         if os.environ.get(_CHILD):
             threading.Thread(target=_end_with_parent, daemon=True).start()
         tf.get_logger().setLevel("ERROR")  # Else each sum of a new shape is announced.
-        workers = cls(int(described["task"]["index"]), count)
+        task = described["task"]
+        workers = cls(int(task["index"]) + (chiefs if task["type"] == "worker" else 0), count)
         workers.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         return workers
 

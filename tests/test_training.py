@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,21 @@ def test_training_starts_from_given_weights(config, tmp_path):
         fit(replace(config, init=str(start), latent_dim=9, output=str(tmp_path / "other")))
 
 
+def test_resumed_training_keeps_to_the_weights_that_it_started_from(config, tmp_path):
+    start, other = tmp_path / "start.keras", tmp_path / "other.keras"
+    for path in (start, other):
+        save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), path)
+    config = replace(config, init=str(start))
+    folder = fit(replace(config, epochs=1))
+    with pytest.raises(TrainingError, match="its init was"):
+        fit(replace(config, init=str(other)))
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    shutil.copy(other, start)  # As where it lies in the training's own folder.
+    fit(config)
+    assert len(history(folder)) == 2
+    assert json.loads((folder / "config.json").read_text())["init_sha256"] == digest
+
+
 def test_bfloat16_is_published_as_float32(config):
     model = keras.models.load_model(fit(replace(config, precision="bfloat16")) / "model.keras", compile=False)
     assert {layer.dtype_policy.name for layer in model._flatten_layers()} == {"float32"}
@@ -180,6 +196,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"precision": "half"}, "unknown precision 'half'"),
         ({"learning_rate": -1.0}, "--learning-rate must be positive, got -1"),
         ({"validation": 1.0}, "--validation"),
+        ({"seed": -1}, "--seed must lie from 0 to 4294967295, got -1"),
         ({"size": 30}, "multiple of 4"),
         ({"init": "none.keras"}, "no file none.keras"),
         ({"output": "/proc/none"}, "--output /proc/none can't be written"),

@@ -1,6 +1,8 @@
 """Training on several workers, started as people start it."""
 
 import csv
+import json
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT, random_images
+from conftest import ROOT, free_port, random_images
 from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -62,6 +64,27 @@ def test_two_workers_learn_as_one_does(images, tmp_path, model):
         assert np.allclose(one[key], two[key], rtol=1e-4, atol=0), key
     weights = [keras.models.load_model(tmp_path / c / "model.keras", compile=False).get_weights() for c in "12"]
     assert all(np.allclose(a, b, atol=2e-3) for a, b in zip(*weights, strict=True))
+
+
+def test_chief_and_worker_of_tf_config(images, tmp_path):
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    cluster = {"chief": addresses[:1], "worker": addresses[1:]}
+    arguments = command(images, tmp_path / "out", "autoencoder", 1, "--epochs", "1")
+    processes = [
+        subprocess.Popen(
+            arguments,
+            env={**os.environ, "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": kind, "index": 0}})},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for kind in cluster
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    done = subprocess.run(command(images, tmp_path / "two", "autoencoder", 2, "--epochs", "1"), capture_output=True)
+    assert done.returncode == 0
+    assert np.allclose(history(tmp_path / "out")["loss"], history(tmp_path / "two")["loss"], rtol=1e-4, atol=0)
 
 
 def start(arguments: list[str], folder: Path, epochs: int) -> tuple[subprocess.Popen, list[psutil.Process]]:
