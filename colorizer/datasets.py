@@ -226,7 +226,7 @@ def _cifar10_local(local: str | None, split: str) -> ImageDataset:
     folder = Path(local).expanduser()
     if not folder.is_dir():
         raise DatasetError("no such folder")
-    return _load_folder(folder, split)
+    return _load_folder(folder, split, "cifar10")  # Whatever the folder is called.
 
 
 def _cifar10_hub(split: str, download: bool) -> ImageDataset:
@@ -263,9 +263,9 @@ def _from_pixels(images: NDArray[np.uint8], labels: Any, split: str, sha256: str
 # === Folders ===
 
 
-def _load_folder(folder: Path, split: str) -> ImageDataset:
+def _load_folder(folder: Path, split: str, name: str = "") -> ImageDataset:
     """Read a folder by what is in it: Parquet files, CIFAR-10's Python batches, or images."""
-    name = _name(folder)
+    name = name or _name(folder)
     parquet = sorted(folder.rglob("*.parquet"))
     if parquet:
         wanted = [path for path in parquet if _parquet_split(path) in _SPLIT_NAMES[split]]
@@ -319,8 +319,8 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
             labels += table.column("label").to_pylist()
             class_names = class_names or _class_names(table, column)
         digest.update(path.read_bytes())
-    # Hidden labels, as test splits have them, are missing or negative.
-    all_known = len(labels) == len(sources) and all(label is not None and label >= 0 for label in labels)
+    # Hidden labels, as test splits have them, are missing or negative; words and lists are no classes either.
+    all_known = len(labels) == len(sources) and all(isinstance(label, int) and label >= 0 for label in labels)
     known = np.array(labels, np.int64) if all_known else None
     if not class_names and known is not None and known.max(initial=0) < 10 and name.startswith("cifar10"):
         class_names = CIFAR10_CLASSES
@@ -378,14 +378,20 @@ def _load_batches(folder: Path, split: str) -> ImageDataset:
 
 
 def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
-    splits = {path.name: path for path in folder.iterdir() if path.is_dir() and _is_split(path.name)}
+    paths = _find_images(folder)
+    folders = {path.relative_to(folder).parts[0] for path in paths if path.parent != folder}
+    splits = {one for one in folders if _is_split(one)}
     if splits:
-        inside = next((splits[n] for n in _SPLIT_NAMES[split] if n in splits), None)
+        if others := folders - splits:
+            raise DatasetError(
+                f"{folder} has folders named after splits ({', '.join(sorted(splits))}) beside others "
+                f"({', '.join(sorted(others))}), so that it can't be told which are classes: move or rename some"
+            )
+        inside = next((one for one in _SPLIT_NAMES[split] if one in splits), None)
         if inside is None:
             raise DatasetError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
-        folder = inside
-    extensions = readable_extensions()
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in extensions and p.is_file())
+        folder /= inside
+        paths = _find_images(folder)
     if not paths:
         raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
     ids = [path.relative_to(folder).as_posix() for path in paths]
@@ -396,6 +402,13 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
     for path in paths:
         digest.update(path.read_bytes())
     return ImageDataset(name, split, paths, ids, labels, classes, digest.hexdigest())
+
+
+def _find_images(folder: Path) -> list[Path]:
+    """List the images of a folder and its folders; hidden ones, as file managers leave them, are none."""
+    extensions = readable_extensions()
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in extensions and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _is_split(name: str) -> bool:

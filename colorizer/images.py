@@ -257,7 +257,7 @@ def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             return picture.format
-    except OSError:
+    except (OSError, Image.DecompressionBombError):
         return None
 
 

@@ -46,7 +46,9 @@ def test_parquet_of_bytes_without_labels_and_split_named_valid(tmp_path):
         assert dataset[0].shape == (64, 64, 3)
 
 
-@pytest.mark.parametrize(("labels", "names"), [([0, 2, 1], ("0", "1", "2")), ([0, -1, 1], ()), ([0, None, 1], ())])
+@pytest.mark.parametrize(
+    ("labels", "names"), [([0, 2, 1], ("0", "1", "2")), ([0, -1, 1], ()), ([0, None, 1], ()), (["a", "b", "a"], ())]
+)
 def test_parquet_with_labels_of_unknown_names_or_hidden_ones(tmp_path, labels, names):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -100,6 +102,17 @@ def test_class_folders_flat_folders_and_split_folders(tmp_path):
         load_dataset(str(tmp_path / "split"), "test")
 
 
+def test_class_that_is_called_like_a_split_and_hidden_files(tmp_path):
+    for name in ("train/1.png", "bus/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(encode(random_images(1)[0]))
+    with pytest.raises(DatasetError, match=r"splits \(train\) beside others \(bus\)"):
+        load_dataset(str(tmp_path))
+    (tmp_path / "bus").rename(tmp_path / ".bus")
+    (tmp_path / "train/._1.png").write_bytes(b"of a file manager")
+    assert load_dataset(str(tmp_path)).ids == ["1.png"]
+
+
 def test_folder_without_images_and_missing_folder(tmp_path):
     with pytest.raises(DatasetError, match="no image in"):
         load_dataset(str(tmp_path))
@@ -138,6 +151,10 @@ def test_cifar10_is_sought_in_order_and_the_source_is_logged(cifar_folder, monke
     monkeypatch.setenv("COLORIZER_DATA", str(cifar_folder))
     assert len(load_dataset("cifar10", "test")) == 10
     assert str(cifar_folder) in caplog.text
+    cifar_folder.rename(cifar_folder.with_name("cifar-10"))
+    monkeypatch.setenv("COLORIZER_DATA", str(cifar_folder.with_name("cifar-10")))
+    assert load_dataset("cifar10", "test").name == "cifar10"
+    cifar_folder.with_name("cifar-10").rename(cifar_folder)
 
     monkeypatch.delenv("COLORIZER_DATA")
     asked = []
