@@ -82,12 +82,12 @@ class AbilityFigures:
         return {
             "vividness": {
                 str(vividness): {
-                    "error_left": self._errors[vividness] / self._gray,
-                    "colorfulness_ratio": self._colorful[vividness] / self._colorful_truth,
+                    "error_left": ratio(self._errors[vividness], self._gray),
+                    "colorfulness_ratio": ratio(self._colorful[vividness], self._colorful_truth),
                 }
                 for vividness in VIVIDNESS
             },
-            "hints": {str(count): self._hinted[count] / self._gray for count in HINTS},
+            "hints": {str(count): ratio(self._hinted[count], self._gray) for count in HINTS},
             "doubt": [
                 {"mean": total / count, "pixels": count / pixels, "mse": error / count, "mse_gray_copy": gray / count}
                 for count, total, error, gray in self._by_doubt.tolist()
@@ -97,7 +97,7 @@ class AbilityFigures:
                 "images": min(self._count, ALTERNATIVES_OF),
                 "each": ALTERNATIVES,
                 "delta_e_median": float(np.median(self._differences)),
-                "chroma_variance_ratio": float(self._variances[0] / self._variances[1]),
+                "chroma_variance_ratio": ratio(*self._variances.tolist()),
             },
         }
 
@@ -124,7 +124,7 @@ class AbilityFigures:
 
 def true_hints(truth: NDArray[np.uint8], rng: np.random.Generator, count: int) -> list[tuple[int, int, list[int]]]:
     """Draw hints at random places of an image (H, W, 3): the mean color of a block of 2x2 pixels each."""
-    rows, columns = rng.integers(truth.shape[0] - 1, size=count), rng.integers(truth.shape[1] - 1, size=count)
+    rows, columns = (rng.integers(max(1, side - 1), size=count) for side in truth.shape[:2])
     hints = []
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         block = truth[row : row + _PATCH, column : column + _PATCH]
@@ -138,6 +138,11 @@ def variance_within(chroma: NDArray[np.float32], segments: NDArray[np.int64]) ->
     sizes = np.bincount(labels)
     means = [np.bincount(labels, plane) / np.maximum(sizes, 1) for plane in planes]
     return float(sum(np.mean((plane - mean[labels]) ** 2) for plane, mean in zip(planes, means, strict=True)))
+
+
+def ratio(value: float, whole: float) -> float | None:
+    """Divide; None where the whole is 0, as the error of gray images' gray copies is."""
+    return value / whole if whole else None
 
 
 def _mse(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
     logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # Not every terminal, or file, takes every letter.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -363,8 +366,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     for name, row in rows.items():
         if row is None:
             continue
+        left = "-" if row["error_left"] is None else f"{row['error_left']:.3f}"
         print(
-            f"{name:22}{row['mse']:9.5f}{row['error_left']:12.3f}{row['psnr']:8.2f}{row['ssim']:8.3f}"
+            f"{name:22}{row['mse']:9.5f}{left:>12}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
         )
     return 0

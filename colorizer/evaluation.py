@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.abilities import AbilityFigures
+from colorizer.abilities import AbilityFigures, ratio
 from colorizer.color import fit_within
-from colorizer.datasets import ImageDataset, load_dataset
+from colorizer.datasets import DatasetError, ImageDataset, load_dataset
 from colorizer.images import write_whole
 from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
 from colorizer.metrics import compare, gray_copy, psnr
@@ -66,23 +66,25 @@ def evaluate(
     dict
         What was written. At the top the figures of the model's color on the images' own luma: means over the images of
         what `colorizer.metrics.compare` gives, ``psnr_of_mean_mse``, and ``error_left``: the mean squared error over
-        that of the gray copy. Under ``raw`` and ``gray_copy`` the same figures of the network's own picture (the
-        autoencoder's only) and of the luma copied to three channels; under ``by_class`` the error left by class, where
-        the data have classes; under ``abilities`` those. No path stands in it.
+        that of the gray copy, None where all images are gray. Under ``raw`` and ``gray_copy`` the same figures of the
+        network's own picture (the autoencoder's only) and of the luma copied to three channels; under ``by_class`` the
+        error left by class, where the data have classes; under ``abilities`` those. No path stands in it.
 
     Raises
     ------
     colorizer.inference.ModelError, colorizer.datasets.DatasetError
-        If the model or the data can't be loaded, or images are corrupt.
+        If the model or the data can't be loaded, or images are corrupt, or there is none.
     ValueError
-        If a number is out of its range, or abilities are asked of the autoencoder.
+        If a number is out of its range, an output is a folder, or abilities are asked of the autoencoder.
     OSError
         If the output can't be written; before anything is measured.
     """
     output = Path(output)
-    for folder in (output.parent, Path(sheet or output).parent):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # What can't be written is seen before minutes of work, not after.
+    for place in (output, Path(sheet or output)):  # What can't be written is seen before minutes of work, not after.
+        if place.is_dir():
+            raise ValueError(f"the name of a file is needed, got the folder {place}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place.parent):
             pass
     path = find_model(model)
     colorizer = Colorizer.load(path)
@@ -114,6 +116,8 @@ def evaluate(
             indices += chunk
             progress.update(len(images))
 
+    if not indices:
+        raise DatasetError(f"{dataset.name} ({dataset.split}) has no image that can be measured")
     errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
     baseline = float(baselines.mean())
     kept: dict[str, Any] = {}
@@ -121,7 +125,7 @@ def evaluate(
         measured = ImageErrors(np.array(indices), errors, baselines)
         kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
     figures = {
-        "model": model if model.startswith("hf://") else path.parent.name,
+        "model": model if model.startswith("hf://") else path.resolve().parent.name,
         "model_sha256": name_weights(path),
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
@@ -171,11 +175,11 @@ def _mean(rows: list[dict[str, float]], key: str) -> float:
     return float(np.mean([row[key] for row in rows]))
 
 
-def _summary(rows: list[dict[str, float]], baseline: float) -> dict[str, float]:
+def _summary(rows: list[dict[str, float]], baseline: float) -> dict[str, float | None]:
     means = {key: _mean(rows, key) for key in rows[0]}
     return {
         "n": len(rows),
         **means,
         "psnr_of_mean_mse": psnr(means["mse"]),
-        "error_left": means["mse"] / baseline if baseline else float("nan"),
+        "error_left": ratio(means["mse"], baseline),
     }

@@ -276,6 +276,25 @@ def test_evaluate_abilities_and_sheet(cifar_folder, tmp_path):
     assert decode_image(sheet).shape[1] > 500
 
 
+def test_evaluate_odd_images(tmp_path, capsys):
+    output = tmp_path / "m.json"
+    (tmp_path / "gray").mkdir()
+    for name, shape in (("plain", (9, 9)), ("line", (1, 40))):
+        (tmp_path / f"gray/{name}.png").write_bytes(encode(np.full((*shape, 3), 90, np.uint8)))
+    command = ["evaluate", "--output", str(output), "--data"]
+    assert main([*command, str(tmp_path / "gray"), "--abilities"]) == 0
+    figures = json.loads(output.read_text(), parse_constant=pytest.fail)  # NaN is no JSON.
+    assert figures["error_left"] is None
+    assert figures["abilities"]["hints"]["4"] is None
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/a.png").write_bytes(b"broken")
+    assert main([*command, str(tmp_path / "broken"), "--skip-corrupt"]) == 1
+    assert "no image that can be measured" in capsys.readouterr().err
+    for place in (tmp_path, ""):
+        assert main(["evaluate", "--data", str(tmp_path / "gray"), "--output", str(place)]) == 2
+        assert "the name of a file is needed" in capsys.readouterr().err
+
+
 def test_evaluate_knows_that_the_autoencoder_has_one_answer(cifar_folder, tmp_path, capsys):
     command = ["evaluate", "--model", "autoencoder", "--data", str(cifar_folder), "--output", str(tmp_path / "m.json")]
     assert main([*command, "--abilities"]) == 2
