@@ -1,6 +1,7 @@
 """The demo: what ``make app`` starts and what a Hugging Face Space runs."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,13 +27,13 @@ def main() -> int:
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         return _fail(f"GRADIO_SERVER_PORT must be a number from 1 to 65535, got {port!r}")
-    if _is_taken(int(port)):
+    if _is_taken(host, int(port)):
         return _fail(f"port {port} is taken by another program; choose one by GRADIO_SERVER_PORT")
     models = list_models()
     if not models:
         return _fail("there are no trained weights in checkpoints/; make them by: python train.py --model autoencoder")
     try:
-        folder = _prepare_folder(int(port))
+        folder = _prepare_folder(f"{host}-{port}")
         colorizers = {model: Colorizer.load(model) for model in models}
         demo = build_demo(colorizers)
         demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
@@ -49,10 +50,11 @@ def main() -> int:
     return 0
 
 
-def _prepare_folder(port: int) -> Path:
+def _prepare_folder(address: str) -> Path:
     """Give Gradio an empty folder of this server's own: what a killed one left there is deleted."""
     user = os.getuid() if hasattr(os, "getuid") else "demo"
-    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / f"colorizer-{user}-{port}"
+    name = re.sub(r"[^\w.-]", "_", f"colorizer-{user}-{address}")
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / name
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
@@ -74,10 +76,13 @@ def _warm_up(colorizers: Iterable[Colorizer]) -> None:
         measure_error(image, colorizer.colorize(image))
 
 
-def _is_taken(port: int) -> bool:
-    """Tell before the models are loaded, which takes seconds."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _is_taken(host: str, port: int) -> bool:
+    """Tell before the models are loaded, which takes seconds, and before another server's folder is emptied."""
+    try:
+        with socket.create_connection(("127.0.0.1" if host == "0.0.0.0" else host, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _fail(message: str) -> int:

@@ -102,7 +102,7 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "sitecustomize.py").write_text(WATCH_NETWORK)
     network, output = folder / "network.log", folder / "output.log"
     # What a server that was killed has left: it must be gone as well.
-    left = folder / "gradio" / f"colorizer-{os.getuid()}-{port}" / "0a" / "left.png"
+    left = folder / "gradio" / f"colorizer-{os.getuid()}-127.0.0.1-{port}" / "0a" / "left.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
     environment = {

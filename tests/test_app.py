@@ -1,8 +1,10 @@
 """The demo's server, through Gradio's own client."""
 
 import io
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -265,8 +267,8 @@ def test_large_upload_is_refused(demo_url: str):
     assert sent.status_code == 413
 
 
-def _start(folder: Path, port: str) -> subprocess.CompletedProcess[str]:
-    environment = {**demo_environment(0), "GRADIO_SERVER_PORT": port}
+def _start(folder: Path, port: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**demo_environment(0), "GRADIO_SERVER_PORT": port, **variables}
     return subprocess.run(
         [sys.executable, "app.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
     )
@@ -277,6 +279,19 @@ def test_taken_port_is_one_line(demo_url: str):
     done = _start(ROOT, port)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"app.py: port {port} is taken by another program; choose one by GRADIO_SERVER_PORT\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one address of its own")
+def test_second_server_on_another_address_leaves_the_first_ones_files(tmp_path: Path):
+    with socket.create_server(("127.0.0.2", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        left = tmp_path / f"colorizer-{os.getuid()}-127.0.0.2-{port}" / "photo.png"
+        left.parent.mkdir()
+        left.write_bytes(b"of a visitor")
+        done = _start(ROOT, port, GRADIO_SERVER_NAME="127.0.0.2", GRADIO_TEMP_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "is taken by another program" in done.stderr
+    assert left.exists()
 
 
 def test_missing_weights_are_one_line(tmp_path: Path):
