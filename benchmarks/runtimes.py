@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
-from colorizer.datasets import load_dataset
+from colorizer.datasets import ImageDataset, load_dataset
 from colorizer.inference import Colorizer, find_model
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, Runtime
@@ -105,9 +105,8 @@ def measure_speed(runtimes: dict[str, Runtime]) -> dict[str, dict[str, float]]:
     return best
 
 
-def measure_accuracy(colorizers: dict[str, Colorizer]) -> dict[str, Any]:
+def measure_accuracy(colorizers: dict[str, Colorizer], dataset: ImageDataset) -> dict[str, Any]:
     """Measure the mean squared error of RGB at vividness 0, and how far the results lie apart, in levels of 255."""
-    dataset = load_dataset("cifar10", "test", download=False)
     truth = [dataset[i] for i in range(min(IMAGES, len(dataset)))]
     results = {name: np.stack(one.colorize_batch(truth, vividness=0)) for name, one in colorizers.items()}
     litert, keras = results.values()
@@ -197,6 +196,7 @@ def main() -> None:
     if "--sizes" in sys.argv:
         save({**json.loads(RECORD.read_text()), "installed, MB": measure_sizes()})
         return
+    dataset = load_dataset("cifar10", "test")  # First: where it can't be had, nothing is measured in vain.
     with TemporaryDirectory() as folder:
         record: dict[str, Any] = {"start": measure_starts(Path(folder)), "installed, MB": measure_sizes()}
     for model in ("unet", "autoencoder"):
@@ -211,7 +211,7 @@ def main() -> None:
                 "Keras": round(path.stat().st_size / 1e6, 1),
             },
             "milliseconds an image": measure_speed(runtimes),
-            "accuracy": measure_accuracy({name: Colorizer.of(runtime, path) for name, runtime in runtimes.items()}),
+            "accuracy": measure_accuracy({n: Colorizer.of(runtime, path) for n, runtime in runtimes.items()}, dataset),
         }
     record["rounds"] = ROUNDS
     record["machine"] = describe_machine()

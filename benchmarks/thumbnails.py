@@ -5,8 +5,8 @@ thumbnail: of photos of 256 pixels, and of whole ones to which grain was added. 
 ``benchmarks/results/thumbnails.json``.
 """
 
+import argparse
 import json
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -93,4 +93,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", help="folder of photos, as `colorizer evaluate --data` takes it")
+    main(parser.parse_args().photos)

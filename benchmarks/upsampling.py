@@ -6,8 +6,8 @@ edges" counts the pixels around the strongest tenth of the luma's gradients, whe
 ``benchmarks/results/upsampling.json``.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -77,4 +77,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", help="folder of photos, as `colorizer evaluate --data` takes it")
+    main(parser.parse_args().photos)

@@ -146,7 +146,11 @@ def plan_model(repo: str, model: str) -> Upload:
     config = json.loads(found["config.json"].read_text("utf-8"))
     hashes = read_hashes(found["config.json"])
     for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
-        if name not in found or sha256(found[name].read_bytes()) != hashes.get(name):
+        if name not in found:
+            raise ValueError(
+                f"{name} of {model} is not there, but its config.json describes it: push it with all its files"
+            )
+        if sha256(found[name].read_bytes()) != hashes.get(name):
             raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
     measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
     measured.sort(key=len)  # metrics.json first.

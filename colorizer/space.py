@@ -61,7 +61,7 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
     models : sequence of str
         ``USER/MODEL`` of models on the Hub that the Space's page names.
     root : pathlib.Path, optional
-        The repository; by default the one that this module lies in.
+        The repository; by default the one that this module lies in, or else the current folder.
 
     Returns
     -------
@@ -73,8 +73,9 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
     ValueError
         If the name can't be a Space's, or this is no repository, or the static page is not built.
     """
-    root = root or Path(__file__).parent.parent
-    if not (root / "pyproject.toml").is_file() or not (root / "app.py").is_file():
+    candidates = [root] if root else [Path(__file__).parent.parent, Path.cwd()]
+    root = next(filter(_is_clone, candidates), None)
+    if root is None:
         raise ValueError("a Space is made of the repository's files; this is an installed package: run it in a clone")
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     details: dict[str, Any] = {"license": project["license"].lower(), "models": list(models) or None}
@@ -131,6 +132,13 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
     if missing := sorted(needed - pins.keys()):
         raise ValueError(f"requirements.txt has no version of {', '.join(missing)}: `make lock` writes it anew")
     return pins
+
+
+def _is_clone(folder: Path) -> bool:
+    project = folder / "pyproject.toml"
+    if not project.is_file() or not (folder / "app.py").is_file():
+        return False
+    return bool(tomllib.loads(project.read_text("utf-8")).get("project", {}).get("name") == "colorizer")
 
 
 def _applies(requirement: Requirement) -> bool:

@@ -16,6 +16,7 @@ from colorizer import Colorizer, ModelError, decode_image
 from colorizer.cli import main
 from colorizer.hub import HubError, Upload, download_model, send
 from colorizer.inference import find_model
+from colorizer.model_card import plan_model
 from colorizer.space import pin_requirements, plan_space
 
 # huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
@@ -252,6 +253,19 @@ def test_nonsense_is_refused(hub: Hub, capsys: pytest.CaptureFixture[str], argum
     assert words in message
     assert message.count("\n") == 1
     assert hub.requests == []
+
+
+def test_space_of_the_current_folder_and_model_without_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("colorizer.space.__file__", str(tmp_path / "site-packages/colorizer/space.py"))
+    monkeypatch.chdir(ROOT)
+    assert "app.py" in plan_space("ada/demo").files
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="run it in a clone"):
+        plan_space("ada/demo")
+    for name in ("model.tflite", "config.json"):
+        shutil.copy(ROOT / "checkpoints/unet" / name, tmp_path)
+    with pytest.raises(ValueError, match=r"model\.keras of .* is not there"):
+        plan_model("ada/net", str(tmp_path))
 
 
 def test_an_installed_package_is_no_space(tmp_path: Path):
