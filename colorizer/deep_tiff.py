@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
 
+from colorizer.metadata import keep_letters
 from colorizer.pixels import to_bytes
 
 Tags = TiffImagePlugin.ImageFileDirectory_v2
@@ -94,6 +95,7 @@ def decode_deep_tiff(content: bytes, tags: Tags) -> Image.Image:
         exif.load(content)
         if upright:
             exif.pop(ExifTags.Base.Orientation, None)
+        keep_letters(exif)
         picture.info["exif"] = exif.tobytes()
     unit = {2: 1.0, 3: 2.54}.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
     if unit and TiffImagePlugin.X_RESOLUTION in tags and TiffImagePlugin.Y_RESOLUTION in tags:

@@ -67,8 +67,10 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
         if exif := _read_exif(picture, width, height, dpi):
             metadata["exif"] = exif
     xmp = picture.info.get("xmp")
-    if isinstance(xmp, bytes) and b"xmpGImg:image" not in xmp:  # That is a thumbnail again.
-        metadata["xmp"] = re.sub(rb"""(tiff:Orientation(?:>|=["']))[0-9]""", rb"\g<1>1", xmp)
+    if isinstance(xmp, bytes):
+        xmp = re.sub(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
+        if b"GImg:image" not in xmp:  # That would be a thumbnail still.
+            metadata["xmp"] = re.sub(rb"""(tiff:Orientation(?:>|=["']))[0-9]""", rb"\g<1>1", xmp)
     with suppress(Exception):  # Damaged, as EXIF.
         if iptc := _read_iptc(picture):
             metadata["iptc"] = iptc
@@ -90,6 +92,7 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
         exif = Image.Exif()
         if "exif" in options:
             exif.load(options["exif"])
+            keep_letters(exif)
             if ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif:
                 options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
         if "xmp" in options:
@@ -100,8 +103,27 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
     return options
 
 
+class _Letters(str):
+    """Text of EXIF. Pillow reads its bytes as Latin-1, but would write a "?" for each that is no ASCII."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+        return super().encode("latin-1", errors)
+
+
+def keep_letters(exif: Image.Exif) -> None:
+    """Have Pillow write the text of EXIF in the bytes that it was read from, whatever letters these stand for."""
+    directories = [exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if tag in exif]
+    for directory in (exif, *directories):
+        for tag, value in list(directory.items()):
+            if isinstance(value, str):
+                directory[tag] = _Letters(value)
+
+
 def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
     found, kept = picture.getexif(), Image.Exif()
+    kept.endian = found.endian  # Of comments in UTF-16, whose bytes stay as they are.
     for tag in _KEPT & found.keys():
         kept[tag] = found[tag]
     details = dict(found.get_ifd(ExifTags.IFD.Exif))
@@ -120,6 +142,7 @@ def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, 
             kept[directory] = 0  # Its place, which Pillow fills in when it writes.
     if dpi:  # WebP has no other place for it.
         kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
+    keep_letters(kept)
     return kept.tobytes() if kept else b""
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -173,6 +174,46 @@ def test_metadata_of_a_deep_tiff():
     with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
         assert kept.info["dpi"] == pytest.approx((600, 600))
         assert kept.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "1954:06:07 08:09:10"
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "TIFF", "deep TIFF"])
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_letters_of_exif_keep_their_bytes(source, target):
+    """They may be of Latin-1 or UTF-8; both are common, though EXIF knows ASCII alone."""
+    caption, owner = "Gro\xdfmutter", "J\xc3\xbcrgen".encode("latin-1")
+    exif = Image.Exif()
+    exif.endian = "<"
+    exif[ExifTags.Base.ImageDescription] = "G" * len(caption)
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.CameraOwnerName] = "J" * len(owner)
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + "Oma".encode("utf-16-le")
+    if source == "deep TIFF":
+        content = pillow(Image.fromarray(WIDE[..., 0]), "TIFF", exif=exif.tobytes())
+    else:
+        content = encode(RGB, source, exif=exif.tobytes())
+    assert content.count(b"G" * len(caption)) == content.count(b"J" * len(owner)) == 1
+    content = content.replace(b"G" * len(caption), caption.encode("latin-1")).replace(b"J" * len(owner), owner)
+    if source == "PNG":  # Its chunks have checksums.
+        place = content.index(b"eXIf")
+        (length,) = struct.unpack(">I", content[place - 4 : place])
+        end = place + 4 + length
+        content = content[:end] + struct.pack(">I", zlib.crc32(content[place:end])) + content[end + 4 :]
+    image, metadata = decode_with_metadata(content)
+    with Image.open(io.BytesIO(encode_image(image, target, metadata))) as kept:
+        found = kept.getexif()
+        assert found[ExifTags.Base.ImageDescription] == caption
+        details = found.get_ifd(ExifTags.IFD.Exif)
+        assert details[ExifTags.Base.CameraOwnerName].encode("latin-1") == owner
+        assert details[ExifTags.Base.UserComment] == b"UNICODE\0" + "Oma".encode("utf-16-le")
+        if source not in ("TIFF", "deep TIFF"):
+            assert found.endian == "<"
+
+
+@pytest.mark.parametrize("prefix", [b"xmp", b"xap"])
+def test_xmp_is_kept_without_its_thumbnail(prefix):
+    thumbnail = b"<%b:Thumbnails><rdf:li><%bGImg:image>/9j/</%bGImg:image></rdf:li></%b:Thumbnails>" % ((prefix,) * 4)
+    xmp = b"<x:xmpmeta><dc:title>Grandma</dc:title>%b</x:xmpmeta>"
+    _, metadata = decode_with_metadata(encode(RGB, "JPEG", xmp=xmp % thumbnail))
+    assert metadata["xmp"] == xmp % b""
 
 
 def test_damaged_and_oversized_metadata_do_not_harm(tmp_path):
