@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from colorizer.deep_tiff import decode_deep_tiff, has_deep_color, is_tiff, read_iptc, read_tiff_tags
 from colorizer.metadata import Metadata, read_metadata, save_options
 from colorizer.pixels import scale, to_srgb, turn_upright
+from colorizer.shortage import name_lack
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -161,21 +162,27 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
     buffer = io.BytesIO()
     try:
         options = save_options(metadata or {}, format)
-        if format == "PNG":
-            return _encode_png(image, options)
+        if format == "PNG" and (content := _encode_png(image, options)):
+            return content
         picture.save(buffer, format, **_SAVE_OPTIONS[format] | options)
-    except Exception:
-        if not metadata:
+    except Exception as error:
+        if not metadata or name_lack(error):
             raise
         return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
     return buffer.getvalue()
 
 
 def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:
-    """Encode by OpenCV, in half of Pillow's time; Pillow, which knows metadata, writes their chunks for another."""
+    """Encode by OpenCV, in half of Pillow's time; Pillow, which knows metadata, writes their chunks for another.
+
+    What OpenCV can't encode, for its size or for lack of memory, is empty.
+    """
     kinds = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     pixels = cv2.cvtColor(image, kinds[image.shape[2]]) if image.ndim == 3 else image
-    content = cv2.imencode(".png", pixels, _PNG)[1].tobytes()
+    is_whole, buffer = cv2.imencode(".png", pixels, _PNG)
+    if not is_whole:
+        return b""
+    content = buffer.tobytes()
     if not options:
         return content
     other = io.BytesIO()
@@ -246,7 +253,12 @@ def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[in
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(file, formats=_formats()) as picture:
             return picture.height, picture.width
-    except Exception:  # Its decoding will tell why.
+    except Exception:
+        with suppress(Exception):  # Its decoding will tell why.
+            content = source if isinstance(source, bytes) else source.read_bytes()
+            if is_tiff(content):  # Of a kind that Pillow doesn't read.
+                tags = read_tiff_tags(content)
+                return int(tags[ExifTags.Base.ImageLength]), int(tags[ExifTags.Base.ImageWidth])
         return None
 
 
@@ -287,10 +299,14 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.
             f"{name} is too large; the limit is {max_pixels / 1e6:.0f} megapixels: make it smaller first"
         ) from error
     except UnidentifiedImageError as error:
+        if is_tiff(content):
+            raise ImageError(
+                f"{name} is a TIFF of a kind that can't be read, or damaged: save it anew, as RGB of 8 or 16 bits"
+            ) from error
         raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
-    except MemoryError as error:
-        raise _too_much(name) from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        if name_lack(error):
+            raise _too_much(name) from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
     with picture:
         return _from_picture(picture, name, max_pixels)
@@ -305,9 +321,9 @@ def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDA
         return to_srgb(upright), read_metadata(picture, *upright.size)
     except ImageError:
         raise
-    except MemoryError as error:
-        raise _too_much(name) from error
     except Exception as error:
+        if name_lack(error):
+            raise _too_much(name) from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 

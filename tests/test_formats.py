@@ -25,7 +25,7 @@ from image_files import (
 )
 from PIL import ExifTags, Image
 
-from colorizer.images import ImageError, decode_image
+from colorizer.images import ImageError, decode_image, read_size
 
 # === Bits and kinds of samples ===
 
@@ -102,6 +102,19 @@ def test_deep_tiff_with_alpha_or_planes(content, expected):
     assert decoded.shape == expected.shape
     seen = expected[..., -1:] > 60  # What is nearly transparent has hardly a color to divide out.
     assert (np.abs(decoded.astype(int) - expected) * seen).max() <= 3
+
+
+def test_size_of_a_tiff_that_pillow_does_not_read(tmp_path):
+    """By it the folder run bounds its memory."""
+    for content in (tiff(FLOATS[..., :3]), tiff(WIDE[..., :3], t284=2), tiff(PAIRS, t338=2)):
+        assert read_size(content) == WIDE.shape[:2]
+        (tmp_path / "a.tif").write_bytes(content)
+        assert read_size(tmp_path / "a.tif") == WIDE.shape[:2]
+
+
+def test_tiff_of_an_unknown_kind_is_told_as_such():
+    with pytest.raises(ImageError, match="a TIFF of a kind that can't be read, or damaged"):
+        decode_image(b"MM\0+\0\x08\0\0" + bytes(40))
 
 
 def test_deep_tiff_in_planes_is_turned_and_truncated_as_others():

@@ -26,6 +26,22 @@ def test_lossless_formats_come_back_exactly(format):
     assert np.array_equal(decode_image(encode(image, format)), image)
 
 
+def test_png_that_opencv_gives_up_is_written_whole(monkeypatch):
+    """Without memory it gives a part of the file; a side of a million pixels it doesn't take at all."""
+    image = np.zeros((1, 1_000_001, 3), np.uint8)
+    assert np.array_equal(decode_image(encode_image(image)), image)
+    half = np.frombuffer(encode_image(RGB)[:500], np.uint8)
+    monkeypatch.setattr("cv2.imencode", lambda *_: (False, half))
+    assert np.array_equal(decode_image(encode_image(RGB)), RGB)
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.Image.Image.save", fail)
+    with pytest.raises(MemoryError):
+        encode_image(RGB, metadata={"dpi": (300, 300)})
+
+
 def test_pngs_of_arrays_that_lie_otherwise_in_memory():
     array = np.dstack([random_images(1, 33)[0], random_images(1, 33)[0][..., :1]])
     for view in (array[:, ::-1], array[::2, ::-3, :3], array.transpose(1, 0, 2), array[::-1, :, 1]):
