@@ -15,7 +15,7 @@ from colorizer.runtime import Runtime, share_out
 
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
 _MOST_CHANNELS = 128  # Of a picture in OpenCV.
-_REACH = 1.5  # Of the correction around a hint, in cells of the chroma grid: a standard deviation.
+_REACH = 1.5  # Of the correction around a lone hint, in cells of the chroma grid: a standard deviation.
 _SHARPENING = 0.4  # Of thumbnails: of what differs from the mean of the pixels around.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
@@ -95,7 +95,7 @@ class ChromaPainter:
     ) -> NDArray[np.float32]:
         """List the chromas (n, 2), n at most `count`, that are likeliest at a place, none too close to another."""
         thumbnail = shrink(luma, detail)
-        distribution = self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail), hints)])[0]
+        distribution = next(self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail), hints)]))
         # Rare colors have their weight back, or each palette would be shades of gray.
         weights = rebalance(distribution[_cell(place, *distribution.shape[:2])], self._prior, self._exponent)
         chosen: list[NDArray[np.float32]] = []
@@ -107,13 +107,13 @@ class ChromaPainter:
     def doubt(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.float32]:
         """Tell how unsure the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
         thumbnail = shrink(luma, detail)
-        return doubt(self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail))])[0], self._bins)
+        return doubt(next(self._distributions([thumbnail], [_plane_of_hints(_grid(thumbnail))])), self._bins)
 
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
-    ) -> list[NDArray[np.float32]]:
-        """Give (h, w, K) probabilities for each thumbnail."""
-        return list(self._predict(thumbnails, hints, lambda *given, **cores: softmax(self._runtime(*given, **cores))))
+    ) -> Iterator[NDArray[np.float32]]:
+        """Give (h, w, K) probabilities for each thumbnail, large arrays, one after the other."""
+        return self._predict(thumbnails, hints, lambda *given, **cores: softmax(self._runtime(*given, **cores)))
 
     def _predict(
         self,
@@ -271,15 +271,22 @@ def _cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
 
 
 def _meet(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift chroma (h, w, 2) around hints (h, w, 3) so that each is met; the network comes close by itself."""
+    """Shift chroma (h, w, 2) around hints (h, w, 3) so that each is met; the network comes close by itself.
+
+    Close to another, a hint reaches half as far as that one lies away: wider corrections would add up to others.
+    """
     height, width = chroma.shape[:2]
     cells = np.nonzero(plane[..., 2])
     points = np.stack(cells, axis=-1).astype(np.float32)
 
-    def near(distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.exp(-0.5 * np.sum(distances**2, axis=-1) / _REACH**2)
+    between = np.linalg.norm(points[:, None] - points, axis=-1)
+    closest = np.min(between + np.diag(np.full(len(points), np.inf, np.float32)), axis=1)
+    reach = np.minimum(_REACH, closest / 2)
+
+    def near(differences: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.exp(-0.5 * np.sum(differences**2, axis=-1) / reach**2)
 
     missing = plane[cells][:, :2] - chroma[cells]
-    weights = np.linalg.solve(near(points[:, None] - points) + 1e-4 * np.eye(len(points), dtype=np.float32), missing)
+    weights = np.linalg.solve(near(points[:, None] - points), missing)
     grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.float32)
     return np.asarray(chroma + near(grid[:, :, None] - points) @ weights, np.float32)

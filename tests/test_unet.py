@@ -102,6 +102,24 @@ def test_hints_between_pixels_and_in_one_cell(colorizer):
     np.testing.assert_array_equal(one, other)
 
 
+def test_hints_of_two_colors_side_by_side_make_no_third(colorizer):
+    cells, colors = 128 // 2, ("#c03030", "#3030c0")
+    image = decode_image(PHOTO)
+    step = image.shape[1] / cells
+    hints = [(int((28.5 + i) * step), int((20.5 + j) * step), colors[i >= 4]) for i in range(8) for j in range(6)]
+    plain, hinted = (to_chroma(colorizer.colorize(image, hints=given)) for given in (None, hints))
+    wanted = to_chroma(np.array([list(bytes.fromhex(color[1:])) for color in colors], np.uint8))
+    for plane in range(2):
+        low, high = (
+            min(plain[..., plane].min(), wanted[:, plane].min()),
+            max(plain[..., plane].max(), wanted[:, plane].max()),
+        )
+        assert hinted[..., plane].min() > low - 0.2
+        assert hinted[..., plane].max() < high + 0.2  # The guided filter oversteps where textures meet such an edge.
+    x, y, _ = hints[9]
+    assert np.abs(hinted[y, x] - wanted[0]).max() < 0.06
+
+
 def test_alternatives_differ_and_follow_from_the_seed(colorizer):
     first, second = colorizer.colorize(PHOTO, alternatives=2, seed=3)
     again = colorizer.colorize(PHOTO, alternatives=2, seed=3)
