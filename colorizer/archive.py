@@ -102,7 +102,7 @@ def colorize_archive(
                 reason = f"there is {lack} left" if lack else words or type(error).__name__
                 lines.append(Line(entry.name, error=reason))
                 continue
-            name = _free_name(entry.name, suffix, {line.result for line in lines})
+            name = _free_name(entry.name, suffix, {line.result.casefold() for line in lines})
             archive.writestr(name, encoded)
             lines.append(Line(entry.name, result=name))
         archive.writestr(REPORT, _report(lines))
@@ -153,7 +153,7 @@ def _free_name(name: str, suffix: str, taken: set[str]) -> str:
     """Name a result as its image, and by a number where another has that name."""
     place = PurePosixPath(name)
     wanted, number = str(place.with_name(f"{place.stem}-color{suffix}")), 2
-    while wanted in taken:
+    while wanted.casefold() in taken:  # Many disks that it is unpacked on don't tell A from a.
         wanted, number = str(place.with_name(f"{place.stem}-color-{number}{suffix}")), number + 1
     return wanted
 

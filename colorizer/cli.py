@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 import sys
 import warnings
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
+    if sys.stderr is None:  # Closed; those who write to it, of whom there are many, don't ask.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
     logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.

@@ -28,8 +28,11 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all results exist on disk; they are whole then, since they get their names when they are."""
-        return all(Path(target).exists() for target in self.targets)
+        """Whether all results exist on disk; they are whole then, since they get their names when they are.
+
+        But for a power cut, which can leave a name without content.
+        """
+        return all(_has_content(Path(target)) for target in self.targets)
 
 
 def plan_jobs(
@@ -115,7 +118,7 @@ def name_results(
     """Name the results of files, each of which comes with its place in the tree of results.
 
     ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
-    the same file on many disks.
+    the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number.
 
     Raises
     ------
@@ -127,12 +130,18 @@ def name_results(
         return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
 
     short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)
+    alike: dict[str, list[PurePath]] = {}
     named: dict[Place, Place] = {}
     jobs = []
     for source, place in sources:
         target = place.with_suffix(extension(place))
         if short[str(target).casefold()] > 1:
             target = place.with_name(place.name + extension(place))
+        earlier = alike.setdefault(str(target).casefold(), [])
+        if target not in earlier:
+            earlier.append(target)
+        if number := earlier.index(target):
+            target = target.with_stem(f"{target.stem}-{number + 1}")
         job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
         for result in job.targets:
             if result in named:
@@ -140,3 +149,10 @@ def name_results(
             named[result] = source
         jobs.append(job)
     return jobs
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

@@ -27,7 +27,8 @@ _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
-_ERRORS = (ImageError, OSError, MemoryError, ValueError, cv2.error)  # Of one file; they don't stop the others.
+# Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
+_ERRORS = (ImageError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
     """
     remove_leftovers([target for job in jobs for target in job.targets if isinstance(target, Path)])
     fetchers, readers, writers = (ThreadPoolExecutor(count) for count in (_FETCHES, count_cores(), count_cores()))
-    coming = ((job, fetched, _weigh(fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
+    coming = ((job, fetched, _weigh(job, fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
     upcoming = next(coming, None)
     room = _PIXELS_IN_FLIGHT
     ahead: deque[tuple[Job, int, Future[_Picture]]] = deque()
@@ -133,10 +134,11 @@ def _fetch_ahead(jobs: Sequence[Job], pool: ThreadPoolExecutor) -> Iterator[tupl
     yield from coming
 
 
-def _weigh(fetched: Future[Path | bytes], max_pixels: int) -> int:
-    """Estimate from a file's header how much memory it will take, in pixels."""
+def _weigh(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
+    """Estimate from a file's header how much memory it will take, in pixels; each further result counts a third."""
     height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
-    return max(height * width if height * width <= max_pixels else 0, _LEAST_WEIGHT)
+    pixels = height * width if height * width <= max_pixels else 0
+    return max(pixels * (2 + len(job.targets)) // 3, _LEAST_WEIGHT)
 
 
 def _is_small(picture: _Picture) -> bool:

@@ -153,17 +153,20 @@ class LiteRTNetwork:
 
     def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run the network, see `Runtime`: its outputs by name."""
-        if not one_core:
-            with self._lock:
-                return self._wide(**inputs)
         try:
-            narrow = self._narrow.get_nowait()
-        except Empty:
-            narrow = self._load(1)
-        try:
-            return narrow(**inputs)
-        finally:
-            self._narrow.put(narrow)
+            if not one_core:
+                with self._lock:
+                    return self._wide(**inputs)
+            try:
+                narrow = self._narrow.get_nowait()
+            except Empty:
+                narrow = self._load(1)
+            try:
+                return narrow(**inputs)
+            finally:
+                self._narrow.put(narrow)
+        except RuntimeError as error:  # Shapes are checked before: it is memory that can't be had.
+            raise MemoryError(str(error)) from error
 
     def _load(self, cores: int) -> Any:
         from ai_edge_litert.interpreter import Interpreter
@@ -265,6 +268,9 @@ def import_keras() -> tuple[Any, Any]:
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code writes to standard error; it is shown if an error follows."""
+    if sys.stderr is None:  # Closed, or never there: another file may have its number by now.
+        yield
+        return
     sys.stderr.flush()
     with _QUIET, tempfile.TemporaryFile() as held:
         saved = os.dup(2)

@@ -63,6 +63,20 @@ def test_report_must_not_be_an_image_of_the_run(tmp_path, capsys):
     assert decode_image(scans / "0/000.png").shape == (40, 40, 3)
 
 
+def test_names_that_differ_in_case_and_results_without_content(tmp_path, capsys):
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for name in ("a.JPG", "a.jpg", "b.jpg"):
+        (scans / name).write_bytes(encode(random_images(1)[0], "JPEG"))
+    command = ["colorize", str(scans), "--output", str(out)]
+    assert main(command) == 0
+    assert files(out) == ["a.JPG.png", "a.jpg-2.png", "b.png"]
+    (out / "b.png").write_bytes(b"")  # As a power cut leaves it.
+    assert main(command) == 0
+    assert "1 colorized, 2 skipped" in capsys.readouterr().out
+    assert decode_image(out / "b.png").shape == (32, 32, 3)
+
+
 def test_limit_of_pixels(tmp_path, capsys):
     scans = make_scans(tmp_path / "scans", 1)
     out = tmp_path / "out"
@@ -189,7 +203,7 @@ def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
         together = max(together, len(images))
         time.sleep(0.2)  # The next files are read meanwhile.
         if any(len(image) == 30 for image in images):
-            raise ValueError("no pixel there")
+            raise RuntimeError("can't start new thread")
         return [[image] for image in images]
 
     outcomes = sorted(run_jobs(jobs, paint, max_pixels=10**6), key=lambda outcome: outcome.job.source.name)

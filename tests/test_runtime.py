@@ -118,6 +118,26 @@ def test_threads_that_hold_back_standard_error_give_it_back(capfd):
     assert capfd.readouterr().err == "still there"
 
 
+def test_lack_of_memory_in_the_network_is_told_as_such(unet, monkeypatch):
+    def fail(**_):
+        raise RuntimeError("failed to reshape")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unet._network, "_wide", fail)
+        with pytest.raises(MemoryError):
+            unet(*planes(1, 32, 32))
+    assert unet(*planes(1, 32, 32)).shape[:3] == (1, 16, 16)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no shell that closes files")
+def test_without_standard_error(tmp_path):
+    arguments = ["colorize", str(CAT), "--output", str(tmp_path / "a.png")]
+    code = f"import sys; from colorizer.cli import main; sys.exit(main({arguments}))"
+    command = f'"{sys.executable}" -c "{code}" 2>&-'
+    assert subprocess.run(command, shell=True, cwd=ROOT, capture_output=True).returncode == 0
+    assert (tmp_path / "a.png").exists()
+
+
 def test_parts_come_in_order_and_errors_come_through(monkeypatch):
     def work(part: int, one_core: bool) -> tuple[int, bool]:
         if part == 5:
@@ -133,7 +153,7 @@ def test_parts_come_in_order_and_errors_come_through(monkeypatch):
 
 def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
     expected = unet(*planes(1, 32, 32))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(MemoryError):  # LiteRT's errors of a size and of a lack are of one kind, and sizes are ours.
         unet(*planes(1, 36, 32))
     assert np.array_equal(unet(*planes(1, 32, 32)), expected)
 
