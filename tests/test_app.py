@@ -24,6 +24,7 @@ from PIL import Image
 
 from colorizer import Colorizer, decode_image
 from colorizer.ui import pictures
+from colorizer.ui.errors import find_upload
 
 
 @pytest.fixture(scope="module")
@@ -226,12 +227,31 @@ def test_server_is_no_proxy(demo_url: str):
 )
 def test_server_gives_no_foreign_file(demo_url: str, path: str):
     assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
-    question = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96]}
-    asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
-    if asked.status_code == 200:
-        answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
-        assert "event: error" in answer.text
-        assert "event: complete" not in answer.text
+    for meta in ({"meta": {"_type": "gradio.FileData"}}, {}):
+        question = {"data": [{"path": path, **meta}, "unet", 0.3, 96]}
+        asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
+        if asked.status_code == 200:
+            answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
+            assert "event: error" in answer.text
+            assert "event: complete" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["nowhere.jpg", "private.jpg", "private", "pipe"])
+def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """Whoever asks learns nothing of other files, not even whether they are there."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "demo"))
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "private.jpg").write_bytes(encode(random_images(1)[0], "JPEG"))
+    (tmp_path / "private").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "demo/link.jpg").symlink_to(tmp_path / name)
+    for path in (tmp_path / name, tmp_path / "demo/.." / name, tmp_path / "demo/link.jpg"):
+        for upload in ({"path": str(path)}, {"path": [str(path)]}, str(path)):
+            with pytest.raises(gr.Error, match="Send an image file"):
+                find_upload(upload)
+    (tmp_path / "demo/photo.jpg").write_bytes(b"")
+    assert find_upload({"path": str(tmp_path / "demo/photo.jpg")}) == (tmp_path / "demo/photo.jpg").resolve()
 
 
 @pytest.mark.parametrize(

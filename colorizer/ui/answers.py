@@ -17,7 +17,7 @@ _SIDE = 640  # Pixels of an answer in the row.
 
 def build(bench: Workbench) -> None:
     """Build the view inside the current tab."""
-    drawn = gr.State((), time_to_live=KEEP)
+    drawn = gr.State({}, time_to_live=KEEP)  # All answers to this photo so far, by their captions.
     seed = gr.State(0)
     bench.add_gate(
         gr.Markdown("The autoencoder has only one answer. Choose the U-Net to see others.", visible=False), False
@@ -54,11 +54,11 @@ def build(bench: Workbench) -> None:
 
     def reset(_: Photo) -> Updates:
         hidden = gr.update(visible=False)
-        return {drawn: (), answers: hidden, first: hidden, doubt: hidden, ask: "Show four other answers"}
+        return {drawn: {}, answers: hidden, first: hidden, doubt: hidden, ask: "Show four other answers"}
 
     bench.add_reset([drawn, answers, first, doubt, ask], reset)
 
-    def show(photo: Photo | None, seed_: int, *settings: Any) -> Updates:
+    def show(photo: Photo | None, drawn_: dict[str, Alternative], seed_: int, *settings: Any) -> Updates:
         photo = require(photo)
         colorizer, vividness, detail = bench.read(*settings)
         stem = photo.path.stem
@@ -66,23 +66,23 @@ def build(bench: Workbench) -> None:
             found = photo.draw_alternatives(colorizer, _COUNT, detail, seed_)
             results = [photo.choose(each).colorize(colorizer, vividness, detail) for each in found]
             unsure = draw_doubt(photo.preview, colorizer.uncertainty(photo.preview, detail=detail))
+        captions = [f"Answer {len(drawn_) + i}" for i in range(1, len(found) + 1)]
         pictures = [
-            (save_picture(fit_within(result, _SIDE), f"{stem}-answer-{i}.png"), f"Answer {i}")
-            for i, result in enumerate(results, 1)
+            (save_picture(fit_within(result, _SIDE), f"{stem}-answer-{i}.png"), caption)
+            for i, (result, caption) in enumerate(zip(results, captions, strict=True), 1)
         ]
         return {
-            drawn: found,
+            drawn: {**drawn_, **dict(zip(captions, found, strict=True))},
             seed: seed_ + 1,
             answers: gr.Gallery(pictures, visible=True, selected_index=None),
             doubt: gr.Image(save_picture(unsure, f"{stem}-doubt.png"), visible=True),
             ask: "Show four more",
         }
 
-    def choose(event: gr.SelectData, photo: Photo | None, drawn: list[Alternative], *settings: Any) -> Updates:
-        return {
-            first: gr.Button(visible=True),
-            **bench.paint(require(photo).choose(pick(drawn, event.index)), *settings),
-        }
+    def choose(event: gr.SelectData, photo: Photo | None, drawn: dict[str, Alternative], *settings: Any) -> Updates:
+        # By its caption: others may stand at its place since.
+        chosen = pick(drawn, event.value["caption"])
+        return {first: gr.Button(visible=True), **bench.paint(require(photo).choose(chosen), *settings)}
 
     def go_back(photo: Photo | None, *settings: Any) -> Updates:
         hidden, unselected = gr.Button(visible=False), gr.Gallery(selected_index=None)
@@ -91,7 +91,7 @@ def build(bench: Workbench) -> None:
     shown = [bench.photo, *bench.views]
     ask.click(
         show,
-        [bench.photo, seed, *bench.settings],
+        [bench.photo, drawn, seed, *bench.settings],
         [drawn, seed, answers, doubt, ask],
         show_progress_on=[ask],
         **NETWORK,

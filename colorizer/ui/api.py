@@ -26,5 +26,6 @@ event=$(curl -s $api/call/colorize -H "Content-Type: application/json" \\
 curl -s $api/call/colorize/$event | grep -o 'http[^"]*' | head -n 1 | xargs curl -s -o cat-color.png
 ```
 
-In place of `http://127.0.0.1:7860` stands the address of this page. The limits are those of the page.
+In place of `http://127.0.0.1:7860` stands the address of this page. The limits are those of the page, and
+files are sent: of an address on the web nothing is fetched.
 """

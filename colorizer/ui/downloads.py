@@ -28,7 +28,8 @@ def build(bench: Workbench) -> None:
     with gr.Row(elem_id="downloads"):
         same = gr.Button("Download", variant="primary", size="md", scale=0, min_width=300, elem_id="download")
         exact = gr.Button("Pixel-exact PNG", size="md", scale=0, min_width=180, elem_id="download-png")
-        file = gr.DownloadButton(visible="hidden")
+        # Hidden by its style: Gradio shows a hidden widget again with the column that it lies in.
+        file = gr.DownloadButton(elem_id="fetched")
 
     def save(photo: Photo | None, *settings: Any) -> str:
         return save_result(bench, photo, *settings)

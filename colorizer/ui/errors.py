@@ -1,14 +1,16 @@
 """What went wrong, in words for the person who caused it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from colorizer.editing import Photo
+from colorizer.resources import resource_folder
 from colorizer.shortage import name_lack
 
 T = TypeVar("T")
@@ -38,15 +40,23 @@ def require(photo: Photo | None) -> Photo:
     return photo
 
 
-def pick(items: Sequence[T], index: int) -> T:
-    """Give what was chosen of a list that the session holds; it is forgotten after an hour."""
-    if index >= len(items):
+def pick(items: Mapping[str, T], name: str) -> T:
+    """Give what was chosen of those that the session holds; they are forgotten after an hour."""
+    if name not in items:
         raise gr.Error("These are deleted by now; ask for them again", print_exception=False)
-    return items[index]
+    return items[name]
 
 
-def find_upload(upload: Mapping[str, Any] | None) -> Path:
-    """Find the file of an upload."""
-    if not upload or not upload["path"]:  # A "data:" address has no path; it would pass by the limit on uploads.
-        raise gr.Error("Send an image file.", print_exception=False)
-    return Path(upload["path"])
+def find_upload(upload: Any) -> Path:
+    """Find the file of an upload, or of an example.
+
+    Anyone may send any path, and where Gradio doesn't open the file itself it doesn't check either.
+    """
+    given = upload.get("path") if isinstance(upload, Mapping) else None
+    if isinstance(given, str) and given:  # A "data:" address has no path; it would pass by the limit on uploads.
+        path = Path(given).resolve()
+        if any(
+            path.is_relative_to(folder.resolve()) for folder in (Path(get_upload_folder()), resource_folder("samples"))
+        ):
+            return path
+    raise gr.Error("Send an image file.", print_exception=False)

@@ -204,7 +204,9 @@ def _check_addresses(value: Any) -> None:
         if isinstance(path, str) and _ADDRESS.match(path):
             raise _Refused(403, "send a file, not an address")
         if isinstance(url, str) and url.strip().lower().startswith("data:"):
-            raise _Refused(403, "send a file, not a data: address")
+            is_drawing = url.strip().lower().startswith("data:image/svg")  # What Gradio's page makes of its file.
+            drawing = "SVG drawings can't be colorized: send a photo, as JPEG or PNG for one"
+            raise _Refused(403, drawing if is_drawing else "send a file, not a data: address")
         for item in value.values():
             _check_addresses(item)
 

@@ -1,5 +1,6 @@
 """The tab *Batch*: several files or a ZIP archive in, a ZIP archive with the results and a report out."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 _LIMITS,
                 lambda done, total: progress((done, total), unit="images"),
             )
-        failed = [f"- {line.name}: {line.error}" for line in lines if line.error]
+        failed = [f"- {_plain(line.name)}: {_plain(line.error)}" for line in lines if line.error]
         return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", "", *failed])
 
     def show() -> tuple[Any, Any]:
@@ -78,3 +79,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     )
     done.success(show, None, [result, report], queue=False, **QUIET)
     bench.wire_gates()
+
+
+def _plain(text: str) -> str:
+    """Have Markdown show text as it is: names of files may look like links."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)

@@ -76,6 +76,7 @@ button[role="tab"][aria-selected="true"] {color: var(--primary-600)}
 #choice {align-items: flex-end}
 #choice button {white-space: nowrap}
 #downloads {justify-content: flex-start}
+#fetched {display: none !important}
 #downloads button {white-space: nowrap}
 
 :is(#figures, #whole-set, #about-text) :is(table, tr, th, td) {border: none !important}
@@ -125,6 +126,8 @@ figcaption {font-size: 0.9rem; padding-top: 4px}
 summary {cursor: pointer; padding: 8px 0}
 #follow-choice {align-items: flex-start}
 #vector {align-self: center}
+
+input[type="range"]:focus-visible {outline: 2px solid var(--primary-500); outline-offset: 4px}
 
 footer .divider {display: none !important}
 

@@ -49,7 +49,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     )
     with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
         back = gr.Button("Previous", size="md", scale=0, min_width=100, elem_id="back")
-        page = gr.Number(1, label="Page", precision=0, minimum=1, scale=0, min_width=160, elem_id="page")
+        page = gr.Number(1, label="Page", precision=0, scale=0, min_width=160, elem_id="page")
         forth = gr.Button("Next", size="md", scale=0, min_width=100, elem_id="forth")
     sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
     with gr.Row(elem_id="test-panels"):
@@ -107,7 +107,6 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
     # Not `change`, which the answer itself would set off.
     page.submit(fill, [wanted, order, page], **light)
-    page.blur(fill, [wanted, order, page], **light)
     back.click(partial(fill_next, -1), [wanted, order, page], **light)
     forth.click(partial(fill_next, 1), [wanted, order, page], **light)
     shown = [gray, *painted, truth, figures]

@@ -72,6 +72,15 @@ class Workbench:
         self.add_gate(detail)
 
     @property
+    def within_range(self) -> str:
+        """Give the script that keeps settings within range while someone still types a number."""
+        low, high = _DETAIL
+        return (
+            "(photo, model, vividness, detail) => "
+            f"[photo, model, Math.min(Math.max(vividness, 0), 1), Math.min(Math.max(detail, {low}), {high})]"
+        )
+
+    @property
     def gates(self) -> list[Any]:
         """List the widgets that the choice of the model shows or hides."""
         return [widget for widget, _ in self._gates]

@@ -53,7 +53,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 elem_classes=["thumbnails"],
             )
             gr.Markdown(
-                "A color photograph works too: the model sees only its gray copy, and the original is shown beside it."
+                "A color photograph works too: the model sees only its gray copy, and the original is shown beside it. "
+                f"At most {MAX_PIXELS / 1e6:.0f} megapixels and 20 MB."
                 f"\n\nThe examples: {'; '.join(_EXAMPLES.values())}.",
                 elem_classes=["hint"],
             )
@@ -85,6 +86,10 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             updates[source] = save_preview(photo.preview, photo.path.stem)
         return updates
 
+    def forget(upload: dict[str, Any] | None) -> Updates:
+        """Leave no older result beside an empty place, also where Gradio itself refused a file."""
+        return {results: gr.skip()} if upload else {bench.photo: None, results: gr.Column(visible=False)}
+
     def change(photo: Photo | None, *settings: Any) -> Updates:
         return bench.repaint(errors.require(photo), *settings)
 
@@ -110,7 +115,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     }
     # Not `change`: the picture that stands for a file which browsers can't show would be colorized once more.
     source.upload(**opening)
-    source.clear(lambda: (None, gr.Column(visible=False)), None, [bench.photo, results], queue=False, **QUIET)
+    source.change(forget, source, [bench.photo, results], preprocess=False, queue=False, **QUIET)
     examples.select(_choose_example, None, source, queue=False, trigger_mode="multiple", **QUIET).then(**opening)
     # A widget that is moved on while the network works counts once more, at its last value.
     gr.on(
@@ -118,6 +123,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         change,
         [bench.photo, *bench.settings],
         [bench.photo, *bench.gates, *bench.views],
+        js=bench.within_range,
         trigger_mode="always_last",
         show_progress="hidden",
         **NETWORK,

@@ -281,6 +281,25 @@ def test_each_click_counts(page: Page, colorizer: Colorizer):
     expect(colorized).to_have_js_property("naturalWidth", cat.shape[1], timeout=60_000)
     page.wait_for_timeout(1500)
     np.testing.assert_array_equal(_pixels(page, "#colorized"), cat)
+    expect(page.locator("#downloads button:visible")).to_have_count(2)
+
+    # An answer that is chosen while others are made is the one that was seen.
+    page.get_by_role("tab", name="Alternatives").click()
+    page.locator("#ask").click()
+    answers = page.locator("#answers button:has(img)")
+    expect(answers).to_have_count(4, timeout=60_000)
+    answers.nth(1).click()
+    expect(page.locator("#first")).to_be_visible(timeout=60_000)
+    second = decode_image(_download(page, "#download-png").path())
+    page.locator("#first").click()
+    expect(page.locator("#first")).to_be_hidden(timeout=60_000)
+    page.locator("#ask").click()
+    answers.nth(1).click()
+    expect(answers.nth(1)).to_have_accessible_name("Answer 6", timeout=60_000)
+    expect(page.locator("#first")).to_be_visible(timeout=60_000)
+    np.testing.assert_array_equal(decode_image(_download(page, "#download-png").path()), second)
+    page.locator("#first").click()
+    expect(page.locator("#first")).to_be_hidden(timeout=60_000)
 
     # Of two dabs each is set, and of two steps back each is made.
     page.get_by_role("tab", name="Guide").click()
@@ -347,6 +366,9 @@ def test_broken_files(page: Page, tmp_path: Path):
     page.set_input_files("#source input[type=file]", ROOT / "samples/cifar10/00_cat.png")
     expect(page.locator("#colorized img")).to_be_visible(timeout=60_000)
     expect(alert).to_be_hidden()
+    (tmp_path / "large.png").write_bytes(bytes(21_000_000))  # Gradio itself refuses it.
+    page.set_input_files("#source input[type=file]", tmp_path / "large.png")
+    expect(page.locator("#results")).to_be_hidden(timeout=60_000)
 
 
 @desktop
@@ -382,6 +404,17 @@ def test_settings_settle_at_once(page: Page):
         return np.array_equal(_pixels(page, "#colorized"), vivid)
 
     assert any(settled() for _ in range(100))
+    detail = page.locator("#detail input[type=number]")
+    detail.select_text()
+    detail.press_sequentially("200", delay=100)  # On the way it is 2, and 20.
+    fine = Colorizer.load().colorize(photo, vividness=1, detail=200)
+
+    def settled_finely() -> bool:
+        page.wait_for_timeout(200)
+        return np.array_equal(_pixels(page, "#colorized"), fine)
+
+    assert any(settled_finely() for _ in range(100))
+    expect(page.locator(".toast-body")).to_have_count(0)
     page.get_by_role("radio", name="Autoencoder").check()
     expect(vividness).to_be_hidden(timeout=60_000)
     expected = Colorizer.load("autoencoder").colorize(photo)
