@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import secrets
 from collections.abc import Iterable
@@ -342,7 +343,7 @@ def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name} has no pixels: {width} x {height}")
     if height * width > max_pixels:
         raise ImageError(
-            f"{name} has {width} x {height} = {height * width / 1e6:.0f} megapixels; "
+            f"{name} has {width} x {height} = {math.ceil(height * width / 1e6)} megapixels; "
             f"the limit is {max_pixels / 1e6:.0f}: make it smaller first"
         )
 

@@ -102,7 +102,11 @@ element('file').addEventListener('change', ({target}) => {
   if (target.files.length) give(target.files[0]);
   target.value = '';  // The same file may be chosen again.
 });
-element('vividness').addEventListener('input', paint);
+let awaited = 0;
+element('vividness').addEventListener('input', () => {
+  cancelAnimationFrame(awaited);
+  awaited = requestAnimationFrame(paint);  // Large photos take longer than a slider that moves.
+});
 element('split').addEventListener('input', ({target}) =>
   element('pictures').style.setProperty('--split', `${target.value}%`));
 element('download').addEventListener('click', download);
