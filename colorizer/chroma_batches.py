@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.color import KB, KG, KR, to_chroma
+from colorizer.color import KB, KG, KR, resize, to_chroma
 from colorizer.datasets import ImageDataset
 from colorizer.pipelines import cut_square
 
@@ -28,6 +28,7 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDA
 
 _PROBED = 100  # Images of a data set whose size stands for all.
 _SMALLEST_CROP = 0.6  # Of the side of an image.
+_LARGEST_SQUEEZE = 0.8  # Of height or width of a cut.
 _LARGEST_SHIFT = 0.125  # Of the side of an image that is not cut.
 _SOFT = 0.2  # Of the images, with at least half of the resolution left: enlarged and unsharp ones teach to color such.
 _GRAINY = 0.2  # Of the images.
@@ -217,17 +218,18 @@ def build_dataset(batches: Callable[[int], Batch], first: int, last: int, *, lab
 
 
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bring an image (S, S, 3) to (size, size, 3): cut or shifted, softened and mirrored by chance."""
-    side, margin = len(image), 0
+    """Bring an image (S, S, 3) to (size, size, 3): cut and squeezed or shifted, softened and mirrored by chance."""
+    height = width = len(image)
     if rng.random() < 0.5:
-        side = round(side * rng.uniform(_SMALLEST_CROP, 1))
+        side = height * rng.uniform(_SMALLEST_CROP, 1)
+        height, width = (round(side * rng.uniform(_LARGEST_SQUEEZE, 1)) for _ in range(2))
     else:
-        margin = round(side * _LARGEST_SHIFT)
+        margin = round(height * _LARGEST_SHIFT)
         framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
         image = np.asarray(framed, np.uint8)
-    top, left = rng.integers(len(image) - side + 1, size=2)
-    image = image[top : top + side, left : left + side]
-    image = cut_square(image, size)
+    top, left = rng.integers(len(image) - height + 1), rng.integers(len(image) - width + 1)
+    image = image[top : top + height, left : left + width]
+    image = resize(image, size, size, cv2.INTER_AREA if min(height, width) > size else cv2.INTER_CUBIC)
     if rng.random() < _SOFT:
         image = cut_square(cut_square(image, round(size * rng.uniform(0.5, 1))), size)
     return image[:, ::-1] if rng.random() < 0.5 else image

@@ -34,7 +34,7 @@ class TrainConfig:
     steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
     widths: tuple[int, ...] = _option((48, 96, 192, 256), "channels at each scale", "unet")
     sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
-    dropout: float = _option(0.2, "part of the features at the smallest scale that is dropped", "unet")
+    dropout: float = _option(0.3, "part of the features at the smallest scale that is dropped", "unet")
     weight_decay: float = _option(0.1, "decay of weights", "unet")
     validation: float = _option(0.05, "part of the training split that is kept for validation")
     patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
