@@ -196,9 +196,9 @@ def main() -> None:
     if "--sizes" in sys.argv:
         save({**json.loads(RECORD.read_text()), "installed, MB": measure_sizes()})
         return
-    dataset = load_dataset("cifar10", "test")  # First: where it can't be had, nothing is measured in vain.
     with TemporaryDirectory() as folder:
         record: dict[str, Any] = {"start": measure_starts(Path(folder)), "installed, MB": measure_sizes()}
+    dataset = load_dataset("cifar10", "test")  # Not before: the memory of a process counts in its children's peak.
     for model in ("unet", "autoencoder"):
         path = find_model(model)
         runtimes: dict[str, Runtime] = {
