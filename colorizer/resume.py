@@ -79,8 +79,9 @@ class Resume(keras.callbacks.Callback):
         begun = {**state["record"], "init": state.get("init", "")} if state else asked
         changed = [key for key in ("training", "data", "init") if begun[key] != asked[key]]
         if overwrite and (changed or self.finished):
-            discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")  # At once: a half is no state.
-            shutil.rmtree(discarded)
+            if self.folder.exists():
+                discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")  # At once: a half is no state.
+                shutil.rmtree(discarded)
             state = None
         if state is None:
             weights = self.output / "model.keras"

@@ -143,6 +143,9 @@ def test_weights_of_unknown_training_are_not_replaced(config):
     save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), folder / "model.keras")
     with pytest.raises(TrainingError, match="holds a trained model"):
         fit(config)
+    (folder / "samples.png").write_bytes(b"")  # Finished, without what a training goes on from: as from a repository.
+    fit(replace(config, overwrite=True, epochs=1))
+    assert len(history(folder)) == 1
 
 
 def test_training_starts_from_given_weights(config, tmp_path):
