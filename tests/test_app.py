@@ -302,6 +302,7 @@ def test_taken_port_is_one_line(demo_url: str):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one address of its own")
+@pytest.mark.slow
 def test_second_server_on_another_address_leaves_the_first_ones_files(tmp_path: Path):
     with socket.create_server(("127.0.0.2", 0)) as listening:
         port = str(listening.getsockname()[1])
@@ -314,6 +315,7 @@ def test_second_server_on_another_address_leaves_the_first_ones_files(tmp_path: 
     assert left.exists()
 
 
+@pytest.mark.slow
 def test_missing_weights_are_one_line(tmp_path: Path):
     shutil.copytree(ROOT / "colorizer", tmp_path / "colorizer", ignore=shutil.ignore_patterns("checkpoints"))
     shutil.copy(ROOT / "app.py", tmp_path)
@@ -341,6 +343,7 @@ def _fill(folder: Path) -> None:
             file.write(bytes(65536))
 
 
+@pytest.mark.slow
 def test_full_disk_is_one_line(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(small_disk))
     _fill(small_disk)

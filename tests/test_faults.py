@@ -178,6 +178,7 @@ def test_demo_on_a_full_disk(tmp_path: Path, disk: Disk):
 # === Weights that are none, or others, or worse ===
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_one_line_of_the_demo(tmp_path: Path):
     for name in ("colorizer", "checkpoints"):
         shutil.copytree(ROOT / name, tmp_path / name)

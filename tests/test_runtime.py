@@ -199,6 +199,7 @@ def test_what_is_no_network_is_refused(content):
         LiteRTRuntime(content)
 
 
+@pytest.mark.slow
 def test_an_export_by_an_older_version_is_refused_with_what_to_do(tmp_path):
     build_unet(5, (4, 8)).export(tmp_path / "model.tflite", format="litert", verbose=False)
     with pytest.raises(ValueError, match="older version of the project: colorizer export"):

@@ -118,6 +118,7 @@ def test_overwriting_training_goes_on_after_a_kill(config):
     assert history(folder)[:1] != first
 
 
+@pytest.mark.slow
 def test_training_that_stopped_early_is_not_taken_up_again(config):
     config = replace(config, epochs=9, patience=1, learning_rate=1e-12)
     folder = fit(config)
@@ -126,6 +127,7 @@ def test_training_that_stopped_early_is_not_taken_up_again(config):
     assert len(history(folder)) == 2
 
 
+@pytest.mark.slow
 def test_half_written_files_of_a_kill_are_cleared(config):
     folder = fit(replace(config, epochs=1))
     (folder / "resume/best.weights.h5").write_bytes(b"half of it")
@@ -160,6 +162,7 @@ def test_training_starts_from_given_weights(config, tmp_path):
         fit(replace(config, init=str(start), latent_dim=9, output=str(tmp_path / "other")))
 
 
+@pytest.mark.slow
 def test_resumed_training_keeps_to_the_weights_that_it_started_from(config, tmp_path):
     start, other = tmp_path / "start.keras", tmp_path / "other.keras"
     for path in (start, other):
