@@ -1,10 +1,9 @@
 """TIFF of more than 8 bits a sample, of which Pillow reads some kinds, and some wrongly: OpenCV reads them here."""
 
-import io
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -30,10 +29,10 @@ def is_tiff(content: bytes) -> bool:
     return content[:4] in TiffImagePlugin.PREFIXES
 
 
-def read_tiff_tags(content: bytes) -> Tags:
-    """Read the tags of the first page of a TIFF."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if content[2] == 43 else 8])  # BigTIFF is 43.
-    file = io.BytesIO(content)
+def read_tiff_tags(file: IO[bytes]) -> Tags:
+    """Read the tags of the first page of a TIFF; of another file Pillow says that it is none."""
+    header = file.read(16)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(header[: 16 if header[2] == 43 else 8])  # BigTIFF is 43.
     file.seek(tags.next)
     tags.load(file)
     return tags

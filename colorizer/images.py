@@ -250,17 +250,14 @@ def _short(name: str) -> str:
 def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
     """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
     _allow(max_pixels)
-    try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(file, formats=_formats()) as picture:
+    # Whatever is wrong with a file, its decoding will tell.
+    with suppress(Exception), io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        with suppress(Exception), Image.open(file, formats=_formats()) as picture:
             return picture.height, picture.width
-    except Exception:
-        with suppress(Exception):  # Its decoding will tell why.
-            content = source if isinstance(source, bytes) else source.read_bytes()
-            if is_tiff(content):  # Of a kind that Pillow doesn't read.
-                tags = read_tiff_tags(content)
-                return int(tags[ExifTags.Base.ImageLength]), int(tags[ExifTags.Base.ImageWidth])
-        return None
+        file.seek(0)
+        tags = read_tiff_tags(file)  # Of a kind that Pillow doesn't read.
+        return int(tags[ExifTags.Base.ImageLength]), int(tags[ExifTags.Base.ImageWidth])
+    return None
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
@@ -285,7 +282,7 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.
         raise ImageError(f"{name} is empty (0 bytes)")
     _allow(max_pixels)
     try:
-        tags = read_tiff_tags(content) if is_tiff(content) else None
+        tags = read_tiff_tags(io.BytesIO(content)) if is_tiff(content) else None
         if tags and has_deep_color(tags):
             _check_size(tags[ExifTags.Base.ImageLength], tags[ExifTags.Base.ImageWidth], name, max_pixels)
             picture = decode_deep_tiff(content, tags)
@@ -306,9 +303,7 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.
             ) from error
         raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
-        if name_lack(error):
-            raise _too_much(name) from error
-        raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
+        raise _not_decoded(name, error) from error
     with picture:
         return _from_picture(picture, name, max_pixels)
 
@@ -323,13 +318,13 @@ def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDA
     except ImageError:
         raise
     except Exception as error:
-        if name_lack(error):
-            raise _too_much(name) from error
-        raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
+        raise _not_decoded(name, error) from error
 
 
-def _too_much(name: str) -> ImageError:
-    return ImageError(f"there is not enough memory for {name}: make it smaller first")
+def _not_decoded(name: str, error: Exception) -> ImageError:
+    if name_lack(error):
+        return ImageError(f"there is not enough memory for {name}: make it smaller first")
+    return ImageError(f"{name} is damaged and can't be decoded: {error}")
 
 
 def _allow(max_pixels: int) -> None:
