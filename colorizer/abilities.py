@@ -10,7 +10,7 @@ from skimage.segmentation import felzenszwalb
 
 from colorizer.color import to_chroma, to_luma
 from colorizer.inference import DEFAULT_VIVIDNESS, Colorizer
-from colorizer.metrics import colorfulness, gray_copy
+from colorizer.metrics import colorfulness, gray_copy, ratio
 
 VIVIDNESS = (0.0, DEFAULT_VIVIDNESS, 1.0)
 HINTS = (1, 4, 16)
@@ -138,11 +138,6 @@ def variance_within(chroma: NDArray[np.float32], segments: NDArray[np.int64]) ->
     sizes = np.bincount(labels)
     means = [np.bincount(labels, plane) / np.maximum(sizes, 1) for plane in planes]
     return float(sum(np.mean((plane - mean[labels]) ** 2) for plane, mean in zip(planes, means, strict=True)))
-
-
-def ratio(value: float, whole: float) -> float | None:
-    """Divide; None where the whole is 0, as the error of gray images' gray copies is."""
-    return value / whole if whole else None
 
 
 def _mse(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.color import KB, KG, KR, resize, to_chroma
+from colorizer.color import KB, KG, KR, to_chroma
 from colorizer.datasets import ImageDataset
-from colorizer.pipelines import cut_square
+from colorizer.pipelines import cut_square, fill_square
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -228,8 +228,7 @@ def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> ND
         framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
         image = np.asarray(framed, np.uint8)
     top, left = rng.integers(len(image) - height + 1), rng.integers(len(image) - width + 1)
-    image = image[top : top + height, left : left + width]
-    image = resize(image, size, size, cv2.INTER_AREA if min(height, width) > size else cv2.INTER_CUBIC)
+    image = fill_square(image[top : top + height, left : left + width], size)
     if rng.random() < _SOFT:
         image = cut_square(cut_square(image, round(size * rng.uniform(0.5, 1))), size)
     return image[:, ::-1] if rng.random() < 0.5 else image

@@ -391,7 +391,7 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
         if inside is None:
             raise DatasetError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
         folder /= inside
-        paths = _find_images(folder)
+        paths = [path for path in paths if path.is_relative_to(folder)]
     if not paths:
         raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
     ids = [path.relative_to(folder).as_posix() for path in paths]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.abilities import AbilityFigures, ratio
+from colorizer.abilities import AbilityFigures
 from colorizer.color import fit_within
 from colorizer.datasets import DatasetError, ImageDataset, load_dataset
 from colorizer.images import write_whole
 from colorizer.inference import DEFAULT_DETAIL, Colorizer, find_model
-from colorizer.metrics import compare, gray_copy, psnr
+from colorizer.metrics import compare, gray_copy, psnr, ratio
 from colorizer.per_image import ImageErrors, save_errors
 from colorizer.records import describe_machine, describe_versions
 from colorizer.runtime import name_weights

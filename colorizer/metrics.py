@@ -72,6 +72,11 @@ def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[s
     return {"mse": mse, "psnr": psnr(mse), "ssim": ssim(truth, result)}
 
 
+def ratio(value: float, whole: float) -> float | None:
+    """Divide; None where the whole is 0, as the error of gray images' gray copies is."""
+    return value / whole if whole else None
+
+
 def psnr(mse: float) -> float:
     """Turn a mean squared error of values in [0, 1] into the peak signal-to-noise ratio in dB, at most `PSNR_CAP`."""
     return min(PSNR_CAP, -10 * float(np.log10(max(mse, 1e-12))))

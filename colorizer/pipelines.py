@@ -108,5 +108,9 @@ def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    image = image[top : top + side, left : left + side]
-    return resize(image, size, size, cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+    return fill_square(image[top : top + side, left : left + side], size)
+
+
+def fill_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring an RGB image to (size, size, 3), stretched where it is no square."""
+    return resize(image, size, size, cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC)
