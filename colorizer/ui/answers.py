@@ -66,13 +66,13 @@ def build(bench: Workbench) -> None:
             found = photo.draw_alternatives(colorizer, _COUNT, detail, seed_)
             results = [photo.choose(each).colorize(colorizer, vividness, detail) for each in found]
             unsure = draw_doubt(photo.preview, colorizer.uncertainty(photo.preview, detail=detail))
-        captions = [f"Answer {len(drawn_) + i}" for i in range(1, len(found) + 1)]
+        named = {f"Answer {number}": each for number, each in enumerate(found, len(drawn_) + 1)}
         pictures = [
             (save_picture(fit_within(result, _SIDE), f"{stem}-answer-{i}.png"), caption)
-            for i, (result, caption) in enumerate(zip(results, captions, strict=True), 1)
+            for i, (result, caption) in enumerate(zip(results, named, strict=True), 1)
         ]
         return {
-            drawn: {**drawn_, **dict(zip(captions, found, strict=True))},
+            drawn: {**drawn_, **named},
             seed: seed_ + 1,
             answers: gr.Gallery(pictures, visible=True, selected_index=None),
             doubt: gr.Image(save_picture(unsure, f"{stem}-doubt.png"), visible=True),

@@ -11,6 +11,7 @@ from colorizer.ui import about, learn, many, test_set, your_image
 from colorizer.ui.guard import Guard
 from colorizer.ui.style import CSS, HEAD, build_theme
 from colorizer.ui.sweep import sweeper
+from colorizer.ui.workbench import MAX_FILE
 
 _SESSIONS = 256  # Visitors whose photos are in memory, a few megabytes each; who comes back later brings it again.
 
@@ -56,7 +57,7 @@ def launch_options() -> dict[str, Any]:
         "css": CSS,
         "head": HEAD,
         "allowed_paths": [str(resource_folder("samples"))],
-        "max_file_size": "20mb",
+        "max_file_size": MAX_FILE,
         "share": False,
         "show_error": False,
         "enable_monitoring": False,

@@ -12,11 +12,11 @@ from gradio.utils import get_upload_folder
 from colorizer.archive import Limits, colorize_archive
 from colorizer.inference import Colorizer
 from colorizer.ui.errors import told
-from colorizer.ui.workbench import QUIET, Workbench
+from colorizer.ui.workbench import MAX_FILE, QUIET, Workbench
 
 _LIMITS = Limits()
 _WORDS = (
-    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, 20 MB a file, "
+    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_FILE} a file, "
     f"{_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels an image. The results come as "
     "a ZIP archive with a report; an image that can't be read is named there, and the others are done all the same."
 )

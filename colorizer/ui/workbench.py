@@ -14,6 +14,8 @@ from colorizer.ui.figures import title
 
 MAX_PIXELS = 50_000_000
 """Largest picture that the demo takes: a phone's largest, and what fits into a small server's memory."""
+MAX_FILE = "20 MB"
+"""Largest file that the demo takes, as Gradio reads it."""
 KEEP = 3600
 """Seconds after which what a visitor brought is forgotten."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -12,7 +12,7 @@ from colorizer.inference import Colorizer
 from colorizer.resources import resource_folder
 from colorizer.ui import answers, compare, downloads, errors, guide
 from colorizer.ui.pictures import save_picture, save_preview
-from colorizer.ui.workbench import MAX_PIXELS, NETWORK, QUIET, Updates, Workbench
+from colorizer.ui.workbench import MAX_FILE, MAX_PIXELS, NETWORK, QUIET, Updates, Workbench
 
 _SHOWN_BY_BROWSERS = {"PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "AVIF"}
 _EXAMPLES = {
@@ -54,7 +54,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             )
             gr.Markdown(
                 "A color photograph works too: the model sees only its gray copy, and the original is shown beside it. "
-                f"At most {MAX_PIXELS / 1e6:.0f} megapixels and 20 MB."
+                f"At most {MAX_PIXELS / 1e6:.0f} megapixels and {MAX_FILE}."
                 f"\n\nThe examples: {'; '.join(_EXAMPLES.values())}.",
                 elem_classes=["hint"],
             )
