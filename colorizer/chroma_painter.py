@@ -280,8 +280,8 @@ def _meet(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np
     points = np.stack(cells, axis=-1).astype(np.float32)
 
     between = np.linalg.norm(points[:, None] - points, axis=-1)
-    closest = np.min(between + np.diag(np.full(len(points), np.inf, np.float32)), axis=1)
-    reach = np.minimum(_REACH, closest / 2)
+    np.fill_diagonal(between, np.inf)
+    reach = np.minimum(_REACH, between.min(axis=1) / 2)
 
     def near(differences: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.exp(-0.5 * np.sum(differences**2, axis=-1) / reach**2)

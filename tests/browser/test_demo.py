@@ -399,21 +399,16 @@ def test_settings_settle_at_once(page: Page):
     expect(colorized).not_to_have_attribute("src", before, timeout=60_000)
     vivid = Colorizer.load().colorize(photo, vividness=1)
 
-    def settled() -> bool:
+    def settled(expected: np.ndarray) -> bool:
         page.wait_for_timeout(200)
-        return np.array_equal(_pixels(page, "#colorized"), vivid)
+        return np.array_equal(_pixels(page, "#colorized"), expected)
 
-    assert any(settled() for _ in range(100))
+    assert any(settled(vivid) for _ in range(100))
     detail = page.locator("#detail input[type=number]")
     detail.select_text()
     detail.press_sequentially("200", delay=100)  # On the way it is 2, and 20.
     fine = Colorizer.load().colorize(photo, vividness=1, detail=200)
-
-    def settled_finely() -> bool:
-        page.wait_for_timeout(200)
-        return np.array_equal(_pixels(page, "#colorized"), fine)
-
-    assert any(settled_finely() for _ in range(100))
+    assert any(settled(fine) for _ in range(100))
     expect(page.locator(".toast-body")).to_have_count(0)
     page.get_by_role("radio", name="Autoencoder").check()
     expect(vividness).to_be_hidden(timeout=60_000)
