@@ -1,0 +1,1 @@
+"""Image files to RGB arrays and back, and color arithmetic."""
