@@ -20,6 +20,7 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/test
 	$(BIN)/ruff check --fix .
@@ -39,7 +40,6 @@ soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand brok
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/load.py
-	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/cluster.py --many 100000
 
 lock: .venv/test  ## exact versions of all that the project needs, for all platforms

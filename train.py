@@ -2,16 +2,14 @@
 
 import argparse
 import logging
-import os
 import sys
 from dataclasses import fields
 from typing import Any
 
-from colorizer.datasets import DatasetError
-from colorizer.runtime import import_keras
-from colorizer.shortage import name_lack
-from colorizer.train_config import TrainConfig, TrainingError
-from colorizer.workers import launch
+from colorizer.data.dataset import DatasetError
+from colorizer.inference.runtime import import_keras
+from colorizer.machine import name_lack
+from colorizer.training.config import TrainConfig, TrainingError
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
@@ -41,11 +39,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = parse_arguments()
-        if config.workers > 1 and "TF_CONFIG" not in os.environ:
-            config.check()
-            return launch(config.workers, sys.argv)
         import_keras()  # Quietly: TensorFlow's start-up notes would bury the progress bar.
-        from colorizer.training import fit
+        from colorizer.training.fit import fit
 
         fit(config)
     except TrainingError as error:

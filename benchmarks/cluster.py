@@ -28,13 +28,15 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from colorizer.cluster import FolderPlan, import_ray, run_on_cluster
-from colorizer.folder_plan import Job
-from colorizer.folder_run import Outcome, run_jobs
-from colorizer.images import decode_image, decode_with_metadata, encode_image
-from colorizer.inference import DEFAULT_MODEL, Colorizer
-from colorizer.painting import PaintOptions, paint
-from colorizer.records import describe_machine, describe_versions
+from colorizer.batch.options import PaintOptions, paint
+from colorizer.batch.plan import Job
+from colorizer.batch.ray_engine import FolderPlan, import_ray, run_on_cluster
+from colorizer.batch.run import Outcome, run_jobs
+from colorizer.imaging.decode import decode_image, decode_with_metadata
+from colorizer.imaging.encode import encode_image
+from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.inference.colorizer import Colorizer
+from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "benchmarks/results/cluster.json"

@@ -26,7 +26,7 @@ from demo_server import ROOT, DemoServer, Page, serve
 from photos import make_photo
 from playwright.sync_api import Browser, sync_playwright
 
-from colorizer.records import describe_machine, describe_versions
+from colorizer.machine import describe_machine, describe_versions
 
 MEGAPIXELS = 12.0
 SMALL = ROOT / "samples/cifar10/00_cat.png"

@@ -15,7 +15,8 @@ from urllib.request import urlopen
 
 import psutil
 
-from colorizer.inference import DEFAULT_DETAIL, DEFAULT_MODEL, DEFAULT_VIVIDNESS
+from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS
 
 ROOT = Path(__file__).parent.parent
 

@@ -21,9 +21,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from colorizer.images import decode_image, read_size, save_image
-from colorizer.inference import DEFAULT_MODEL
-from colorizer.records import describe_machine, describe_versions
+from colorizer.imaging.decode import decode_image, read_size
+from colorizer.imaging.encode import save_image
+from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 SIDES = (32, 64, 200, 320, 500)  # Of the images, in equal shares.

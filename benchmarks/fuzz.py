@@ -25,8 +25,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from colorizer.images import ImageError, decode_image, decode_with_metadata, encode_image
-from colorizer.records import describe_machine, describe_versions
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
+from colorizer.imaging.encode import encode_image
+from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 MAX_PIXELS = 16_000_000

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from colorizer.images import decode_image
-from colorizer.inference import Colorizer, find_model
-from colorizer.records import describe_machine, describe_versions
-from colorizer.runtime import load_runtime
+from colorizer.imaging.decode import decode_image
+from colorizer.inference.checkpoint import find_model
+from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.runtime import load_runtime
+from colorizer.machine import describe_machine, describe_versions
 
 MODEL = "autoencoder"
 ROUNDS, CALLS, BATCH = 30, 20, 256

@@ -32,11 +32,12 @@ import cv2
 import numpy as np
 from demo_server import ROOT, DemoServer, Page, serve
 
-from colorizer.images import decode_image, encode_image, has_color
-from colorizer.records import describe_machine, describe_versions
+from colorizer.imaging.decode import decode_image, has_color
+from colorizer.imaging.encode import encode_image
+from colorizer.machine import describe_machine, describe_versions
 
 LEVELS = (1, 8, 32, 128)
-LIMIT = 16  # Of the waiting line, as `colorizer.ui.demo` sets it.
+LIMIT = 16  # Of the waiting line, as `colorizer.demo.page` sets it.
 VISITORS_OF_MANY = 8  # Who bring the ten thousand.
 SIDE, SIDE_OF_MANY = 512, 96  # Pixels of the photos.
 KEEP = 60  # Seconds that the server keeps files in that part; one that keeps them for an hour would need hours.

@@ -20,9 +20,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from colorizer.images import decode_image
-from colorizer.inference import DEFAULT_MODEL, Colorizer
-from colorizer.records import describe_machine, describe_versions
+from colorizer.imaging.decode import decode_image
+from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.inference.colorizer import Colorizer
+from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 PHOTO = ROOT / "samples/photos/coffee.jpg"

@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
-from colorizer.datasets import ImageDataset, load_dataset
-from colorizer.inference import Colorizer, find_model
-from colorizer.records import describe_machine, describe_versions
-from colorizer.runtime import EXPORTED, KerasRuntime, LiteRTRuntime, Runtime
+from colorizer.data.dataset import ImageDataset
+from colorizer.data.sources import load_dataset
+from colorizer.inference.checkpoint import EXPORTED, find_model
+from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime
+from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 QUICK = "--quick" in sys.argv
@@ -37,8 +39,8 @@ WORKING = (96, 128)  # A photo's thumbnail, as the U-Net sees it by default.
 
 COLORIZE = "from colorizer.cli import main; main(['colorize', 'samples/photos/cat.jpg', '--output', '{}'])"
 COLORIZE_KERAS = (
-    "from colorizer import Colorizer, save_image; from colorizer.inference import find_model; "
-    "from colorizer.runtime import KerasRuntime; path = find_model('unet'); "
+    "from colorizer import Colorizer, save_image; from colorizer.inference.checkpoint import find_model; "
+    "from colorizer.inference.runtime import KerasRuntime; path = find_model('unet'); "
     "save_image(Colorizer.of(KerasRuntime(path), path).colorize('samples/photos/cat.jpg'), '{}')"
 )
 PROGRAMS = {

@@ -16,18 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from colorizer.datasets import load_dataset, split_validation
-from colorizer.inference import Colorizer, find_model
-from colorizer.records import describe_machine, describe_versions
-from colorizer.runtime import import_keras, load_runtime
-from colorizer.train_config import TrainConfig
-from colorizer.training import resolve_precision
+from colorizer.data.dataset import split_validation
+from colorizer.data.sources import load_dataset
+from colorizer.inference.checkpoint import find_model
+from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.runtime import import_keras, load_runtime
+from colorizer.machine import describe_machine, describe_versions
+from colorizer.training.config import TrainConfig
+from colorizer.training.fit import resolve_precision
 
 keras, tf = import_keras()
 
-from colorizer.distribution import build_bins  # noqa: E402 (Keras first, without the notes of its libraries)
+from colorizer.inference.chroma_bins import build_bins  # noqa: E402 (Keras first, without the notes of its libraries)
 from colorizer.models.unet import build_unet  # noqa: E402
-from colorizer.unet_recipe import UNetRecipe  # noqa: E402
+from colorizer.training.unet import UNetRecipe  # noqa: E402
 
 ROUNDS = 15
 MATRIX = 2048

@@ -10,24 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colorizer.datasets import DatasetError as DatasetError
-    from colorizer.datasets import load_dataset as load_dataset
-    from colorizer.images import ImageError as ImageError
-    from colorizer.images import decode_image as decode_image
-    from colorizer.images import save_image as save_image
-    from colorizer.inference import Colorizer as Colorizer
-    from colorizer.inference import ModelError as ModelError
+    from colorizer.data.dataset import DatasetError as DatasetError
+    from colorizer.data.sources import load_dataset as load_dataset
+    from colorizer.imaging.decode import ImageError as ImageError
+    from colorizer.imaging.decode import decode_image as decode_image
+    from colorizer.imaging.encode import save_image as save_image
+    from colorizer.inference.checkpoint import ModelError as ModelError
+    from colorizer.inference.colorizer import Colorizer as Colorizer
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Colorizer": "inference",
-    "DatasetError": "datasets",
-    "ImageError": "images",
-    "ModelError": "inference",
-    "decode_image": "images",
-    "load_dataset": "datasets",
-    "save_image": "images",
+    "Colorizer": "inference.colorizer",
+    "DatasetError": "data.dataset",
+    "ImageError": "imaging.decode",
+    "ModelError": "inference.checkpoint",
+    "decode_image": "imaging.decode",
+    "load_dataset": "data.sources",
+    "save_image": "imaging.encode",
 }
 __all__ = sorted(_HOMES)
 

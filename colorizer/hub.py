@@ -1,7 +1,5 @@
 """Weights and the demo to and from the Hugging Face Hub."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +20,11 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, Reposit
 from huggingface_hub.utils import validate_repo_id
 
 from colorizer import __version__
-from colorizer.inference import ModelError
-from colorizer.runtime import EXPORTED, sha256
 
 MARK = "colorizer"
 """The tag by which a repository is known as one that this project has uploaded."""
 
 _PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait for ever.
-_REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
 _TOKEN = "`hf auth login` or the variable HF_TOKEN gives one, https://huggingface.co/settings/tokens makes one"
 _REASONS = {
     401: "the Hub doesn't accept the token, or wants one, or there is no such repository (401): " + _TOKEN,
@@ -113,7 +108,7 @@ def send(upload: Upload) -> str:
     repo, kind = upload.repo, upload.kind
     if get_token() is None:
         raise HubError(f"an upload needs a token of {api.endpoint}: {_TOKEN}")
-    with _explained(repo):
+    with explain_errors(repo):
         get_session().timeout = _PATIENCE
         present = _list_files(api, upload)
         if present is None:
@@ -131,66 +126,9 @@ def send(upload: Upload) -> str:
     return f"{api.endpoint}/{constants.REPO_TYPES_URL_PREFIXES.get(kind, '')}{repo}"
 
 
-def download_model(reference: str) -> Path:
-    """Download ``config.json`` and the exported network, nothing else, into the Hub's cache.
+def fetch_file(repo: str, name: str, revision: str) -> Path:
+    """Download a file of a model into the Hub's cache, unless it is there; give its path. See `explain_errors`."""
 
-    Parameters
-    ----------
-    reference : str
-        ``hf://USER/MODEL`` or ``hf://USER/MODEL@REVISION``; the revision is a branch, a tag or a commit.
-
-    Returns
-    -------
-    pathlib.Path
-        The ``model.tflite``, or the ``model.keras`` of a model that has no export, beside ``config.json``; neither can
-        run code. What is in the cache is not downloaded again: a full commit hash needs no request at all, a branch
-        needs none without network.
-
-    Raises
-    ------
-    colorizer.inference.ModelError
-        If there is no such model, the Hub can't be reached, or the SHA-256 of weights is not the one that the
-        ``config.json`` has; nothing of that model is kept then.
-    """
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        raise ModelError(f"{reference!r} is neither hf://USER/MODEL nor hf://USER/MODEL@REVISION")
-    try:
-        with _explained(reference):
-            config = _fetch(match[1], "config.json", match[2] or constants.DEFAULT_REVISION)
-            try:
-                hashes = read_hashes(config)
-            except ValueError:
-                _forget(config)
-                raise
-            name = EXPORTED if EXPORTED in hashes else "model.keras"
-            # Of the same commit, even if the branch moves meanwhile.
-            weights = _fetch(match[1], name, config.parent.name)
-            found = sha256(weights.read_bytes())
-    except HubError as error:
-        raise ModelError(str(error)) from error
-    if found != hashes[name]:
-        _forget(config, weights)
-        raise ModelError(
-            f"{reference}: {name} has the SHA-256 {found[:12]}…, but its config.json says {hashes[name][:12]}…: "
-            "it was damaged or replaced, and is not used; try again"
-        )
-    return weights
-
-
-def read_hashes(config: Path) -> dict[str, str]:
-    """Read the SHA-256 of each file of weights from a model's ``config.json``; `ValueError` if it has none."""
-    try:
-        record = json.loads(config.read_text("utf-8"))
-        hashes = {"model.keras": record["model_sha256"], **record.get("export", {}).get("files", {})}
-    except (AttributeError, KeyError, TypeError, ValueError):
-        hashes = {}
-    if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
-        raise ValueError("its config.json names no SHA-256 of weights: it is not a model of this project")
-    return hashes
-
-
-def _fetch(repo: str, name: str, revision: str) -> Path:
     def fetch(local_files_only: bool) -> Path:
         return Path(
             hf_hub_download(
@@ -213,13 +151,6 @@ def _fetch(repo: str, name: str, revision: str) -> Path:
         raise
 
 
-def _forget(*paths: Path) -> None:
-    """Remove files from the cache, where the next attempt would find them, with the blobs that they link to."""
-    for path in paths:
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-
-
 def _list_files(api: HfApi, upload: Upload) -> list[str] | None:
     """List the files of a repository; None if there is none; `HubError` if its name is taken by something else."""
     try:
@@ -238,7 +169,7 @@ def _list_files(api: HfApi, upload: Upload) -> list[str] | None:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def explain_errors(what: str) -> Iterator[None]:
     """Turn whatever goes wrong on the way to the Hub and back into a `HubError` of one sentence."""
     try:
         yield

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from colorizer import Colorizer, decode_image, save_image
-from colorizer.metrics import gray_copy
+from colorizer.imaging.color import gray_copy
 
 ROOT = Path(__file__).parent.parent
 GAP = 2

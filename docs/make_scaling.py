@@ -9,7 +9,7 @@ DOCUMENT = ROOT / "docs/scaling.md"
 RECORD = ROOT / "benchmarks/results/cluster.json"
 MARK = "<!-- sizing -->"
 SIZES = (1_000_000, 100_000_000)
-CHUNK_FILES, CHUNK_MEGABYTES = 32, 128  # Of colorizer/cluster.py.
+CHUNK_FILES, CHUNK_MEGABYTES = 32, 128  # Of colorizer/batch/ray_engine.py.
 
 
 def render(record: dict[str, Any] | None) -> str:

@@ -23,8 +23,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from colorizer import Colorizer, decode_image
-from colorizer.ui import pictures
-from colorizer.ui.errors import find_upload
+from colorizer.demo import widgets
+from colorizer.demo.errors import find_upload
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_models_are_a_choice_only_if_several(
     models: list[str], colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    from colorizer.ui import build_demo
+    from colorizer.demo import build_demo
 
     components = build_demo(dict.fromkeys(models, colorizer)).get_config_file()["components"]
     [choice] = [component["props"] for component in components if component["props"].get("elem_id") == "model"]
@@ -181,7 +181,7 @@ def test_batch_of_too_many_gets_a_sentence(client: Client, tmp_path: Path):
 
 
 def _examples(kind: str, demo_url: str) -> list[str]:
-    from colorizer.ui import api
+    from colorizer.demo import api
 
     texts = (api.TEXT, (ROOT / "README.md").read_text())
     found = [example for text in texts for example in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
@@ -354,10 +354,10 @@ def test_full_disk_is_one_line(small_disk: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_disk_that_fills_up_is_told(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pictures, "get_upload_folder", lambda: str(small_disk))
+    monkeypatch.setattr(widgets, "get_upload_folder", lambda: str(small_disk))
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert Path(pictures.save_picture(noise, "a.png")).is_file()
+    assert Path(widgets.save_picture(noise, "a.png")).is_file()
     _fill(small_disk)
     with pytest.raises(gr.Error, match="no space on the disk left"):
-        pictures.save_picture(noise[::-1], "b.png")
+        widgets.save_picture(noise[::-1], "b.png")
     assert not list(small_disk.rglob("b.png"))

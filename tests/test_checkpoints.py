@@ -10,8 +10,8 @@ import pytest
 from conftest import ROOT
 
 from colorizer import Colorizer, decode_image, save_image
-from colorizer.inference import find_model, list_models
-from colorizer.per_image import find_errors
+from colorizer.evaluation.image_errors import find_errors
+from colorizer.inference.checkpoint import find_model, list_models
 
 SAMPLES = sorted((ROOT / "samples/cifar10").glob("*.png"))
 

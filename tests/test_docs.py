@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 from conftest import ROOT
 
-from colorizer.inference import DEFAULT_DETAIL, find_model
+from colorizer.demo.workbench import MAX_FILE
+from colorizer.inference.checkpoint import find_model
 
 README = (ROOT / "README.md").read_text()
 
@@ -117,21 +118,6 @@ def test_arithmetic_of_scaling():
     assert "feeds 5,000 cores" in text
 
 
-def test_ablations_equal_the_record():
-    ablations = load_script("benchmarks/ablations.py")
-    record = json.loads(ablations.RECORD.read_text())
-    assert ablations.CARD.read_text().split(ablations.MARKER)[1] == ablations.render(record)
-    assert record["variants"].keys() == ablations.VARIANTS.keys()
-
-
-def test_thumbnails_equal_the_record():
-    card = (ROOT / "docs/model-card.md").read_text()
-    rows = json.loads((ROOT / "benchmarks/results/thumbnails.json").read_text())["error left"]
-    for title, row in rows.items():
-        assert f"| {title} | {' | '.join(f'{value:.3f}' for value in row.values())} |" in card
-    assert min(rows, key=lambda title: rows[title][str(DEFAULT_DETAIL)]) == "as it is"
-
-
 def test_runtimes_equal_the_record():
     runtimes = load_script("benchmarks/runtimes.py")
     record = json.loads(runtimes.RECORD.read_text())
@@ -182,3 +168,14 @@ def test_figures_of_the_demo_under_load_equal_the_record():
         for row in record["levels"]
     ]
     assert all(record["checks"].values())
+
+
+def test_the_proxy_of_two_copies_fits_the_demo():
+    """A file of any size that the demo takes passes; a visitor stays with a copy; answers are streams."""
+    text = (ROOT / "docs/nginx.conf").read_text()
+    (largest,) = re.findall(r"client_max_body_size (\d+)m;", text)
+    assert int(largest) > int(MAX_FILE.removesuffix(" MB"))
+    assert re.findall(r"server 127.0.0.1:(\d+);", text) == re.findall(r"\b786[1-9]\b", text.split("events")[0])
+    assert re.search(r"upstream copies {\s+hash \$remote_addr consistent;", text)
+    assert "proxy_pass http://copies;" in text
+    assert "proxy_buffering off;" in text

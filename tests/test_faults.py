@@ -25,9 +25,9 @@ from gradio_client.exceptions import AppError
 from benchmarks.demo_server import DemoServer, serve
 from colorizer import Colorizer, decode_image
 from colorizer.cli import main
-from colorizer.images import has_color
-from colorizer.inference import ModelError, find_model
-from colorizer.runtime import sha256
+from colorizer.files import sha256
+from colorizer.imaging.decode import has_color
+from colorizer.inference.checkpoint import ModelError, find_model
 
 TABLE = (ROOT / "docs/reliability.md").read_text()
 COMMAND = "import sys; from colorizer.cli import main; sys.exit(main())"

@@ -14,10 +14,10 @@ from huggingface_hub import ModelCard, SpaceCard, close_session, constants
 
 from colorizer import Colorizer, ModelError, decode_image
 from colorizer.cli import main
-from colorizer.hub import HubError, Upload, download_model, send
-from colorizer.inference import find_model
-from colorizer.model_card import plan_model
-from colorizer.space import pin_requirements, plan_space
+from colorizer.hub import HubError, Upload, send
+from colorizer.inference.checkpoint import download_model, find_model
+from colorizer.publish.model_card import plan_model
+from colorizer.publish.space import pin_requirements, plan_space
 
 # huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -169,7 +169,7 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
     }
     allowed = {"app.py", "LICENSE", "README.md", "requirements.txt", ".gitattributes"}
     assert {name.partition("/")[0] for name in repo.files} == allowed | {"colorizer", "checkpoints", "samples"}
-    for name in ("app.py", "colorizer/ui/demo.py", "checkpoints/unet/config.json", "samples/photos/cat.jpg"):
+    for name in ("app.py", "colorizer/demo/page.py", "checkpoints/unet/config.json", "samples/photos/cat.jpg"):
         assert repo.files[name] == (ROOT / name).read_bytes()
 
     pins = dict(line.split("==") for line in repo.files["requirements.txt"].decode().splitlines())
@@ -256,7 +256,7 @@ def test_nonsense_is_refused(hub: Hub, capsys: pytest.CaptureFixture[str], argum
 
 
 def test_space_of_the_current_folder_and_model_without_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("colorizer.space.__file__", str(tmp_path / "site-packages/colorizer/space.py"))
+    monkeypatch.setattr("colorizer.publish.space.__file__", str(tmp_path / "site-packages/colorizer/publish/space.py"))
     monkeypatch.chdir(ROOT)
     assert "app.py" in plan_space("ada/demo").files
     monkeypatch.chdir(tmp_path)

@@ -17,11 +17,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Download, JSHandle, Page, Request, expect
 
 from colorizer import Colorizer, decode_image
-from colorizer.color import to_chroma
-from colorizer.gallery import Gallery
-from colorizer.latent import LatentSpace, draw_strip
-from colorizer.layer_table import group_layers
-from colorizer.metrics import gray_copy
+from colorizer.demo.drawings import group_layers
+from colorizer.demo.gallery import Gallery
+from colorizer.imaging.color import gray_copy, to_chroma
+from colorizer.inference.autoencoder import LatentSpace, draw_strip
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 AXE = "axe-core@4.10.3"

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from colorizer import Colorizer, decode_image
-from colorizer.metrics import gray_copy
+from colorizer.imaging.color import gray_copy
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-// Luma, and the join of luma with small chroma: colorizer/color.py in JavaScript, where each step is explained.
+// Luma, and the join of luma with small chroma: colorizer/imaging/upsampling.py in JavaScript, where each step is explained.
 
 import {mean, plane, resizeCubic, resizeLinear, round, shrinkByArea, shrinkBytes} from './planes.js';
 

@@ -1,4 +1,4 @@
-// From pixels to color: what colorizer/chroma_painter.py does, without hints.
+// From pixels to color: what colorizer/inference/unet.py does, without hints.
 
 import {joinUpsampled, toLuma} from './color.js';
 import {flip, mean, mirror, plane, resizeCubic, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';

@@ -1,4 +1,4 @@
-// Planes of numbers and how they change size: what OpenCV does in colorizer/color.py.
+// Planes of numbers and how they change size: what OpenCV does in colorizer/imaging/{color,upsampling}.py.
 // A plane is {data, height, width, channels}; data are row by row, channels last.
 
 /** Round to the nearest integer, halves to the even one, as Python and OpenCV do. */

@@ -1,0 +1,78 @@
+"""What `colorizer colorize` asks of a model, in a form that travels to other processes and machines."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.batch.plan import UsageError
+from colorizer.imaging.decode import MAX_PIXELS
+from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer, HintLike
+
+
+@dataclass(frozen=True)
+class PaintOptions:
+    """How images are colorized; see `Colorizer.colorize` for each option.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of its range.
+    """
+
+    vividness: float = DEFAULT_VIVIDNESS
+    detail: int = DEFAULT_DETAIL
+    hints: tuple[HintLike, ...] = ()
+    alternatives: int | None = None
+    uncertainty: bool = False
+    raw: bool = False
+    seed: int = 0
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.alternatives is not None and self.alternatives < 1:
+            raise UsageError(f"--alternatives must be at least 1, got {self.alternatives}")
+        if not 0 <= self.vividness <= 1:
+            raise UsageError(f"--vividness must lie in [0, 1], got {self.vividness}")
+        for option, value, least in (
+            ("--detail", self.detail, 2),
+            ("--seed", self.seed, 0),
+            ("--max-pixels", self.max_pixels, 1),
+        ):
+            if value < least:
+                raise UsageError(f"{option} must be at least {least}, got {value}")
+
+    @property
+    def endings(self) -> list[str]:
+        """What the names of an image's results end in, in the order in which `paint` gives them."""
+        endings = [f"-{i + 1}" for i in range(self.alternatives)] if self.alternatives else [""]
+        return endings + (["-uncertainty"] if self.uncertainty else [])
+
+
+def check_model(model: Colorizer, options: PaintOptions) -> None:
+    """Raise `UsageError` unless the model can do what was asked."""
+    if model.paints_rgb and (options.hints or options.alternatives or options.uncertainty):
+        raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
+    if options.raw and not model.paints_rgb:
+        raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
+
+
+def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptions) -> list[list[NDArray[np.uint8]]]:
+    """Colorize images in the ways that were asked for: for each image a result for each of ``options.endings``.
+
+    What an image gives does not depend on those that go with it.
+    """
+    asked: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail, "max_pixels": options.max_pixels}
+    if not (options.hints or options.alternatives or options.uncertainty):
+        return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
+    single: dict[str, Any] = {"hints": options.hints, "alternatives": options.alternatives, "seed": options.seed}
+    painted = []
+    for image in images:
+        results = model.colorize(image, **single, **asked)
+        results = results if isinstance(results, list) else [results]
+        if options.uncertainty:
+            doubt = model.uncertainty(image, detail=options.detail, max_pixels=options.max_pixels)
+            results.append(np.repeat(np.rint(doubt * 255).astype(np.uint8)[..., None], 3, axis=-1))
+        painted.append(results)
+    return painted

@@ -1,0 +1,156 @@
+"""Which files `colorizer colorize` reads and writes."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
+from colorizer.imaging.decode import readable_extensions
+from colorizer.imaging.encode import EXTENSIONS, FORMATS
+
+_HERE = PurePath()
+DEEPER = " (folders within folders are taken with --recursive)"
+
+
+class UsageError(Exception):
+    """What was asked makes no sense; nothing was done."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read and the files to write from it."""
+
+    source: Place
+    targets: tuple[Place, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all results exist on disk; they are whole then, since they get their names when they are.
+
+        But for a power cut, which can leave a name without content.
+        """
+        return all(_has_content(Path(target)) for target in self.targets)
+
+
+def plan_jobs(
+    inputs: Sequence[Path], output: Path, format: str | None, recursive: bool, endings: Sequence[str]
+) -> list[Job]:
+    """List the files to read, each with those to write: one for each of the endings of its name.
+
+    Raises
+    ------
+    UsageError
+        If inputs and output don't fit together.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}")
+        if not (path.is_file() or path.is_dir()):
+            raise UsageError(f"{path} is neither a file nor a folder")
+        if path.is_dir():
+            check_apart(path, output)
+    is_image = output.suffix.lower() in {*EXTENSIONS, *readable_extensions()}
+    if len(inputs) == 1 and inputs[0].is_file() and is_image and not output.is_dir():
+        if output.suffix.lower() not in EXTENSIONS:
+            raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
+        if format is not None:
+            raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
+        jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
+    else:
+        if output.is_file() or is_image:
+            raise UsageError(f"--output {output} must be a folder, unless there is one input file")
+        sources = list(_find_sources(inputs, output, recursive))
+        if not sources:
+            raise UsageError(f"no images in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
+        jobs = name_results(sources, output, format, endings)
+    taken = {real_path(job.source) for job in jobs}
+    for job in jobs:
+        for target in job.targets:
+            place = real_path(target)
+            if place in taken:
+                raise UsageError(f"{job.source} would be colorized over another file, {target}: give another --output")
+            taken.add(place)
+    return jobs
+
+
+def check_apart(source: Place, output: Place) -> None:
+    """Raise `UsageError` if the folder of results is the one to read, or has it in it."""
+    if lies_within(source, output):
+        relation = "is the input folder" if lies_within(output, source) else "has the input folder in it"
+        raise UsageError(f"--output {output} {relation}: results go into a folder of their own")
+
+
+def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, PurePath]]:
+    """Find the images of the inputs, each with its place in the tree of results."""
+    for given in inputs:
+        if given.is_file():
+            yield given, Path(given.name)
+            continue
+        try:
+            for folder, images in find_images(given, output, recursive):
+                yield from ((given / folder / image.name, folder / image.name) for image in images)
+        except OSError as error:
+            raise UsageError(f"{error.filename or given} can't be read: {error.strerror}") from error
+
+
+def find_images(
+    source: Place, output: Place, recursive: bool, place: PurePath = _HERE
+) -> Iterator[tuple[PurePath, list[Entry]]]:
+    """Find the folders to read, each with its place in the tree and its images; hidden ones are left out."""
+    folder = join_place(source, place)
+    if lies_within(folder, output):
+        return  # Results of an earlier run, where the output lies within the input.
+    extensions = readable_extensions()
+    files, folders = list_folder(folder)
+    shown = (file for file in files if not file.name.startswith("."))
+    yield place, [file for file in shown if PurePath(file.name).suffix.lower() in extensions]
+    for name in folders if recursive else ():
+        if not name.startswith("."):
+            yield from find_images(source, output, recursive, place / name)
+
+
+def name_results(
+    sources: Sequence[tuple[Place, PurePath]], output: Place, format: str | None, endings: Sequence[str]
+) -> list[Job]:
+    """Name the results of files, each of which comes with its place in the tree of results.
+
+    ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
+    the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number.
+
+    Raises
+    ------
+    UsageError
+        If two files would still have the same result.
+    """
+
+    def extension(place: PurePath) -> str:
+        return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
+
+    short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)
+    alike: dict[str, list[PurePath]] = {}
+    named: dict[Place, Place] = {}
+    jobs = []
+    for source, place in sources:
+        target = place.with_suffix(extension(place))
+        if short[str(target).casefold()] > 1:
+            target = place.with_name(place.name + extension(place))
+        earlier = alike.setdefault(str(target).casefold(), [])
+        if target not in earlier:
+            earlier.append(target)
+        if number := earlier.index(target):
+            target = target.with_stem(f"{target.stem}-{number + 1}")
+        job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
+        for result in job.targets:
+            if result in named:
+                raise UsageError(f"{named[result]} and {source} would both become {result}: colorize them apart")
+            named[result] = source
+        jobs.append(job)
+    return jobs
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

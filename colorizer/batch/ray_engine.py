@@ -1,0 +1,254 @@
+"""The engine ``ray`` of `colorizer colorize`: a folder of any size, shared out among the machines of a Ray cluster.
+
+One task lists the folder, bit by bit; Ray Data hands the chunks to workers, makes up for workers and machines that are
+lost, and holds the listing back while all are busy. Each worker loads the model once and runs its chunks through
+`colorizer.batch.run.run_jobs`, as a single machine does: so results and reports are the same. Pictures never pass
+through Ray; the workers read and write them themselves.
+"""
+
+import logging
+import os
+import pickle
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+
+import cv2
+
+from colorizer.batch.options import PaintOptions, paint
+from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
+from colorizer.batch.run import Outcome, run_jobs
+from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
+from colorizer.inference.checkpoint import EXPORTED, find_model
+from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.runtime import quiet_stderr
+from colorizer.machine import count_cores
+
+_CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
+_PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
+_OWN_STORE = 200_000_000  # Bytes that a cluster of this machine alone keeps for the model's files and the plan.
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """What is read and written, chunk by chunk.
+
+    Attributes
+    ----------
+    source, output : Place
+        Folders, on a disk that all machines see or in a bucket.
+    options : PaintOptions
+        What is asked of the model.
+    format, recursive, overwrite
+        As on the command line.
+    chunk_files : int
+        Files of a chunk at most: what has to be done again when a worker dies.
+    start : Path
+        Folder in which relative paths start.
+    """
+
+    source: Place
+    output: Place
+    options: PaintOptions
+    format: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    chunk_files: int = 32
+    start: Path = field(default_factory=Path.cwd)
+
+    def check(self) -> None:
+        """Raise `UsageError` if the folders don't fit together."""
+        if not is_folder(self.source):
+            raise UsageError(f"--engine ray takes a folder, and there is none at {self.source}")
+        if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
+            raise UsageError(f"--output {self.output} must be a folder")
+        check_apart(self.source, self.output)
+
+    def enter(self) -> None:
+        """Make this process read relative paths as the one does that the plan comes from."""
+        places = (self.source, self.output)
+        if not all(place.is_absolute() for place in places if isinstance(place, Path)):
+            os.chdir(self.start)
+
+    def chunks(self) -> Iterator[list[tuple[Job, bool]]]:
+        """List the jobs of each chunk, and whether the results of each exist; holds a folder's names at a time.
+
+        How the jobs are cut into chunks does not depend on results, so that a plan that is made again is the same.
+        """
+        chunk: list[tuple[Job, bool]] = []
+        size = 0
+        for place, entries in find_images(self.source, self.output, self.recursive):
+            for job, is_done, file_size in self._jobs(place, entries):
+                chunk.append((job, is_done and not self.overwrite))
+                size += file_size
+                if len(chunk) == self.chunk_files or size >= _CHUNK_BYTES:
+                    yield chunk
+                    chunk, size = [], 0
+        if chunk:
+            yield chunk
+
+    def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
+        """Make the jobs of a folder: each with whether its results exist, and with the size of its file."""
+        sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
+        jobs = name_results(sources, self.output, self.format, self.options.endings)
+        existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
+        for job, image in zip(jobs, images, strict=True):
+            yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
+
+
+class Worker:
+    """A process that Ray keeps: it holds the model and colorizes chunks."""
+
+    def __init__(self, model: Any, plan: FolderPlan) -> None:
+        """Load the model from the content of its file and of those beside it, which Ray keeps."""
+        import ray
+
+        plan.enter()
+        cv2.setNumThreads(count_cores())
+        with tempfile.TemporaryDirectory() as folder:
+            files: dict[str, bytes] = ray.get(model)
+            for name, content in files.items():
+                Path(folder, name).write_bytes(content)
+            self._model = Colorizer.load(Path(folder, next(iter(files))))
+        self._options = plan.options
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Colorize the pickled chunks of a batch, and give their pickled outcomes."""
+        return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
+
+    def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
+        yield from (Outcome(job, "skipped") for job, is_done in chunk if is_done)
+        todo = [job for job, is_done in chunk if not is_done]
+        painter = partial(paint, self._model, options=self._options)
+        yield from run_jobs(todo, painter, max_pixels=self._options.max_pixels) if todo else ()
+
+
+def run_on_cluster(
+    plan: FolderPlan, model: str | Path, *, address: str | None = None, workers: int | None = None
+) -> Iterator[Outcome]:
+    """Colorize a folder on a Ray cluster, and tell of the files as their chunks get done.
+
+    Parameters
+    ----------
+    plan : FolderPlan
+        What to do; checked already.
+    model : str or pathlib.Path
+        As in `Colorizer.load`. Its files are sent to the workers, so that all use the same.
+    address : str, optional
+        Of the cluster, as `ray.init` takes it; without, and without ``RAY_ADDRESS``, this machine alone is one.
+    workers : int, optional
+        Processes that colorize, of one core each; else as many as the cluster has cores for.
+
+    Yields
+    ------
+    Outcome
+        One for each file.
+
+    Raises
+    ------
+    UsageError
+        If there is no cluster at the address, no image in the folder, or two files would have the same result.
+    OSError
+        If the cluster fails beyond what it makes good itself.
+    """
+    path = find_model(model)
+    names = [path.name, EXPORTED, "config.json"]
+    content = {name: path.with_name(name).read_bytes() for name in names if path.with_name(name).exists()}
+    ray = import_ray()
+    _connect(ray, address)
+    try:
+        _set_up_ray_data(ray)
+        model_files = ray.put(content)  # Once, for however many workers.
+        planned = ray.data.read_datasource(_plan_source(plan), override_num_blocks=1, num_cpus=0)
+        size = {"size": workers} if workers else {"min_size": 1}
+        done = planned.map_batches(
+            Worker,
+            fn_constructor_args=(model_files, plan),
+            batch_size=None,
+            compute=ray.data.ActorPoolStrategy(**size),
+            num_cpus=1,
+        )
+        empty = True
+        for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for outcomes in batch.to_pydict().get("outcomes", ()):
+                yield from pickle.loads(outcomes)
+                empty = False
+        if empty:
+            raise UsageError(f"no images in {plan.source}" + ("" if plan.recursive else DEEPER))
+    except ray.exceptions.RayError as error:
+        cause: BaseException = error
+        while deeper := getattr(cause, "cause", None) or cause.__cause__:  # Ray wraps what its workers raise.
+            cause = deeper
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]  # Advice on Ray follows it.
+        if isinstance(cause, UsageError):
+            raise UsageError(reason) from None
+        raise OSError(f"Ray gave up, and the same command does the rest: {reason}") from error
+    finally:
+        ray.shutdown()
+
+
+def import_ray() -> Any:
+    """Import Ray with Ray Data; `UsageError` if it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Else it reports to its makers.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Its native code prints what its Python part makes good.
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--engine ray needs {error.name}, which is not installed: pip install .[cluster]") from None
+    return ray
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None and not os.environ.get("RAY_ADDRESS"):
+        # A cluster of this machine alone, which nothing outside it can reach.
+        address = "local"
+        options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "object_store_memory": _OWN_STORE}
+    host, _, port = (address or "").rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        try:  # Ray itself would try for many minutes.
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise UsageError(f"no Ray cluster answers at {address}: {error}") from error
+    with quiet_stderr():
+        ray.init(address, **options)
+
+
+def _set_up_ray_data(ray: Any) -> None:
+    """Make each row, which is a chunk, a task of its own, and bound how many of them wait."""
+    context = ray.data.DataContext.get_current()
+    context.target_max_block_size = 1
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    limits = context.execution_options.resource_limits
+    context.execution_options.resource_limits = limits.copy(object_store_memory=_PLANNED_BYTES)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _plan_source(plan: FolderPlan) -> Any:
+    """Give the chunks of a plan as a source of Ray Data, of one row each."""
+    import pyarrow as pa
+    from ray.data.block import BlockMetadata
+    from ray.data.datasource import Datasource, ReadTask
+
+    def read() -> Iterator[pa.Table]:
+        plan.enter()
+        for chunk in plan.chunks():
+            yield pa.table({"chunk": [pickle.dumps(chunk)]})
+
+    class PlanSource(Datasource):
+        # The listing stays on the machine that the command runs on, so that no other can be lost with it.
+        supports_distributed_reads = False
+
+        def estimate_inmemory_data_size(self) -> None:
+            return None
+
+        def get_read_tasks(self, *arguments: Any, **options: Any) -> list[ReadTask]:
+            return [ReadTask(read, BlockMetadata(None, None, None, None))]
+
+    return PlanSource()

@@ -1,0 +1,183 @@
+"""Many files: decoded, colorized and encoded at the same time, in bounded memory; a second run does the rest."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.batch.plan import Job
+from colorizer.batch.storage import fetch, put
+from colorizer.files import remove_leftovers
+from colorizer.imaging.decode import ImageError, decode_with_metadata, read_size
+from colorizer.imaging.encode import EXTENSIONS, encode_image
+from colorizer.imaging.metadata import Metadata
+from colorizer.machine import count_cores, name_lack
+
+Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
+"""Colorizes images; gives each one's results, as many as its job has targets."""
+
+_PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes each; a larger picture goes alone.
+_LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
+_BATCH = 16  # Small pictures that go through the network at once.
+_SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
+_FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
+# Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
+_ERRORS = (ImageError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: ``done``, ``skipped`` since its results exist, or ``failed`` for a reason."""
+
+    job: Job
+    status: str
+    reason: str = ""
+    size: tuple[int, int] | None = None  # Height and width.
+    seconds: float = 0.0  # Of work; the work on several files overlaps.
+
+    def to_json(self) -> str:
+        """Give a line of the report."""
+        height, width = self.size or (None, None)
+        record = {
+            "source": str(self.job.source),
+            "targets": [str(target) for target in self.job.targets],
+            "status": self.status,
+            "reason": self.reason,
+            "width": width,
+            "height": height,
+            "seconds": round(self.seconds, 4),
+        }
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class _Picture:
+    pixels: NDArray[np.uint8]
+    metadata: Metadata
+    seconds: float
+
+
+def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[Outcome]:
+    """Colorize files, and tell of each as soon as its results are written.
+
+    While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
+    interpreter's lock. How far they read ahead is bounded by the pixels in memory, whatever the number of files.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The files; what exists is written anew.
+    paint : callable
+        Colorizes a list of images of (H, W, 3 or 4) uint8; called from this thread only.
+    max_pixels : int
+        As in `colorizer.imaging.decode.decode_image`.
+
+    Yields
+    ------
+    Outcome
+        One for each job, in the jobs' order but for those that failed early.
+    """
+    remove_leftovers([target for job in jobs for target in job.targets if isinstance(target, Path)])
+    fetchers, readers, writers = (ThreadPoolExecutor(count) for count in (_FETCHES, count_cores(), count_cores()))
+    coming = ((job, fetched, _weigh(job, fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
+    upcoming = next(coming, None)
+    room = _PIXELS_IN_FLIGHT
+    ahead: deque[tuple[Job, int, Future[_Picture]]] = deque()
+    behind: deque[tuple[Outcome, int, Future[float]]] = deque()
+    try:
+        while upcoming or ahead or behind:
+            while upcoming and (upcoming[2] <= room or not (ahead or behind)):
+                job, fetched, weight = upcoming
+                ahead.append((job, weight, readers.submit(_read, job, fetched, max_pixels)))
+                room -= weight
+                upcoming = next(coming, None)
+            batch: list[tuple[Job, int, _Picture]] = []
+            while ahead and (not batch or (ahead[0][2].done() and len(batch) < _BATCH and _is_small(batch[-1][2]))):
+                job, weight, reading = ahead.popleft()
+                try:
+                    batch.append((job, weight, reading.result()))
+                except _ERRORS as error:
+                    room += weight
+                    yield Outcome(job, "failed", _reason(error))
+            started = time.perf_counter()
+            painted = _paint_each(paint, [picture.pixels for _, _, picture in batch]) if batch else []
+            seconds = (time.perf_counter() - started) / max(len(batch), 1)
+            for (job, weight, picture), results in zip(batch, painted, strict=True):
+                if isinstance(results, Exception):
+                    room += weight
+                    yield Outcome(job, "failed", _reason(results), picture.pixels.shape[:2])
+                    continue
+                outcome = Outcome(job, "done", size=picture.pixels.shape[:2], seconds=picture.seconds + seconds)
+                behind.append((outcome, weight, writers.submit(_write, job, results, picture.metadata)))
+            batch, painted = [], []  # What is written must not be held here till the next.
+            while behind and (behind[0][2].done() or not ahead):
+                outcome, weight, writing = behind.popleft()
+                room += weight
+                yield _finish(outcome, writing)
+    finally:
+        for pool in (fetchers, readers, writers):
+            pool.shutdown(cancel_futures=True)
+
+
+def _fetch_ahead(jobs: Sequence[Job], pool: ThreadPoolExecutor) -> Iterator[tuple[Job, Future[Path | bytes]]]:
+    coming: deque[tuple[Job, Future[Path | bytes]]] = deque()
+    for job in jobs:
+        coming.append((job, pool.submit(fetch, job.source)))
+        if len(coming) == _FETCHES:
+            yield coming.popleft()
+    yield from coming
+
+
+def _weigh(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
+    """Estimate from a file's header how much memory it will take, in pixels; each further result counts a third."""
+    height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
+    pixels = height * width if height * width <= max_pixels else 0
+    return max(pixels * (2 + len(job.targets)) // 3, _LEAST_WEIGHT)
+
+
+def _is_small(picture: _Picture) -> bool:
+    return picture.pixels.shape[0] * picture.pixels.shape[1] <= _SMALL
+
+
+def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> _Picture:
+    started = time.perf_counter()
+    name = PurePath(job.source).name
+    pixels, metadata = decode_with_metadata(fetched.result(), max_pixels=max_pixels, name=name)
+    return _Picture(pixels, metadata, time.perf_counter() - started)
+
+
+def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]] | Exception]:
+    """Colorize a batch; if that fails, its images one by one, so that none fails for another's error."""
+    try:
+        return [*paint(images)]
+    except _ERRORS as error:
+        if len(images) == 1:
+            return [error]
+    return [_paint_each(paint, [image])[0] for image in images]
+
+
+def _write(job: Job, results: list[NDArray[np.uint8]], metadata: Metadata) -> float:
+    started = time.perf_counter()
+    for target, image in zip(job.targets, results, strict=True):
+        put(target, encode_image(image, EXTENSIONS[PurePath(target).suffix.lower()], metadata))
+    return time.perf_counter() - started
+
+
+def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
+    try:
+        seconds = outcome.seconds + writing.result()
+        return Outcome(outcome.job, "done", size=outcome.size, seconds=seconds)
+    except _ERRORS as error:
+        return Outcome(outcome.job, "failed", _reason(error), outcome.size, outcome.seconds)
+
+
+def _reason(error: BaseException) -> str:
+    lack = name_lack(error)
+    return f"there is {lack} left" if lack else str(error) or type(error).__name__

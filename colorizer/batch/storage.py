@@ -1,0 +1,150 @@
+"""Where images are read and results written: folders of this machine, and buckets of object stores.
+
+A place on disk is a `pathlib.Path`, one in a bucket the text of its address, ``s3://BUCKET/...`` or ``gs://BUCKET/...``.
+Buckets are reached through `pyarrow.fs`, with the credentials, region and address (``AWS_ENDPOINT_URL``;
+``STORAGE_EMULATOR_HOST`` for a server that needs none) that the tools of their makers use too; pyarrow is imported when
+the first of them is.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from colorizer.files import write_whole
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+Place = Path | str
+"""A file or folder: a path, or the address of an object."""
+
+SCHEMES = ("s3", "gs")
+"""Object stores that can be read and written."""
+
+
+class Entry(NamedTuple):
+    """A file in a folder: its name, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+def parse_place(text: str) -> Place:
+    """Read a path, or an address; `ValueError` for one of another scheme."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return Path(text)
+    if scheme not in SCHEMES or not rest.strip("/"):
+        known = ", ".join(f"{name}://BUCKET/..." for name in SCHEMES)
+        raise ValueError(f"can't use {text}: give a path, or one of {known}")
+    return f"{scheme}://{rest.strip('/')}"
+
+
+def join_place(folder: Place, place: PurePath) -> Place:
+    """Give the place of a file, or of a folder, within a folder."""
+    return folder / place if isinstance(folder, Path) else "/".join([folder, *place.parts])
+
+
+def real_path(path: Place) -> Path:
+    """Follow the links of a path, as far as they don't lead in a circle, where `pathlib.Path.resolve` raises."""
+    return Path(os.path.realpath(path))
+
+
+def lies_within(place: Place, folder: Place) -> bool:
+    """Tell whether a place is a folder or lies within it."""
+    if isinstance(place, Path) and isinstance(folder, Path):
+        return real_path(place).is_relative_to(real_path(folder))
+    return isinstance(place, str) and isinstance(folder, str) and f"{place}/".startswith(f"{folder}/")
+
+
+def is_folder(place: Place) -> bool:
+    """Tell whether there is such a folder; in a bucket, whether anything lies there."""
+    if isinstance(place, Path):
+        return place.is_dir()
+    from pyarrow.fs import FileType
+
+    filesystem, path = _open(place)
+    return bool(filesystem.get_file_info(path).type == FileType.Directory)
+
+
+def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
+    """List the files of a folder and the names of the folders in it, sorted; both are empty if there is none.
+
+    Folders that are reached through a symbolic link are left out, since they may lead in a circle.
+    """
+    files: list[Entry] = []
+    folders: set[str] = set()
+    if isinstance(folder, Path):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir():
+                folders.update(() if path.is_symlink() else (path.name,))
+            elif path.is_file():
+                files.append(Entry(path.name, path.stat().st_size))
+        return sorted(files), sorted(folders)
+    from pyarrow.fs import FileSelector, FileType
+
+    filesystem, base = _open(folder)
+    # Of gs://, pyarrow tells a folder from within another only if someone made it as such; most are parts of names.
+    selector = FileSelector(base, allow_not_found=True, recursive=folder.startswith("gs://"))
+    for info in filesystem.get_file_info(selector):
+        name, _, rest = info.path.removeprefix(base).strip("/").partition("/")
+        if rest or (name and info.type == FileType.Directory):
+            folders.add(name)
+        elif info.type == FileType.File:
+            files.append(Entry(name, info.size))
+    return sorted(files), sorted(folders)
+
+
+def fetch(source: Place) -> Path | bytes:
+    """Give what an image is decoded from: a path as it is, an object's bytes; `OSError` if it can't be read."""
+    if isinstance(source, Path):
+        return source
+    filesystem, path = _open(source)
+    with _named(source), filesystem.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def put(target: Place, content: bytes) -> None:
+    """Write a result, whole or not at all; folders are made as needed. `OSError` if it can't be written."""
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+        return
+    filesystem, path = _open(target)
+    # An object appears when its last byte has arrived.
+    with _named(target), filesystem.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Have the error for what is not there name it, which that of ``gs://`` does not."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no such bucket or object", place) from error
+
+
+def _open(address: str) -> tuple["FileSystem", str]:
+    scheme, _, path = address.partition("://")
+    return _filesystem(scheme, path.split("/")[0]), path
+
+
+def _filesystem(scheme: str, bucket: str) -> "FileSystem":
+    return _connect(scheme, bucket, os.environ.get({"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}[scheme]))
+
+
+@lru_cache
+def _connect(scheme: str, bucket: str, endpoint: str | None) -> "FileSystem":
+    """Make the file system of a bucket; pyarrow reads the endpoint of S3 from the environment, no other."""
+    from pyarrow.fs import FileSystem
+
+    if scheme == "gs" and endpoint:
+        host = quote(endpoint.removeprefix("http://"), safe="")
+        return FileSystem.from_uri(f"gs://anonymous@{bucket}?scheme=http&endpoint_override={host}")[0]
+    return FileSystem.from_uri(f"{scheme}://{bucket}")[0]

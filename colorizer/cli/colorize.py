@@ -1,0 +1,213 @@
+"""``colorizer colorize``: image files and folders."""
+
+import argparse
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tqdm import tqdm
+
+from colorizer.batch.options import PaintOptions, check_model, paint
+from colorizer.batch.plan import Job, UsageError, plan_jobs
+from colorizer.batch.run import Outcome, run_jobs
+from colorizer.batch.storage import Place, lies_within, parse_place, real_path
+from colorizer.imaging.decode import MAX_PIXELS
+from colorizer.imaging.encode import FORMATS
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
+
+if TYPE_CHECKING:
+    pass
+from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to those of `colorizer`."""
+    colorize = commands.add_parser(
+        "colorize",
+        help="colorize image files and folders",
+        description="Colorize image files and folders. A color image is treated as if it were gray.",
+        epilog="Examples: colorizer colorize grandma.jpg --output grandma-color.png; "
+        "colorizer colorize scans --recursive --output colored",
+    )
+    colorize.add_argument("inputs", nargs="+", type=_place, metavar="INPUT", help="image file, or folder of images")
+    colorize.add_argument(
+        "--output",
+        required=True,
+        type=_place,
+        metavar="PATH",
+        help="file, if there is one input file and PATH ends in an image extension; else folder, in which the results "
+        "lie as the images lay in the input folders",
+    )
+    colorize.add_argument(
+        "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
+    )
+    add_vividness(colorize, DEFAULT_VIVIDNESS)
+    add_detail(colorize)
+    colorize.add_argument(
+        "--hint",
+        action="extend",
+        nargs="+",
+        type=_hint,
+        default=[],
+        metavar="X,Y,#RRGGBB",
+        help="color of a pixel, which the U-Net spreads over its object",
+    )
+    colorize.add_argument(
+        "--alternatives",
+        type=int,
+        metavar="K",
+        help="several plausible results of the U-Net, named NAME-1 to NAME-K, instead of one",
+    )
+    colorize.add_argument(
+        "--uncertainty", action="store_true", help="also a map NAME-uncertainty, white where the U-Net had to guess"
+    )
+    colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
+    colorize.add_argument(
+        "--format", choices=[*FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
+    )
+    colorize.add_argument("--recursive", action="store_true", help="take folders within folders too")
+    colorize.add_argument("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
+    colorize.add_argument(
+        "--max-pixels",
+        type=_count,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="largest image that is read, width x height (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="tell there what became of each file, in a line of JSON as soon as it is done; a further run begins anew "
+        "and lists what it skips",
+    )
+    colorize.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: share a folder out among the machines of a Ray cluster; INPUT and --output are then folders that "
+        "all of them see, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--address", metavar="HOST:PORT", help="of the Ray cluster (default: one of this machine's cores alone)"
+    )
+    colorize.add_argument(
+        "--workers", type=_count, metavar="N", help="of the Ray engine, a core each (default: all cores of the cluster)"
+    )
+    colorize.set_defaults(run=_colorize)
+    add_model(colorize)
+
+
+def _count(text: str) -> int:
+    """Read a whole number, also one like 2e8."""
+    try:
+        return int(float(text))
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def _place(text: str) -> Place:
+    """Read a path, or an address in an object store."""
+    if not text:  # As from a variable that is not set; it would be the current folder.
+        raise argparse.ArgumentTypeError("a path is needed, got an empty one")
+    try:
+        return parse_place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _hint(text: str) -> tuple[int, int, str]:
+    """Read X,Y,#RRGGBB."""
+    match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,#RRGGBB, a pixel's column and row and its color")
+    return int(match[1]), int(match[2]), match[3]
+
+
+def _colorize(options: argparse.Namespace) -> int:
+    asked = PaintOptions(
+        vividness=options.vividness,
+        detail=options.detail,
+        hints=tuple(options.hint),
+        alternatives=options.alternatives,
+        uncertainty=options.uncertainty,
+        raw=options.raw,
+        seed=options.seed,
+        max_pixels=options.max_pixels,
+    )
+    warnings.filterwarnings("ignore", module="PIL")  # Of odd tags in files that are read all the same.
+    outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
+    counts: Counter[str] = Counter()
+    failed: list[str] = []
+    with ExitStack() as stack:
+        report = stack.enter_context(_open_report(options.report)) if options.report else None
+        for outcome in tqdm(outcomes, total=total, unit="image", disable=None):
+            counts[outcome.status] += 1
+            if report:
+                report.write(outcome.to_json())
+            if outcome.status == "failed":
+                failed.append(f"{outcome.job.source}: {outcome.reason}")
+    print(
+        f"{counts['done']} colorized"
+        + (
+            f", {counts['skipped']} skipped since their results exist (--overwrite to redo them)"
+            * bool(counts["skipped"])
+        )
+        + (f", {len(failed)} failed:" if failed else "")
+    )
+    for line in failed:
+        print(f"  {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _open_report(path: Path) -> TextIO:
+    # What is no UTF-8 in a file's name becomes an escape that JSON has, too, and that leads back to the file.
+    return path.open("w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], int]:
+    """Colorize files on this machine; give what becomes of them, and how many they are."""
+    if options.address or options.workers:
+        raise UsageError("--address and --workers are for --engine ray")
+    for place in (*options.inputs, options.output):
+        if isinstance(place, str):
+            raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
+    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings)
+    if options.report and real_path(options.report) in {
+        real_path(place) for job in jobs for place in (job.source, *job.targets)
+    }:
+        raise UsageError(f"--report {options.report} is an image of this run: give another name")
+    todo: list[Job] = []
+    done: list[Job] = []
+    for job in jobs:
+        (todo if options.overwrite or not job.is_done else done).append(job)
+    outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
+    if todo:
+        model = Colorizer.load(options.model)
+        check_model(model, asked)
+        outcomes = chain(outcomes, run_jobs(todo, partial(paint, model, options=asked), max_pixels=asked.max_pixels))
+    return outcomes, len(jobs)
+
+
+def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], None]:
+    """Colorize a folder on a Ray cluster; give what becomes of its files, which are counted only as they come."""
+    from colorizer.batch.ray_engine import FolderPlan, import_ray, run_on_cluster
+
+    import_ray()
+    if len(options.inputs) > 1:
+        raise UsageError(f"--engine ray takes one folder, got {len(options.inputs)} inputs")
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"--workers must be at least 1, got {options.workers}")
+    plan = FolderPlan(options.inputs[0], options.output, asked, options.format, options.recursive, options.overwrite)
+    plan.check()
+    if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
+        raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
+    check_model(Colorizer.load(options.model), asked)
+    return run_on_cluster(plan, options.model, address=options.address, workers=options.workers), None

@@ -1,0 +1,74 @@
+"""``colorizer evaluate``: a model on a data set."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorizer.batch.plan import UsageError
+
+if TYPE_CHECKING:
+    pass
+from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to those of `colorizer`."""
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure a model on a data set",
+        description="Measure how well the colors of a data set come back, beside the gray copy as baseline.",
+    )
+    evaluate.add_argument(
+        "--data",
+        default="cifar10",
+        metavar="D",
+        help="cifar10, or a folder: Parquet files, cifar-10-batches-py, class folders or images (default: %(default)s)",
+    )
+    evaluate.add_argument("--split", default="test", help="part of the data (default: %(default)s)")
+    add_vividness(evaluate, 0.0)
+    add_detail(evaluate)
+    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
+    evaluate.add_argument(
+        "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+    )
+    evaluate.add_argument(
+        "--per-image",
+        action="store_true",
+        help="write each image's error beside FILE.json, to FILE-images.csv; the demo sorts its gallery by it",
+    )
+    evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
+    evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
+    evaluate.set_defaults(run=_evaluate)
+    add_model(evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from colorizer.evaluation.evaluate import evaluate
+
+    try:
+        figures = evaluate(
+            options.model,
+            options.data,
+            options.output,
+            split=options.split,
+            vividness=options.vividness,
+            detail=options.detail,
+            size=options.size,
+            abilities=options.abilities,
+            per_image=options.per_image,
+            skip_corrupt=options.skip_corrupt,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
+    print(f"{'':22}{'MSE':>9}{'error left':>12}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
+    rows = {"color on own luma": figures, "network's picture": figures.get("raw"), "gray copy": figures["gray_copy"]}
+    for name, row in rows.items():
+        if row is None:
+            continue
+        left = "-" if row["error_left"] is None else f"{row['error_left']:.3f}"
+        print(
+            f"{name:22}{row['mse']:9.5f}{left:>12}{row['psnr']:8.2f}{row['ssim']:8.3f}"
+            f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
+        )
+    return 0

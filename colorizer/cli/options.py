@@ -1,0 +1,45 @@
+"""Options that several commands have."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.inference.colorizer import DEFAULT_DETAIL
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = Any
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Add ``--model``."""
+    command.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|PATH|hf://USER/MODEL@REVISION",
+        help="name of a model that comes with the project, the folder of one, or a model on the Hugging Face Hub "
+        "(default: %(default)s)",
+    )
+
+
+def add_vividness(command: argparse.ArgumentParser, default: float) -> None:
+    """Add ``--vividness``."""
+    command.add_argument(
+        "--vividness",
+        type=float,
+        default=default,
+        metavar="0..1",
+        help="of the U-Net's colors: 0 for the least error, 1 for as colorful as real images (default: %(default)s)",
+    )
+
+
+def add_detail(command: argparse.ArgumentParser) -> None:
+    """Add ``--detail``."""
+    command.add_argument(
+        "--detail",
+        type=int,
+        default=DEFAULT_DETAIL,
+        metavar="PIXELS",
+        help="long side of what the U-Net sees (default: %(default)s)",
+    )

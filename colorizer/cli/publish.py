@@ -1,0 +1,94 @@
+"""``colorizer export``, ``push`` and ``deploy``: what leaves the project."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from colorizer.batch.plan import UsageError
+from colorizer.inference.checkpoint import find_model
+
+if TYPE_CHECKING:
+    from colorizer.hub import Upload
+from colorizer.cli.options import Commands, add_model
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to those of `colorizer`."""
+    export = commands.add_parser(
+        "export",
+        help="make the file that runs without TensorFlow",
+        description="Make model.tflite beside a model.keras: what the command line and the demo run, without "
+        "TensorFlow. It is checked against the model on the project's samples. TensorFlow is needed to make it.",
+    )
+    export.set_defaults(run=_export)
+
+    push = commands.add_parser(
+        "push",
+        help="share a model on the Hugging Face Hub",
+        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+    )
+    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.set_defaults(run=_push)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="run the demo as a Hugging Face Space",
+        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+    )
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument(
+        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+    )
+    deploy.add_argument(
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+    )
+    deploy.set_defaults(run=_deploy)
+    for command in (push, deploy):
+        command.add_argument(
+            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+        )
+    for command in (export, push):
+        add_model(command)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from colorizer.publish.export import export
+
+    record = export(options.model)
+    print(f"{', '.join(record['files'])} written beside {find_model(options.model)}")
+    print(
+        f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
+        f"mean: {record['mean_difference']:.5f}; error: {record['error_change']:+.3%}"
+    )
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from colorizer.publish.model_card import plan_model
+
+    try:
+        upload = plan_model(options.repo, options.model)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return _upload(upload, options.dry_run)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from colorizer.publish.space import PAYMENT, plan_space
+
+    try:
+        upload = plan_space(options.repo, static=options.static, models=options.models)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.static:
+        print(PAYMENT, flush=True)
+    return _upload(upload, options.dry_run)
+
+
+def _upload(upload: "Upload", dry_run: bool) -> int:
+    from colorizer.hub import send
+
+    if dry_run:
+        print(f"{upload.describe()}; nothing was uploaded")
+    else:
+        print(f"uploaded: {send(upload)}")
+    return 0

@@ -1,0 +1,135 @@
+"""A data set: images that are decoded when they are asked for, and a validation part split off."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.decode import ImageError, decode_image, image_format
+
+logger = logging.getLogger(__name__)
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+class DatasetError(Exception):
+    """Data can't be found or read; the message says what was tried and what to do."""
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Images of one split, decoded one by one when asked for.
+
+    Attributes
+    ----------
+    name : str
+        What the data are called in records; never a path.
+    split : str
+        ``train``, ``test`` or ``validation``.
+    sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
+        What `decode_image` reads, an entry an image.
+    ids : sequence of str
+        What an image is called in messages: file and row.
+    labels : (N,) int64, or None
+        Class of each image.
+    class_names : tuple of str
+        Names of the classes; empty where unknown.
+    sha256 : str
+        SHA-256 of the bytes of the files that the images came from, in order of name.
+    """
+
+    name: str
+    split: str
+    sources: Sequence[Any] | NDArray[np.uint8]
+    ids: Sequence[str]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image to (H, W, 3) uint8 RGB; `DatasetError` names it if it is corrupt."""
+        try:
+            return decode_image(self.sources[index])[:, :, :3]
+        except (ImageError, OSError) as error:
+            raise DatasetError(f"{self.ids[index]}: {error}") from error
+
+    def take(self, indices: NDArray[np.int64]) -> "ImageDataset":
+        """Keep the images with the given indices, in that order."""
+        return replace(
+            self,
+            sources=[self.sources[i] for i in indices],
+            ids=[self.ids[i] for i in indices],
+            labels=None if self.labels is None else self.labels[indices],
+        )
+
+    def decode(self, *, skip_corrupt: bool = False) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode all images in turn, with their indices.
+
+        Parameters
+        ----------
+        skip_corrupt : bool
+            Leave corrupt images out, each named in a warning and all counted at the end, instead of failing.
+
+        Raises
+        ------
+        DatasetError
+            At the end, with names and count of the corrupt images, unless they are to be skipped.
+        """
+        corrupt = []
+        for index in range(len(self)):
+            try:
+                yield index, self[index]
+            except DatasetError as error:
+                corrupt.append(str(error))
+                if skip_corrupt:
+                    logger.warning("skipped: %s", error)
+        if not corrupt:
+            return
+        if not skip_corrupt:
+            names = "\n  ".join(corrupt[:10]) + (f"\n  ... and {len(corrupt) - 10} more" if len(corrupt) > 10 else "")
+            raise DatasetError(
+                f"{len(corrupt)} of the {len(self)} images of {self.name} ({self.split}) are corrupt:\n  {names}\n"
+                "Mend or remove them, or skip them with --skip-corrupt."
+            )
+        logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
+
+    def record(self) -> dict[str, Any]:
+        """Describe the data for the record of a training or an evaluation.
+
+        The encoding of the first image stands for all: figures on JPEG copies are not those on the originals.
+        """
+        return {
+            "name": self.name,
+            "split": self.split,
+            "rows": len(self),
+            "encoding": image_format(self.sources[0]) if len(self) else None,
+            "sha256": self.sha256,
+        }
+
+
+def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    """Carve validation images out of a training split, the same ones for the same seed.
+
+    Returns
+    -------
+    tuple of ImageDataset
+        What is left for training, and the validation images; both keep the order of the data.
+
+    Raises
+    ------
+    DatasetError
+        If one of the two parts would be empty.
+    """
+    count = round(len(dataset) * fraction)
+    if not 0 < count < len(dataset):
+        raise DatasetError(
+            f"validation takes {fraction:g} of {len(dataset)} images, which leaves {len(dataset) - count} for training "
+            f"and {count} for validation; both need at least one"
+        )
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    return dataset.take(np.sort(order[count:])), dataset.take(np.sort(order[:count]))

@@ -1,0 +1,141 @@
+"""Drawings in HTML and SVG: the layers of a network, the curves of its training, a latent vector.
+
+Words stand in HTML around the SVG, so that they are read at any size of screen and letters.
+"""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    pass
+
+_WIDTH, _HEIGHT = 600, 200  # Units of the SVG, whatever its size on the screen.
+
+
+class Stage(NamedTuple):
+    """Layers that follow each other and give the same shape.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height, width and channels; or the length of a vector.
+    layers : tuple of str
+        Names of the layers, in order.
+    kinds : tuple of str
+        Their types, each once.
+    parameters : int
+        Of all of them.
+    part : str
+        The model within the model that they belong to; empty if there is none.
+    """
+
+    shape: tuple[int, ...]
+    layers: tuple[str, ...]
+    kinds: tuple[str, ...]
+    parameters: int
+    part: str
+
+
+def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the table of a network's layers: a box a stage, as high as its pictures and as wide as it has channels."""
+    stages = "".join(_draw_stage(stage) for stage in group_layers(rows))
+    cells = "".join(
+        f"<tr><td>{html.escape(' / '.join(filter(None, (row.get('part'), row['name']))))}</td>"
+        f"<td>{html.escape(row['type'])}</td><td>{_shape(row['shape'])}</td><td>{row['parameters']:,}</td></tr>"
+        for row in rows
+    )
+    return (
+        f"<ol class='layers'>{stages}</ol><details><summary>All {len(rows)} layers</summary>"
+        "<div class='wide' tabindex='0' role='region' aria-label='All layers'><table><thead><tr><th>Layer</th>"
+        f"<th>Kind</th><th>Output</th><th>Parameters</th></tr></thead><tbody>{cells}</tbody></table></div></details>"
+    )
+
+
+def _draw_stage(stage: Stage) -> str:
+    channels = stage.shape[-1]
+    is_vector = len(stage.shape) == 1
+    height = 12 if is_vector else 12 + stage.shape[0]
+    width = 8 * math.log2(channels + 1)
+    kind = "vector" if is_vector else stage.part or "plain"
+    names = stage.layers[0] if len(stage.layers) == 1 else f"{len(stage.layers)} layers"
+    return (
+        f"<li><span class='box {html.escape(kind)}' style='height:{height:.0f}px;width:{width:.0f}px'></span>"
+        f"<b>{_shape(stage.shape)}</b><span>{html.escape(names)}</span>"
+        f"<span>{html.escape(stage.kinds[0])}</span><span>{stage.parameters:,} parameters</span></li>"
+    )
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " × ".join(str(length) for length in shape)
+
+
+def draw_curves(history: Sequence[Mapping[str, str]], best_epoch: int | None) -> str:
+    """Draw loss and validation loss by epoch, from the rows of a ``history.csv``; the best epoch gets a line."""
+    curves = {
+        name: [float(row[column]) for row in history]
+        for name, column in (("training", "loss"), ("validation", "val_loss"))
+    }
+    values = [value for curve in curves.values() for value in curve]
+    low, high = min(values), max(values)
+    last = max(len(history) - 1, 1)
+
+    def place(epoch: int, value: float) -> str:
+        return f"{epoch / last * _WIDTH:.1f},{(high - value) / ((high - low) or 1) * _HEIGHT:.1f}"
+
+    lines = "".join(
+        f"<polyline class='{name}' points='{' '.join(place(i, value) for i, value in enumerate(curve))}'/>"
+        for name, curve in curves.items()
+    )
+    best = ""
+    if best_epoch:
+        x = (best_epoch - 1) / last * _WIDTH
+        lines += f"<line class='best' x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{_HEIGHT}'/>"
+        best = f" The weights of epoch {best_epoch} were kept, the best on the validation images."
+    ends = ", ".join(f"{name} from {curve[0]:.3g} to {curve[-1]:.3g}" for name, curve in curves.items())
+    return (
+        f"<figure class='curves'><div class='keys'><span class='training'>training loss</span>"
+        f"<span class='validation'>validation loss</span></div><div class='plot'><span class='high'>{high:.3g}</span>"
+        f"<span class='low'>{low:.3g}</span>{_svg(lines, f'Loss by epoch: {ends}')}</div>"
+        f"<div class='epochs'><span>epoch 1</span><span>epoch {len(history)}</span></div>"
+        f"<figcaption>Loss by epoch: {ends}.{best}</figcaption></figure>"
+    )
+
+
+def draw_vector(vector: NDArray[np.float32]) -> str:
+    """Draw the numbers of a vector as bars, up and down from a line in the middle."""
+    largest = float(np.abs(vector).max()) or 1.0
+    step = _WIDTH / len(vector)
+    bars = "".join(
+        f"<rect class='{'up' if value >= 0 else 'down'}' x='{i * step:.2f}' width='{step * 0.8:.2f}' "
+        f"y='{(1 - max(value, 0) / largest) * _HEIGHT / 2:.1f}' height='{abs(value) / largest * _HEIGHT / 2:.1f}'/>"
+        for i, value in enumerate(vector.tolist())
+    )
+    words = f"{len(vector)} numbers from {vector.min():.1f} to {vector.max():.1f}"
+    return (
+        f"<figure class='bars'>{_svg(bars, f'The latent vector: {words}')}"
+        f"<figcaption>Latent vector: {words}</figcaption></figure>"
+    )
+
+
+def _svg(content: str, words: str) -> str:
+    return (
+        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none' role='img' "
+        f"aria-label='{html.escape(words, quote=True)}'>{content}</svg>"
+    )
+
+
+def group_layers(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
+    """Group the rows of `list_layers` to stages."""
+    stages = []
+    for (part, shape), group in groupby(rows, lambda row: (row.get("part", ""), tuple(row["shape"]))):
+        members = list(group)
+        kinds = tuple(dict.fromkeys(str(row["type"]) for row in members))
+        names = tuple(str(row["name"]) for row in members)
+        stages.append(Stage(shape, names, kinds, sum(int(row["parameters"]) for row in members), part))
+    return stages

@@ -1,0 +1,62 @@
+"""What went wrong, in words for the person who caused it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from colorizer.demo.photo import Photo
+from colorizer.files import resource_folder
+from colorizer.machine import name_lack
+
+T = TypeVar("T")
+EXPIRED = "is deleted by now, as all files are; bring it again"
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor."""
+    try:
+        yield
+    except FileNotFoundError as error:  # The page was left open for longer than files are kept.
+        name = Path(error.filename).name if error.filename else "The photo"
+        raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
+    except ValueError as error:  # `ImageError` is one.
+        raise gr.Error(str(error), print_exception=False) from error
+    except (OSError, MemoryError, cv2.error) as error:
+        if (lacking := name_lack(error)) is None:
+            raise
+        raise gr.Error(f"The server has {lacking} left; try again later", print_exception=False) from error
+
+
+def require(photo: Photo | None) -> Photo:
+    """Give the photo of a session; it is forgotten after an hour."""
+    if photo is None:
+        raise gr.Error(f"The photo {EXPIRED}", print_exception=False)
+    return photo
+
+
+def pick(items: Mapping[str, T], name: str) -> T:
+    """Give what was chosen of those that the session holds; they are forgotten after an hour."""
+    if name not in items:
+        raise gr.Error("These are deleted by now; ask for them again", print_exception=False)
+    return items[name]
+
+
+def find_upload(upload: Any) -> Path:
+    """Find the file of an upload, or of an example.
+
+    Anyone may send any path, and where Gradio doesn't open the file itself it doesn't check either.
+    """
+    given = upload.get("path") if isinstance(upload, Mapping) else None
+    if isinstance(given, str) and given:  # A "data:" address has no path; it would pass by the limit on uploads.
+        path = Path(given).resolve()
+        if any(
+            path.is_relative_to(folder.resolve()) for folder in (Path(get_upload_folder()), resource_folder("samples"))
+        ):
+            return path
+    raise gr.Error("Send an image file.", print_exception=False)

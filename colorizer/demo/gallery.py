@@ -1,0 +1,110 @@
+"""The images of CIFAR-10's test split that are at hand: by class, in pages, sorted by a model's error."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import get_args
+
+import numpy as np
+
+from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, ImageDataset
+from colorizer.data.sources import load_dataset
+from colorizer.evaluation.image_errors import ImageErrors, Order, find_errors
+from colorizer.files import resource_folder
+
+PAGE = 45
+"""Images of a page."""
+ALL_CLASSES = "all classes"
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """The test split, or what there is of it.
+
+    Attributes
+    ----------
+    dataset : ImageDataset
+        The images.
+    origin : str
+        A sentence that says which they are.
+    errors : dict of str to ImageErrors
+        What `evaluate` recorded of them, by model; empty where it measured other data or other weights.
+    """
+
+    dataset: ImageDataset
+    origin: str
+    errors: dict[str, ImageErrors]
+
+    @classmethod
+    def load(cls, models: Iterable[str]) -> "Gallery":
+        """Load the test split if it is on this machine, else the samples.
+
+        A Space fetches it: a data set can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
+        """
+        try:
+            dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
+            origin = f"{len(dataset):,} images: the test split of {dataset.name}, as found on this machine."
+        except DatasetError:
+            dataset = load_samples()
+            origin = (
+                f"The {len(dataset)} sample images that come with the project, the first of the test set. "
+                "To see all 10,000, name a folder that holds CIFAR-10 in `COLORIZER_DATA` and start the demo again."
+            )
+        folder = resource_folder("checkpoints")
+        errors = {model: find_errors(folder / model, dataset.sha256) for model in models}
+        return cls(dataset, origin, {model: found for model, found in errors.items() if found is not None})
+
+    @classmethod
+    def of_samples(cls) -> "Gallery":
+        """Load the images of the test split that come with the project."""
+        return cls(load_samples(), "", {})
+
+    @property
+    def class_names(self) -> list[str]:
+        """List the classes that there are images of, all of them together first."""
+        present = [] if self.dataset.labels is None else sorted(set(self.dataset.labels.tolist()))
+        return [ALL_CLASSES, *(self.dataset.class_names[label] for label in present)]
+
+    @property
+    def orders(self) -> list[tuple[str, Order]]:
+        """List the orders beside the data set's own: a model and which of its results come first."""
+        return [(model, order) for model in self.errors for order in get_args(Order)]
+
+    def list_rows(self, class_name: str = ALL_CLASSES, order: tuple[str, Order] | None = None) -> list[int]:
+        """List the rows of a class, in the data set's order or sorted; sorted are only those of the more colorful half.
+
+        Raises
+        ------
+        ValueError
+            If there is no such class, or there are no errors to sort by.
+        """
+        if class_name not in self.class_names:
+            raise ValueError(f"there is no class {class_name!r}; there are: {', '.join(self.class_names)}")
+        if order is not None and order not in self.orders:
+            raise ValueError(f"there are no errors to sort by for {order!r}")
+        rows = range(len(self.dataset)) if order is None else self.errors[order[0]].sort(order[1])
+        if class_name == ALL_CLASSES or self.dataset.labels is None:
+            return list(rows)
+        wanted = self.dataset.class_names.index(class_name)
+        return [row for row in rows if self.dataset.labels[row] == wanted]
+
+    def caption(self, row: int) -> str:
+        """Name an image by its class and its number from 1 on."""
+        name = "" if self.dataset.labels is None else f"{self.dataset.class_names[self.dataset.labels[row]]}, "
+        return f"{name}image {row + 1:,}"
+
+
+@cache
+def load_samples() -> ImageDataset:
+    """Load the images of the test split that come with the project."""
+    dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")
+    labels = [CIFAR10_CLASSES.index(name.split("_")[1].split(".")[0]) for name in dataset.ids]
+    return replace(dataset, labels=np.array(labels), class_names=CIFAR10_CLASSES)
+
+
+def take_page(rows: Sequence[int], number: float | None) -> tuple[list[int], int, int]:
+    """Cut a page out of rows: its rows, its number from 1 on, which is brought into range, and how many there are."""
+    pages = max(1, -(-len(rows) // PAGE))
+    number = min(max(int(number or 1), 1), pages)
+    return list(rows[(number - 1) * PAGE : number * PAGE]), number, pages

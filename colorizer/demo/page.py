@@ -1,0 +1,68 @@
+"""The page as a whole, and how it is served."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from colorizer.demo.cleanup import sweeper
+from colorizer.demo.guard import Guard
+from colorizer.demo.style import CSS, HEAD, build_theme
+from colorizer.demo.tabs import about, batch, cifar10, how_it_works, your_image
+from colorizer.demo.workbench import MAX_FILE
+from colorizer.files import resource_folder
+from colorizer.inference.colorizer import Colorizer
+
+_SESSIONS = 256  # Visitors whose photos are in memory, a few megabytes each; who comes back later brings it again.
+
+
+def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
+    """Build the page.
+
+    Parameters
+    ----------
+    colorizers : mapping of str to Colorizer
+        The models to choose from, by name; with a single one there is no choice to see.
+
+    Returns
+    -------
+    gradio.Blocks
+        The demo, ready to be launched with `launch_options`.
+    """
+    with gr.Blocks(title="Colorizer", analytics_enabled=False) as demo:
+        gr.Markdown(
+            "# Colorizer\n\nGives color to grayscale images: a small neural network guesses the colors, "
+            "and every detail of the picture is kept.",
+            elem_id="header",
+        )
+        with gr.Tab("Your image", id="your-image"):
+            your_image.build(colorizers)
+        with gr.Tab("Batch", id="many-images"):
+            batch.build(colorizers)
+        with gr.Tab("CIFAR-10", id="test-set"):
+            cifar10.build(demo, colorizers)
+        with gr.Tab("How it works", id="how-it-works"):
+            how_it_works.build(demo, colorizers)
+        with gr.Tab("About", id="about"):
+            about.build()
+    # One picture at a time, and one batch, since the network uses all cores; the waiting line is short, so that it
+    # moves, and nothing passes it by.
+    return demo.queue(max_size=16, default_concurrency_limit=1, api_open=False)
+
+
+def launch_options() -> dict[str, Any]:
+    """List what a public server is launched with, as keywords of `gradio.Blocks.launch`."""
+    return {
+        "theme": build_theme(),
+        "css": CSS,
+        "head": HEAD,
+        "allowed_paths": [str(resource_folder("samples"))],
+        "max_file_size": MAX_FILE,
+        "share": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "footer_links": ["api"],
+        "state_session_capacity": _SESSIONS,
+        "app_kwargs": {"middleware": [Guard.as_middleware()], "lifespan": sweeper()},
+    }

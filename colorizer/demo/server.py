@@ -1,0 +1,51 @@
+"""What the demo's server does before and after the page is served: its port, its folder, its first run."""
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from colorizer.evaluation.metrics import measure_error
+from colorizer.inference.colorizer import Colorizer
+
+_LEAST_SPACE = 60_000_000  # Bytes: an upload and its results.
+
+
+def prepare_folder(address: str) -> Path:
+    """Give Gradio an empty folder of this server's own: what a killed one left there is deleted."""
+    user = os.getuid() if hasattr(os, "getuid") else "demo"
+    name = re.sub(r"[^\w.-]", "_", f"colorizer-{user}-{address}")
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / name
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True)
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_SPACE:
+        folder.rmdir()
+        raise OSError(
+            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {_LEAST_SPACE / 1e6:.0f} are needed; "
+            "make room, or name another folder by GRADIO_TEMP_DIR"
+        )
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    return folder
+
+
+def warm_up(colorizers: Iterable[Colorizer]) -> None:
+    """Do what takes longer the first time, while the first visitor still looks at the page."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    for colorizer in colorizers:
+        measure_error(image, colorizer.colorize(image))
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Tell before the models are loaded, which takes seconds, and before another server's folder is emptied."""
+    try:
+        with socket.create_connection(("127.0.0.1" if host == "0.0.0.0" else host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The pages of the demo, a tab a file."""

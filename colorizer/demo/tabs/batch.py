@@ -1,0 +1,86 @@
+"""The tab *Batch*: several files or a ZIP archive in, a ZIP archive with the results and a report out."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from colorizer.batch.archive import Limits, colorize_archive
+from colorizer.demo.errors import told
+from colorizer.demo.workbench import MAX_FILE, QUIET, Workbench
+from colorizer.inference.colorizer import Colorizer
+
+_LIMITS = Limits()
+_WORDS = (
+    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_FILE} a file, "
+    f"{_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels an image. The results come as "
+    "a ZIP archive with a report; an image that can't be read is named there, and the others are done all the same."
+)
+
+
+def build(colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside the current `gradio.Blocks`."""
+    bench = Workbench(colorizers)
+    gr.Markdown(_WORDS, elem_classes=["hint"])
+    files = gr.File(
+        label="Images, or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many"
+    )
+    bench.build_settings("many-")
+    start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
+    report = gr.Markdown(visible=False, elem_id="report")
+    result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
+
+    # The names of its parameters are those of the API.
+    def colorize_batch(
+        files: list[str] | None,
+        model: str,
+        vividness: float,
+        detail: float,
+        progress: Any = gr.Progress(),  # noqa: B008  So Gradio recognizes it.
+    ) -> tuple[str, str]:
+        """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
+        colorizer, vividness, detail = bench.read(model, vividness, detail)
+        output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
+        with told():
+            output.parent.mkdir(parents=True)
+            lines = colorize_archive(
+                [Path(file) for file in files or []],
+                output,
+                lambda image: colorizer.colorize(image, vividness=vividness, detail=int(detail)),
+                _LIMITS,
+                lambda done, total: progress((done, total), unit="images"),
+            )
+        failed = [f"- {_plain(line.name)}: {_plain(line.error)}" for line in lines if line.error]
+        return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", "", *failed])
+
+    def show() -> tuple[Any, Any]:
+        return gr.DownloadButton(visible=True), gr.Markdown(visible=True)
+
+    # An older batch's result would be taken for the new one's, most of all where that fails.
+    gr.on(
+        [start.click, files.change],
+        lambda: (gr.DownloadButton(visible=False), gr.Markdown(visible=False)),
+        None,
+        [result, report],
+        queue=False,
+        **QUIET,
+    )
+    done = start.click(
+        colorize_batch,
+        [files, *bench.settings],
+        [result, report],
+        concurrency_id="many",  # Of its own, so that those who bring one image don't wait for it.
+        show_progress_on=[files],
+        api_name="colorize_batch",
+    )
+    done.success(show, None, [result, report], queue=False, **QUIET)
+    bench.wire_gates()
+
+
+def _plain(text: str) -> str:
+    """Have Markdown show text as it is: names of files may look like links."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)

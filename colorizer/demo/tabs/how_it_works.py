@@ -1,0 +1,234 @@
+"""The tab *How it works*: for those who want to learn what an autoencoder is and does."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector
+from colorizer.demo.errors import find_upload, told
+from colorizer.demo.gallery import Gallery
+from colorizer.demo.photo import Photo
+from colorizer.demo.tables import title
+from colorizer.demo.widgets import build_panel, show_picture
+from colorizer.demo.workbench import MAX_PIXELS, NETWORK, QUIET
+from colorizer.files import resource_folder
+from colorizer.imaging.color import fit_within
+from colorizer.inference.autoencoder import LatentSpace, draw_strip
+from colorizer.inference.checkpoint import read_record
+from colorizer.inference.colorizer import Colorizer
+
+_IDEA = """
+### The idea
+
+The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). A network sees the brightness as a
+small thumbnail and guesses its colors: the *autoencoder* squeezes the thumbnail through a short list of numbers and
+paints it anew, the *U-Net* tells for each place how likely each color is. The colors are enlarged and joined with the
+brightness of the full image, so that no detail is lost, whatever the size.
+"""
+_ABOUT = {
+    "autoencoder": "The encoder halves the picture again and again, and ends in the *latent vector*. The decoder "
+    "starts from that vector alone. Boxes are as high as the pictures inside the network and wider the more channels "
+    "they have.",
+    "unet": "The way down is like the encoder's, but on the way up each scale is added to what came by on the way "
+    "down (the *skips*), so that nothing has to pass through a bottleneck. Shapes are those for a thumbnail of "
+    "64 × 64; it takes any.",
+}
+_STEPS = 9
+_SIDE = 640  # Pixels of the visitor's image at which the two results are shown.
+_FIRST, _LAST = 0, 1  # Samples that the walk starts with.
+_WALK = """
+### A walk in latent space
+
+Two test images are two points in the space of latent vectors. Here the decoder paints the points on the straight line
+between them. One picture turns into the other rather than fading into it where the network has learned what the
+two have in common; where it has not, you see the murky middle.
+"""
+
+
+def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside ``demo``."""
+    gr.Markdown(_IDEA, elem_classes=["words"])
+    autoencoders = [name for name, colorizer in colorizers.items() if colorizer.paints_rgb]
+    for model in autoencoders:
+        _build_play(demo, model, colorizers[model])
+    for model in (*autoencoders, *(name for name in colorizers if name not in autoencoders)):
+        _build_record(model)
+
+
+def _build_record(model: str) -> None:
+    """Draw what the record of a model's training tells: its layers and its curves."""
+    config = read_record(model, "config.json")
+    layers, folder = config.get("layers"), resource_folder("checkpoints") / model
+    if layers:
+        words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
+        gr.Markdown(f"### The layers: {title(model)}\n\n{words}", elem_classes=["words"])
+        gr.HTML(draw_layers(layers), padding=False, elem_id=f"layers-{model}")
+    # Runs that the last one began from, oldest first, and that one.
+    histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
+    if histories:
+        images = sum(data["rows"] for data in config["data"])
+        epochs = " + ".join(str(len(rows)) for rows in histories)
+        words = f"{images:,} images, {epochs} epochs; {config['machine']}."
+        gr.Markdown(f"### The training: {title(model)}\n\n{words}", elem_classes=["words"])
+    for number, rows in enumerate(histories, 1):
+        if len(rows) > 1:
+            best = config["best"]["epoch"] if number == len(histories) else None
+            gr.HTML(draw_curves(rows, best), padding=False, elem_id=f"curves-{model}-{number}")
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _build_play(demo: gr.Blocks, model: str, colorizer: Colorizer) -> None:
+    """Build the parts inside ``demo``, if the encoder and the decoder are there as networks of their own."""
+    try:
+        space = LatentSpace(resource_folder("checkpoints") / model)
+    except (OSError, ValueError):
+        return  # Weights without an export, or with another one's.
+    samples = Gallery.of_samples()
+    names = [samples.caption(row) for row in range(len(samples.dataset))]
+    _build_passage(demo, model, colorizer, space, samples, names)
+    _build_walk(demo, space, samples, names)
+
+
+def _build_passage(
+    demo: gr.Blocks, model: str, colorizer: Colorizer, space: LatentSpace, samples: Gallery, names: list[str]
+) -> None:
+    height, width = space.size
+    gr.Markdown(
+        f"### Follow an image\n\nChoose a test image, or bring one of your own: it is squeezed to {width} × {height} "
+        "pixels, goes through the encoder and comes back from the decoder.",
+        elem_classes=["words"],
+    )
+    with gr.Row(elem_id="follow-choice"):
+        pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, names, strict=True)]
+        chooser = gr.Gallery(
+            pictures,
+            label="Choose an image",
+            columns=10,
+            height="auto",
+            allow_preview=False,
+            interactive=False,
+            buttons=[],
+            elem_id="follow",
+            elem_classes=["thumbnails", "pixelated"],
+        )
+        own = gr.UploadButton(
+            "Your own image", file_types=["image"], size="md", scale=0, min_width=180, elem_id="follow-own"
+        )
+    with gr.Row(equal_height=False, elem_id="way"):
+        seen = build_panel("What the encoder sees", "The image in grayscale, small", min_width=140, elem_id="seen")
+        vector = gr.HTML(min_height=120, elem_id="vector")
+        painted = build_panel(
+            "What the decoder paints",
+            "The picture that the decoder paints from the vector",
+            min_width=140,
+            elem_id="painted",
+        )
+    words = gr.Markdown(elem_id="blur", elem_classes=["words"])
+    with gr.Row(equal_height=False, elem_id="parts"):
+        luma = build_panel("Its brightness", "The brightness of the decoder's picture", min_width=140, elem_id="luma")
+        chroma = build_panel(
+            "Its color", "The color of the decoder's picture, on gray", min_width=140, elem_id="chroma"
+        )
+        joined = build_panel(
+            "That color on the true brightness",
+            "The decoder's color on the image's own brightness",
+            min_width=140,
+            elem_id="joined",
+        )
+    gr.Markdown(_explain_join(model), elem_classes=["words"])
+    with gr.Row(equal_height=False, elem_id="large"):
+        raw = build_panel("The decoder's picture", "The decoder's picture, enlarged", min_width=140, elem_id="raw")
+        full = build_panel(
+            "Its color on the full brightness",
+            "The decoder's color on the image's full brightness",
+            min_width=140,
+            elem_id="full",
+        )
+
+    def show(image: NDArray[np.uint8]) -> dict[Any, Any]:
+        passage = space.pass_through(image)
+        return {
+            seen: show_picture(passage.gray),
+            vector: draw_vector(passage.latent),
+            painted: show_picture(passage.painted),
+            words: _explain_blur(
+                passage.gray.shape[0] * passage.gray.shape[1], len(passage.latent), passage.luma_error
+            ),
+            luma: show_picture(passage.painted_luma),
+            chroma: show_picture(passage.painted_chroma),
+            joined: show_picture(passage.joined),
+            raw: show_picture(colorizer.colorize(image, raw=True)),
+            full: show_picture(colorizer.colorize(image)),
+        }
+
+    def show_first() -> dict[Any, Any]:
+        return show(samples.dataset[_FIRST])
+
+    def show_sample(event: gr.SelectData) -> dict[Any, Any]:
+        return show(samples.dataset[event.index])
+
+    def show_own(upload: dict[str, Any] | None) -> dict[Any, Any]:
+        with told():
+            image = Photo.open(find_upload(upload), MAX_PIXELS).preview
+        return {**show(fit_within(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
+
+    shown: Any = [seen, vector, painted, words, luma, chroma, joined, raw, full]
+    options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
+    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    demo.load(show_first, None, shown, queue=False, **QUIET)
+    chooser.select(show_sample, None, shown, trigger_mode="multiple", **options)
+    own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
+
+
+def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: list[str]) -> None:
+    gr.Markdown(_WALK, elem_classes=["words"])
+    with gr.Row(elem_id="walk-choice"):
+        first = gr.Dropdown(names, value=names[_FIRST], label="From", filterable=False, elem_id="walk-from")
+        last = gr.Dropdown(names, value=names[_LAST], label="To", filterable=False, elem_id="walk-to")
+    strip = build_panel(
+        f"{_STEPS} steps from one to the other", "Pictures that the decoder paints on the way", elem_id="walk"
+    )
+
+    def walk(first: str, last: str) -> Any:
+        start, end = (samples.dataset[names.index(name)] for name in (first, last))
+        return show_picture(draw_strip(space.walk(start, end, _STEPS)), "walk.png")
+
+    demo.load(walk, [first, last], strip, queue=False, **QUIET)
+    options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
+    gr.on([first.change, last.change], walk, [first, last], strip, **options)
+
+
+def _explain_blur(pixels: int, length: int, error: float) -> str:
+    return (
+        f"**Why it is blurred.** {pixels:,} pixels went in, {length} numbers came through: the *bottleneck*. "
+        "What is sharp about this one picture does not fit into them, so the decoder paints what is likely, an average "
+        f"over all pictures that have about these numbers. Here its brightness is off by {error:.0f} of 255 levels. "
+        "Squared error, on which it was trained, prefers that: a sharp edge in the wrong place costs more than a soft "
+        "one."
+    )
+
+
+def _explain_join(model: str) -> str:
+    """Tell what joining is worth, by the record over the whole test set."""
+    words = (
+        "**What color on the own brightness changes.** Of the decoder's picture only the color is taken, "
+        "and the true brightness stays. Eyes are sharp for brightness and blunt for color, so a soft color on a sharp "
+        "picture looks right, at any size:"
+    )
+    record = read_record(model)
+    if "raw" not in record:
+        return words
+    return (
+        f"{words}\n\nOver {record['n']:,} test images the decoder's own picture leaves "
+        f"{record['raw']['error_left']:.0%} of the gray copy's squared error: that of a picture without any color. Its "
+        f"color on the own brightness leaves {record['error_left']:.0%}."
+    )

@@ -1,0 +1,179 @@
+"""A model on a data set -> figures in a JSON file, beside those of the trivial baseline."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from colorizer.data.dataset import DatasetError, ImageDataset
+from colorizer.data.sources import load_dataset
+from colorizer.evaluation.image_errors import ImageErrors, save_errors
+from colorizer.evaluation.metrics import compare, psnr, ratio
+from colorizer.evaluation.unet_extras import AbilityFigures
+from colorizer.files import write_whole
+from colorizer.imaging.color import fit_within, gray_copy
+from colorizer.inference.checkpoint import find_model, name_weights
+from colorizer.inference.colorizer import DEFAULT_DETAIL, Colorizer
+from colorizer.machine import describe_machine, describe_versions
+
+_CHUNK_IMAGES = 256
+_CHUNK_PIXELS = 16_000_000  # Of all images together: a folder of large photos must not fill the memory.
+
+
+def evaluate(
+    model: str,
+    data: str,
+    output: str | Path,
+    *,
+    split: str = "test",
+    vividness: float = 0.0,
+    detail: int = DEFAULT_DETAIL,
+    size: int | None = None,
+    abilities: bool = False,
+    per_image: bool = False,
+    skip_corrupt: bool = False,
+) -> dict[str, Any]:
+    """Measure how well the colors of a data set come back, and write the figures down.
+
+    Parameters
+    ----------
+    model, data, split
+        As in `Colorizer.load` and `colorizer.data.sources.load_dataset`.
+    output : str or pathlib.Path
+        The JSON file to write.
+    vividness, detail : float, int
+        As in `Colorizer.colorize`.
+    size : int, optional
+        Long side in pixels that larger images are shrunk to before all else.
+    abilities : bool
+        Measure also what the U-Net does beyond one answer, see `colorizer.evaluation.unet_extras`; it takes about ten
+        times as long.
+    per_image : bool
+        Write the error of each image too, beside `output`: ``metrics.json`` gets a ``metrics-images.csv``, whose name
+        and SHA-256 stand under ``per_image``.
+    skip_corrupt : bool
+        Leave corrupt images out instead of failing.
+
+    Returns
+    -------
+    dict
+        What was written. At the top the figures of the model's color on the images' own luma: means over the images of
+        what `colorizer.evaluation.metrics.compare` gives, ``psnr_of_mean_mse``, and ``error_left``: the mean squared
+        error over that of the gray copy, None where all images are gray. Under ``raw`` and ``gray_copy`` the same
+        figures of the network's own picture (the autoencoder's only) and of the luma copied to three channels; under
+        ``by_class`` the error left by class, where the data have classes; under ``abilities`` those. No path stands in
+        it.
+
+    Raises
+    ------
+    colorizer.inference.checkpoint.ModelError, colorizer.data.dataset.DatasetError
+        If the model or the data can't be loaded, or images are corrupt, or there is none.
+    ValueError
+        If a number is out of its range, the output is a folder, or abilities are asked of the autoencoder.
+    OSError
+        If the output can't be written; before anything is measured.
+    """
+    output = Path(output)
+    if output.is_dir():
+        raise ValueError(f"the name of a file is needed, got the folder {output}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
+        pass
+    path = find_model(model)
+    colorizer = Colorizer.load(path)
+    if abilities and colorizer.paints_rgb:
+        raise ValueError("the autoencoder has one answer only: abilities are the U-Net's")
+    if size is not None and size < 1:
+        raise ValueError(f"the size must be at least 1 pixel, got {size}")
+    dataset = load_dataset(data, split)
+    further = AbilityFigures(colorizer, detail) if abilities else None
+
+    indices: list[int] = []
+    rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_copy": []}
+    if colorizer.paints_rgb:
+        rows["raw"] = []
+    with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
+        for chunk in _chunks(dataset, size, skip_corrupt):
+            images = list(chunk.values())
+            results = {
+                "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail),
+                "gray_copy": [gray_copy(truth) for truth in images],
+            }
+            if colorizer.paints_rgb:
+                results["raw"] = colorizer.colorize_batch(images, raw=True)
+            for i, truth in enumerate(images):
+                for kind, pictures in results.items():
+                    rows[kind].append(compare(truth, pictures[i]))
+            if further:
+                further.add(images)
+            indices += chunk
+            progress.update(len(images))
+
+    if not indices:
+        raise DatasetError(f"{dataset.name} ({dataset.split}) has no image that can be measured")
+    errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
+    baseline = float(baselines.mean())
+    kept: dict[str, Any] = {}
+    if per_image:
+        measured = ImageErrors(np.array(indices), errors, baselines)
+        kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
+    figures = {
+        "model": model if model.startswith("hf://") else path.resolve().parent.name,
+        "model_sha256": name_weights(path),
+        "data": {**dataset.record(), **({"size": size} if size else {})},
+        "vividness": vividness,
+        "detail": detail,
+        **_summary(rows.pop("joined"), baseline),
+        "mse_gray_copy": baseline,
+        **{kind: _summary(measured, baseline) for kind, measured in rows.items()},
+        "by_class": _by_class(dataset, indices, errors, baselines),
+        **({"abilities": further.summary()} if further else {}),
+        **kept,
+        "machine": describe_machine(),
+        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
+    }
+    write_whole(output, (json.dumps(figures, indent=2) + "\n").encode())
+    return figures
+
+
+def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:
+    """Decode images, by index, as many at once as the memory should hold."""
+    chunk: dict[int, NDArray[np.uint8]] = {}
+    pixels = 0
+    for index, full in dataset.decode(skip_corrupt=skip_corrupt):
+        image = chunk[index] = fit_within(full, size)
+        pixels += image.shape[0] * image.shape[1]
+        if len(chunk) == _CHUNK_IMAGES or pixels >= _CHUNK_PIXELS:
+            yield chunk
+            chunk, pixels = {}, 0
+    if chunk:
+        yield chunk
+
+
+def _by_class(
+    dataset: ImageDataset, indices: list[int], errors: NDArray[np.float64], baselines: NDArray[np.float64]
+) -> dict[str, float]:
+    """Compute the error left by class; empty where the data have no classes."""
+    if dataset.labels is None:
+        return {}
+    totals, gray = (np.bincount(dataset.labels[indices], values) for values in (errors, baselines))
+    return {dataset.class_names[label]: float(totals[label] / gray[label]) for label in np.flatnonzero(gray)}
+
+
+def _mean(rows: list[dict[str, float]], key: str) -> float:
+    return float(np.mean([row[key] for row in rows]))
+
+
+def _summary(rows: list[dict[str, float]], baseline: float) -> dict[str, float | None]:
+    means = {key: _mean(rows, key) for key in rows[0]}
+    return {
+        "n": len(rows),
+        **means,
+        "psnr_of_mean_mse": psnr(means["mse"]),
+        "error_left": ratio(means["mse"], baseline),
+    }

@@ -1,0 +1,124 @@
+"""Figures of one image: how far a colorized image is from the truth, and how colorful it is.
+
+RGB is scaled to [0, 1] in errors. Only `compare` needs scikit-image, which the demo does without.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PSNR_CAP = 50.0
+"""PSNR in dB that counts at most: two equal images would have infinity, and spoil every mean."""
+
+
+def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
+    """Measure a result against the true image.
+
+    Parameters
+    ----------
+    truth, result : (H, W, 3) uint8
+        RGB images of one size.
+
+    Returns
+    -------
+    dict
+        What `measure_error` gives. ``delta_e``: mean CIEDE2000 color difference, about 1 where a person just sees it.
+        ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in shape.
+    """
+    # Here, since it takes a second, and the demo is installed without.
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    return {
+        **measure_error(truth, result),
+        "delta_e": float(deltaE_ciede2000(rgb2lab(truth), rgb2lab(result)).mean()),
+        "colorfulness": colorfulness(result),
+        "colorfulness_truth": colorfulness(truth),
+    }
+
+
+def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
+    """Measure how far a result is from the true image.
+
+    Parameters
+    ----------
+    truth, result : (H, W, 3) uint8
+        RGB images of one size.
+
+    Returns
+    -------
+    dict
+        ``mse``: mean squared error of RGB in [0, 1]. ``psnr``: in dB, at most 50. ``ssim``: see `ssim`.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in shape.
+    """
+    if truth.shape != result.shape:
+        raise ValueError(f"the images differ in shape: {truth.shape} and {result.shape}")
+    mse = float(np.mean((truth / 255 - result / 255) ** 2))
+    return {"mse": mse, "psnr": psnr(mse), "ssim": ssim(truth, result)}
+
+
+def ratio(value: float, whole: float) -> float | None:
+    """Divide; None where the whole is 0, as the error of gray images' gray copies is."""
+    return value / whole if whole else None
+
+
+def psnr(mse: float) -> float:
+    """Turn a mean squared error of values in [0, 1] into the peak signal-to-noise ratio in dB, at most `PSNR_CAP`."""
+    return min(PSNR_CAP, -10 * float(np.log10(max(mse, 1e-12))))
+
+
+def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
+    """Measure the structural similarity of two (H, W, 3) RGB uint8 images: 1 for equal ones.
+
+    It is the mean over channels and over windows of 7 x 7, or the largest odd size that fits a smaller image, and 0 or
+    1 for images that are smaller than 3 x 3; the same as scikit-image's ``structural_similarity``.
+
+    References
+    ----------
+    Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE Transactions on
+    Image Processing 13(4), 2004.
+    """
+    height, width = truth.shape[:2]
+    side = min(height, width)
+    window = min(7, side - (side + 1) % 2)
+    if window < 3:
+        return float(np.array_equal(truth, result))
+    x, y = truth.astype(np.float64), result.astype(np.float64)
+    count, edge = window**2, window // 2
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Average over the windows that lie within the image."""
+        averages = np.asarray(cv2.blur(values, (window, window)), np.float64)
+        return averages[edge : height - edge, edge : width - edge]
+
+    mean_x, mean_y = mean(x), mean(y)
+    unbiased = count / (count - 1)
+    variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
+    covariance = unbiased * (mean(x * y) - mean_x * mean_y)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2) / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))
+    return float(likeness.mean())
+
+
+def colorfulness(rgb: NDArray[np.uint8]) -> float:
+    """Measure how colorful (H, W, 3) RGB uint8 is: 0 for gray, 30 to 60 for most photographs.
+
+    Opponent colors are signed, as in the paper; taking their magnitudes, as some programs do, gives other numbers.
+
+    References
+    ----------
+    D. Hasler and S. Suesstrunk, "Measuring colourfulness in natural images", Human Vision and Electronic Imaging VIII,
+    2003.
+    """
+    red, green, blue = np.moveaxis(rgb.astype(np.float64), -1, 0)
+    red_green, yellow_blue = red - green, (red + green) / 2 - blue
+    spread = np.hypot(red_green.std(), yellow_blue.std())
+    return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))

@@ -1,0 +1,149 @@
+"""What the U-Net can do beyond one answer, measured: vividness, hints, doubt, alternatives."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.segmentation import felzenszwalb
+
+from colorizer.evaluation.metrics import colorfulness, ratio
+from colorizer.imaging.color import gray_copy, to_chroma, to_luma
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
+
+VIVIDNESS = (0.0, DEFAULT_VIVIDNESS, 1.0)
+HINTS = (1, 4, 16)
+ALTERNATIVES = 4
+ALTERNATIVES_OF = 1000  # Images, the first of the data: they take as long as forty plain ones each.
+_PATCH = 2  # Side of the block of pixels whose mean color is a hint.
+_DOUBT_BINS = 10
+
+
+class AbilityFigures:
+    """Gathers figures chunk by chunk; `summary` gives them.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        A U-Net.
+    detail : int
+        As in `Colorizer.colorize`.
+    seed : int
+        Of the places of hints and of the alternatives.
+    """
+
+    def __init__(self, colorizer: Colorizer, detail: int, seed: int = 0) -> None:
+        self._colorizer = colorizer
+        self._detail = detail
+        self._seed = seed
+        self._count = 0
+        self._gray = 0.0
+        self._errors = dict.fromkeys(VIVIDNESS, 0.0)
+        self._hinted = dict.fromkeys(HINTS, 0.0)
+        self._colorful = dict.fromkeys(VIVIDNESS, 0.0)
+        self._colorful_truth = 0.0
+        self._by_doubt = np.zeros((_DOUBT_BINS, 4))  # Pixels; sums of doubt, squared error, that of the gray copy.
+        self._differences: list[float] = []
+        self._variances = np.zeros(2)  # Of chroma within segments: alternatives, truth.
+
+    def add(self, truths: Sequence[NDArray[np.uint8]]) -> None:
+        """Measure some images (H, W, 3) uint8."""
+        self._gray += sum(_mse(truth, gray_copy(truth)) for truth in truths)
+        self._colorful_truth += sum(colorfulness(truth) for truth in truths)
+        for vividness in VIVIDNESS:
+            results = self._colorizer.colorize_batch(truths, vividness=vividness, detail=self._detail)
+            self._errors[vividness] += sum(map(_mse, truths, results))
+            self._colorful[vividness] += sum(map(colorfulness, results))
+            if vividness == 0:
+                self._add_doubt(truths, results)
+        for count in HINTS:
+            rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
+            hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
+            results = self._colorizer.colorize_batch(truths, vividness=0, detail=self._detail, hints=hints)
+            self._hinted[count] += sum(map(_mse, truths, results))
+        for truth in truths[: max(0, ALTERNATIVES_OF - self._count)]:
+            self._add_alternatives(truth)
+        self._count += len(truths)
+
+    def summary(self) -> dict[str, Any]:
+        """Give the figures of all images so far.
+
+        Returns
+        -------
+        dict
+            ``vividness``: by value, ``error_left`` and ``colorfulness_ratio``, to the truth's. ``hints``: error left
+            with so many true ones at random places, at vividness 0. ``doubt``: by tenth of the predicted uncertainty,
+            its mean, the part of the pixels that have it, and their squared error beside the gray copy's.
+            ``alternatives``: how many images and results each, the median CIEDE2000 between two of an image, and the
+            variance of their chroma within segments of even luma over the truth's.
+        """
+        pixels = self._by_doubt[:, 0].sum()
+        return {
+            "vividness": {
+                str(vividness): {
+                    "error_left": ratio(self._errors[vividness], self._gray),
+                    "colorfulness_ratio": ratio(self._colorful[vividness], self._colorful_truth),
+                }
+                for vividness in VIVIDNESS
+            },
+            "hints": {str(count): ratio(self._hinted[count], self._gray) for count in HINTS},
+            "doubt": [
+                {"mean": total / count, "pixels": count / pixels, "mse": error / count, "mse_gray_copy": gray / count}
+                for count, total, error, gray in self._by_doubt.tolist()
+                if count
+            ],
+            "alternatives": {
+                "images": min(self._count, ALTERNATIVES_OF),
+                "each": ALTERNATIVES,
+                "delta_e_median": float(np.median(self._differences)),
+                "chroma_variance_ratio": ratio(*self._variances.tolist()),
+            },
+        }
+
+    def _add_doubt(self, truths: Sequence[NDArray[np.uint8]], results: Sequence[NDArray[np.uint8]]) -> None:
+        for truth, result in zip(truths, results, strict=True):
+            doubt = self._colorizer.uncertainty(truth, detail=self._detail).ravel()
+            errors = [_squared_error(truth, image).ravel() for image in (result, gray_copy(truth))]
+            bins = np.minimum((doubt * _DOUBT_BINS).astype(int), _DOUBT_BINS - 1)
+            for column, values in enumerate((None, doubt, *errors)):
+                self._by_doubt[:, column] += np.bincount(bins, values, _DOUBT_BINS)
+
+    def _add_alternatives(self, truth: NDArray[np.uint8]) -> None:
+        results = self._colorizer.colorize(
+            truth, alternatives=ALTERNATIVES, vividness=DEFAULT_VIVIDNESS, detail=self._detail, seed=self._seed
+        )
+        labs = [rgb2lab(result) for result in results]
+        self._differences += [
+            float(deltaE_ciede2000(one, other).mean()) for i, one in enumerate(labs) for other in labs[i + 1 :]
+        ]
+        segments = felzenszwalb(to_luma(truth), scale=50, sigma=0.5, min_size=20)
+        variances = [variance_within(to_chroma(image), segments) for image in (*results, truth)]
+        self._variances += np.array([np.mean(variances[:-1]), variances[-1]])
+
+
+def true_hints(truth: NDArray[np.uint8], rng: np.random.Generator, count: int) -> list[tuple[int, int, list[int]]]:
+    """Draw hints at random places of an image (H, W, 3): the mean color of a block of 2x2 pixels each."""
+    rows, columns = (rng.integers(max(1, side - 1), size=count) for side in truth.shape[:2])
+    hints = []
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        block = truth[row : row + _PATCH, column : column + _PATCH]
+        hints.append((column, row, np.rint(block.mean(axis=(0, 1))).astype(int).tolist()))
+    return hints
+
+
+def variance_within(chroma: NDArray[np.float32], segments: NDArray[np.int64]) -> float:
+    """Compute the mean variance of chroma (H, W, 2), Cb and Cr together, within the segments (H, W) of an image."""
+    labels, planes = segments.ravel(), chroma.reshape(-1, 2).T
+    sizes = np.bincount(labels)
+    means = [np.bincount(labels, plane) / np.maximum(sizes, 1) for plane in planes]
+    return float(sum(np.mean((plane - mean[labels]) ** 2) for plane, mean in zip(planes, means, strict=True)))
+
+
+def _mse(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
+    return float(_squared_error(truth, result).mean())
+
+
+def _squared_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Compute the squared error of each pixel (H, W), the mean of the three channels, which lie in [0, 1]."""
+    return np.asarray(np.mean((truth / 255 - result / 255) ** 2, axis=-1))

@@ -1,0 +1,53 @@
+"""Files that are written whole, their SHA-256, and the folders that come with the project."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_LONGEST_NAME = 200  # Bytes, of the 255 that most file systems allow.
+
+
+def resource_folder(name: str) -> Path:
+    """Find ``checkpoints`` or ``samples``: within the installed package, else at the top of the repository."""
+    package = Path(__file__).parent
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside its place and rename it, so that it is never seen half written."""
+    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # What is asked for, and known.
+        raise
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(_short(path.name))
+    for folder, wanted in names.items():
+        for leftover in folder.glob(".*.part"):
+            if leftover.name[1:].rsplit(".", 2)[0] in wanted:
+                leftover.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """Give what stands for a file's name in that of its temporary file, which must not be too long."""
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    """Compute the SHA-256 by which records name files."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,122 @@
+"""RGB arrays to image files, and the format that a result gets."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorizer.files import write_whole
+from colorizer.imaging.decode import image_format
+from colorizer.imaging.metadata import Metadata, save_options
+from colorizer.machine import name_lack
+
+EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Extensions of the files that `save_image` writes, and Pillow's names of their formats."""
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+# Other strategies, and a filter chosen for each row, take longer than they save bytes.
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+_PNG_HEADER = 33  # Bytes of a PNG file up to the end of its first chunk.
+# Of formats that can't be written, those for photographs become JPEG; all others become PNG.
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".jpg", "AVIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
+FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+"""Names of the formats of results, and their extensions."""
+
+
+def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metadata | None = None) -> bytes:
+    """Encode an image: PNG, TIFF and WebP without loss, JPEG at quality 95 without chroma subsampling.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, 3) or (H, W, 4) uint8
+        Gray, RGB or RGBA. JPEG has no transparency: there an image with alpha is laid on white.
+    format : str
+        Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
+    metadata : dict, optional
+        What `decode_with_metadata` gave for the picture that the image was made from; left out if it can't be written.
+
+    Returns
+    -------
+    bytes
+        The encoded file.
+
+    Raises
+    ------
+    ValueError
+        If the format is another.
+    """
+    if format not in _SAVE_OPTIONS:
+        raise ValueError(f"format must be one of {', '.join(_SAVE_OPTIONS)}, got {format!r}")
+    picture = Image.fromarray(image)
+    if format == "JPEG" and picture.mode == "RGBA":
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    buffer = io.BytesIO()
+    try:
+        options = save_options(metadata or {}, format)
+        if format == "PNG" and (content := _encode_png(image, options)):
+            return content
+        picture.save(buffer, format, **_SAVE_OPTIONS[format] | options)
+    except Exception as error:
+        if not metadata or name_lack(error):
+            raise
+        return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
+    return buffer.getvalue()
+
+
+def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:
+    """Encode by OpenCV, in half of Pillow's time; Pillow, which knows metadata, writes their chunks for another.
+
+    What OpenCV can't encode, for its size or for lack of memory, is empty.
+    """
+    kinds = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    pixels = cv2.cvtColor(image, kinds[image.shape[2]]) if image.ndim == 3 else image
+    is_whole, buffer = cv2.imencode(".png", pixels, _PNG)
+    if not is_whole:
+        return b""
+    content = buffer.tobytes()
+    if not options:
+        return content
+    other = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(other, "PNG", **options)
+    chunks = other.getvalue()
+    chunks = chunks[_PNG_HEADER : chunks.rindex(b"IDAT") - 4]
+    return content[:_PNG_HEADER] + chunks + content[_PNG_HEADER:]
+
+
+def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | None = None) -> None:
+    """Write an image in the format that the path's extension names (`EXTENSIONS`), whole or not at all.
+
+    Parameters
+    ----------
+    image, metadata
+        As in `encode_image`.
+    path : str or pathlib.Path
+        The file to write.
+
+    Raises
+    ------
+    ValueError
+        If the extension is none of `EXTENSIONS`.
+    OSError
+        If the file can't be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in EXTENSIONS:
+        raise ValueError(f"can't write {path.name}: the extension must be one of {', '.join(EXTENSIONS)}")
+    write_whole(path, encode_image(image, EXTENSIONS[path.suffix.lower()], metadata))
+
+
+def choose_ending(name: str, source: Path | bytes) -> str:
+    """Choose the extension of a result: that of its image where it fits the format, and the format can be written."""
+    ending, own = _ENDINGS.get(image_format(source) or "", ".png"), Path(name).suffix
+    return own if EXTENSIONS.get(own.lower()) == EXTENSIONS[ending] else ending

@@ -1,0 +1,1 @@
+"""A trained model at work: `Colorizer` and what it stands on."""

@@ -1,0 +1,105 @@
+"""Distributions over chroma: the bins, how true chroma becomes a distribution over them, and how that becomes a color.
+
+References
+----------
+R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016: bins, soft encoding, prior.
+A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021: dividing a prediction by a power of the prior.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.color import FROM_CHROMA
+
+STEP = 0.05
+"""Distance of neighboring bins along Cb and Cr."""
+# Largest difference of R, G and B that bins are made for: 99.5 % of the pixels of photographs have less.
+_WIDEST = 0.85
+_SMOOTHING = 0.5  # Part of the uniform distribution in the prior, as in Zhang et al. 2016.
+
+
+def build_bins() -> NDArray[np.float32]:
+    """Lay a square grid over the colors of photographs.
+
+    Returns
+    -------
+    (K, 2) float32
+        Cb and Cr of the bins, in [-0.5, 0.5]; gray is one of them.
+    """
+    steps = np.arange(-10, 11, dtype=np.float32) * np.float32(STEP)
+    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    return grid[np.ptp(grid @ FROM_CHROMA.T / 255, axis=1) <= _WIDEST]
+
+
+def encoding_weights(bins: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the matrix and the bias by which chroma becomes logits of a Gaussian around itself.
+
+    Half a step is the deviation: the mean of the distribution is then the chroma itself, to a hundredth of a step.
+    ``softmax(chroma @ matrix + bias)`` is the Gaussian, since ``-|c - b|^2 = 2 c b - |b|^2 - |c|^2``, of which the last
+    term is the same for all bins.
+
+    Returns
+    -------
+    tuple of (2, K) and (K,) float32
+        Matrix and bias.
+    """
+    precision = 1 / (STEP / 2) ** 2
+    return bins.T * precision, -0.5 * precision * np.sum(bins**2, axis=1)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits (..., K) into probabilities."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def measure_prior(chroma: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Measure how often each bin occurs: chroma (N, 2) -> (K,) probabilities."""
+    matrix, bias = encoding_weights(bins)
+    parts = np.array_split(chroma, max(1, len(chroma) // 65536))  # A million pixels at once would take a gigabyte.
+    return np.sum([softmax(part @ matrix + bias).sum(axis=0) for part in parts], axis=0) / np.float32(len(chroma))
+
+
+def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    """Give rare colors back the weight that gray took from them: (..., K) / prior ** exponent, normalized.
+
+    The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed, so
+    that colors which hardly occur don't win.
+    """
+    weights = probabilities * _rarity(prior, exponent)
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    """Give the (3, K) weights by which a distribution becomes Cb, Cr and what they are to be divided by.
+
+    ``m = probabilities @ weights.T; m[..., :2] / m[..., 2:]`` is the mean of `rebalance`, and linear up to the
+    division: averages of several distributions need no more than their ``m``.
+    """
+    rarity = _rarity(prior, exponent)
+    return np.stack([*(rarity * bins.T), rarity])
+
+
+def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the variance of chroma, Cb and Cr together: (..., K) -> (...)."""
+    return probabilities @ np.sum(bins**2, axis=1) - np.sum((probabilities @ bins) ** 2, axis=-1)
+
+
+def doubt(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the normalized entropy: (..., K) -> (...) in [0, 1].
+
+    0 is the entropy of the softly encoded color of a bin, which is as sure as a prediction can be; 1 that of the
+    uniform distribution.
+    """
+    matrix, bias = encoding_weights(bins)
+    gray = bins[np.argmin(np.sum(bins**2, axis=1))]
+    surest = _entropy(softmax(gray @ matrix + bias))
+    return np.clip((_entropy(probabilities) - surest) / (np.log(np.float32(len(bins))) - surest), 0, 1)
+
+
+def _rarity(prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    return np.asarray(((1 - _SMOOTHING) * prior + _SMOOTHING / len(prior)) ** -exponent, np.float32)
+
+
+def _entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    return -np.sum(probabilities * np.log(probabilities + np.float32(1e-12)), axis=-1)

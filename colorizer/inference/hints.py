@@ -1,0 +1,97 @@
+"""Colors that a person fixes at pixels, and how they enter the network and the result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.color import resize, to_chroma
+
+_REACH = 1.5  # Of the correction around a lone hint, in cells of the chroma grid: a standard deviation.
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A color that a person fixes at a point: the point in parts of width and height, the chroma in [-0.5, 0.5]."""
+
+    x: float
+    y: float
+    chroma: tuple[float, float]
+
+
+def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:
+    """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it.
+
+    Parts of pixels count as the pixel that they lie in.
+    """
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"the hint at ({x}, {y}) lies outside the image, which is {width} wide and {height} high")
+    try:
+        rgb = list(bytes.fromhex(color.removeprefix("#"))) if isinstance(color, str) else [int(c) for c in color]
+        if len(rgb) != 3 or not all(0 <= c <= 255 for c in rgb):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(f"a hint's color is #RRGGBB or three numbers from 0 to 255, got {color!r}") from None
+    cb, cr = to_chroma(np.array(rgb, np.uint8)).tolist()
+    return Hint((int(x) + 0.5) / width, (int(y) + 0.5) / height, (cb, cr))
+
+
+def chroma_grid(thumbnail: NDArray[np.uint8]) -> tuple[int, int]:
+    """Give height and width of the chroma grid of a thumbnail."""
+    return thumbnail.shape[0] // 2, thumbnail.shape[1] // 2
+
+
+def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()) -> NDArray[np.float32]:
+    """Lay hints on a chroma grid: (h, w, 3) Cb, Cr and mask.
+
+    Hints of one cell are averaged; drawn colors take cells that are free.
+    """
+    height, width = grid
+    plane = np.zeros((height, width, 3), np.float32)
+    for hint in hints:
+        plane[find_cell(hint, height, width)] += (*hint.chroma, 1)
+    if hints:
+        plane /= np.maximum(plane[..., 2:], 1)
+    for hint in drawn:
+        cell = find_cell(hint, height, width)
+        if plane[cell][2] == 0:
+            plane[cell] = (*hint.chroma, 1)
+    return plane
+
+
+def shrink_hints(plane: NDArray[np.float32], thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Bring a plane of hints to the chroma grid of another thumbnail: the means of those that share a cell."""
+    height, width = chroma_grid(thumbnail)
+    if plane.shape[:2] == (height, width):
+        return plane
+    small = resize(plane, height, width, cv2.INTER_AREA)
+    return np.asarray(small / np.where(small[..., 2:] > 0, small[..., 2:], 1), np.float32)
+
+
+def find_cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
+    """Find a hint's row and column on a chroma grid."""
+    return int(hint.y * height), int(hint.x * width)
+
+
+def enforce_hints(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shift chroma (h, w, 2) around hints (h, w, 3) so that each is met; the network comes close by itself.
+
+    Close to another, a hint reaches half as far as that one lies away: wider corrections would add up to others.
+    """
+    height, width = chroma.shape[:2]
+    cells = np.nonzero(plane[..., 2])
+    points = np.stack(cells, axis=-1).astype(np.float32)
+
+    between = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(between, np.inf)
+    reach = np.minimum(_REACH, between.min(axis=1) / 2)
+
+    def near(differences: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.exp(-0.5 * np.sum(differences**2, axis=-1) / reach**2)
+
+    missing = plane[cells][:, :2] - chroma[cells]
+    weights = np.linalg.solve(near(points[:, None] - points), missing)
+    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.float32)
+    return np.asarray(chroma + near(grid[:, :, None] - points) @ weights, np.float32)

@@ -1,0 +1,251 @@
+"""What runs a trained network: LiteRT the exported one, in a moment; Keras one that was just trained.
+
+The only module of the colorizing path that knows either of them.
+"""
+
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.inference.checkpoint import EXPORTED, MODEL_FILES, check_origin
+from colorizer.machine import count_cores
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+_QUIET = threading.RLock()  # Two threads that exchange standard error at the same time would lose it.
+
+
+class Runtime(Protocol):
+    """A trained network, ready for inference; any number of threads may call it.
+
+    Attributes
+    ----------
+    takes_hints : bool
+        Whether it is the U-Net; else it is the autoencoder.
+    size : tuple of int
+        Height and width of the images that the autoencoder takes; (0, 0) for the U-Net, which takes any.
+    """
+
+    takes_hints: bool
+    size: tuple[int, int]
+
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
+        """Run the network.
+
+        Parameters
+        ----------
+        *inputs : float32 arrays
+            The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints,
+            and, where sums over its distribution are wanted instead of that, the (3, K) weights of the bins in them,
+            see `colorizer.inference.chroma_bins.moment_weights`. To hand out all of it takes longer.
+        one_core : bool
+            Whether other calls keep the other cores busy. One core each is less work than all of them together.
+
+        Returns
+        -------
+        float32 array
+            The autoencoder's (N, h, w, 3) RGB in [0, 1]; the U-Net's (N, h/2, w/2, K) logits, or (N, h/2, w/2, 3)
+            ``softmax(logits) @ weights.T``.
+        """
+
+
+def load_runtime(path: Path) -> Runtime:
+    """Load a network from one of `MODEL_FILES`: the export, if it is there, whichever of the two is named.
+
+    Raises
+    ------
+    ValueError
+        If the export is broken or was made from another ``model.keras`` than is there; if there is none and TensorFlow,
+        which would run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
+    Exception
+        Whatever Keras raises on files that it can't use.
+    """
+    exported = path.with_name(EXPORTED)
+    if path.name in MODEL_FILES and exported.exists():
+        content = exported.read_bytes()
+        check_origin(content, path.parent)
+        return LiteRTRuntime(content)
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ValueError(
+            f"there is no {EXPORTED} beside it, and TensorFlow, which could run it without, is not installed: "
+            "pip install .[train]"
+        )
+    return KerasRuntime(path)
+
+
+def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[bool, tuple[int, int]]:
+    """Tell by the shapes of its inputs and outputs whether a network is the U-Net, and the autoencoder's size."""
+    planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
+    if planes.get("luma") == 1 and planes.get("hints") == 3 and shapes.keys() <= {"luma", "hints", "weights"}:
+        return True, (0, 0)
+    if list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
+        (shape,) = shapes.values()
+        return False, (int(shape[1]), int(shape[2]))
+    raise ValueError(f"maps {dict(shapes)} to {outputs}: neither the autoencoder nor the U-Net")
+
+
+class LiteRTNetwork:
+    """A network, or a part of one, under LiteRT, which loads in a moment; any number of threads may call it.
+
+    Attributes
+    ----------
+    shapes, outputs : dict of str to tuple of int
+        Shapes of its inputs and outputs by name; -1 where any length goes.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Load the content of a ``.tflite`` file; `ValueError` if it is none."""
+        self._content = content
+        self._wide = self._load(count_cores())
+        self._lock = threading.Lock()  # LiteRT serves one thread at a time.
+        self._narrow: SimpleQueue[Any] = SimpleQueue()
+        self.shapes = {name: _shape(details) for name, details in self._wide.get_input_details().items()}
+        self.outputs = {name: _shape(details) for name, details in self._wide.get_output_details().items()}
+
+    def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Run the network, see `Runtime`: its outputs by name."""
+        try:
+            if not one_core:
+                with self._lock:
+                    return self._wide(**inputs)
+            try:
+                narrow = self._narrow.get_nowait()
+            except Empty:
+                narrow = self._load(1)
+            try:
+                return narrow(**inputs)
+            finally:
+                self._narrow.put(narrow)
+        except RuntimeError as error:  # Shapes are checked before: it is memory that can't be had.
+            raise MemoryError(str(error)) from error
+
+    def _load(self, cores: int) -> Any:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with quiet_stderr():  # Else a note says which kernels are taken.
+            interpreter = Interpreter(model_content=self._content, num_threads=cores)
+            interpreter.allocate_tensors()
+        return interpreter.get_signature_runner()
+
+    def __call__(self, given: NDArray[np.float32], *, one_core: bool = False) -> NDArray[np.float32]:
+        """Run a network of one input and one output."""
+        (output,) = self.run(**dict.fromkeys(self.shapes, given), one_core=one_core).values()
+        return output
+
+
+class LiteRTRuntime:
+    """An exported network, whole; otherwise see `Runtime`."""
+
+    def __init__(self, content: bytes) -> None:
+        """Load the content of a ``.tflite`` file; `ValueError` if it is none, or neither of the two networks."""
+        self._network = LiteRTNetwork(content)
+        self.takes_hints, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
+        if self.takes_hints:
+            if "weights" not in self._network.shapes:
+                raise ValueError("it was exported by an older version of the project: colorizer export makes it anew")
+            self._no_weights = np.zeros(self._network.shapes["weights"], np.float32)
+
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`."""
+        if not self.takes_hints:
+            return self._network(*inputs, one_core=one_core)
+        luma, hints, *weights = inputs
+        given = weights[0][None, None] if weights else self._no_weights
+        outputs = self._network.run(luma=luma, hints=hints, weights=given, one_core=one_core)
+        return outputs["sums" if weights else "chroma"]
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(details["shape_signature"].tolist())
+
+
+class KerasRuntime:
+    """A ``.keras`` file under Keras and TensorFlow, compiled for inference; otherwise see `Runtime`."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a ``.keras`` file; Keras refuses files that would run code."""
+        keras, tf = import_keras()
+        model = keras.models.load_model(path, compile=False)
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+        outputs = [tuple(tensor.shape) for tensor in model.outputs]
+        self.takes_hints, self.size = _identify(shapes, outputs)
+
+        # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
+        if not self.takes_hints:
+            self._call = tf.function(model, input_signature=[tf.TensorSpec(model.inputs[0].shape, tf.float32)])
+            return
+        planes = [tf.TensorSpec(shapes[name], tf.float32) for name in ("luma", "hints")]
+
+        def logits(luma: Any, hints: Any) -> Any:
+            return keras.tree.flatten(model({"luma": luma, "hints": hints}))[0]
+
+        def sums(luma: Any, hints: Any, weights: Any) -> Any:
+            return tf.matmul(tf.nn.softmax(logits(luma, hints)), weights, transpose_b=True)
+
+        self._call = tf.function(logits, input_signature=planes)
+        self._sum = tf.function(sums, input_signature=[*planes, tf.TensorSpec((3, None), tf.float32)])
+
+    def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
+        """Run the network, see `Runtime`; TensorFlow divides the cores itself."""
+        return (self._sum if len(inputs) == 3 else self._call)(*inputs).numpy()
+
+
+def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
+    """Work on parts and give the results in order: a core a part, or one after the other if there are fewer parts.
+
+    ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`.
+    """
+    cores = count_cores()
+    if len(parts) < cores or cores == 1:
+        yield from (work(part, one_core=False) for part in parts)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        yield from pool.map(partial(work, one_core=True), parts)
+
+
+def import_keras() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow without the notes that TensorFlow's libraries print on loading."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "tensorflow" not in sys.modules:
+        with quiet_stderr():
+            import tensorflow as tf
+    else:
+        import tensorflow as tf
+    import keras
+
+    return keras, tf
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what native code writes to standard error; it is shown if an error follows."""
+    if sys.stderr is None:  # Closed, or never there: another file may have its number by now.
+        yield
+        return
+    sys.stderr.flush()
+    with _QUIET, tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,51 @@
+"""What the project runs on: cores, versions, and what it lacks, in words."""
+
+import errno
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cv2
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def describe_machine() -> str:
+    """Describe the processor for a record of measurements."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def describe_versions(*packages: str) -> dict[str, str]:
+    """List the versions of Python and of the packages that are installed."""
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        names = ("tensorflow-cpu", "tensorflow") if package == "tensorflow" else (package,)
+        for name in names:
+            try:
+                versions[package] = version(name)
+                break
+            except PackageNotFoundError:
+                continue
+    return versions
+
+
+def count_cores() -> int:
+    """Count the cores that this process should use: those that ``OMP_NUM_THREADS`` grants, else all.
+
+    Engines that run several workers on a machine, as Ray does, set that variable for each.
+    """
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(granted) if granted.isdecimal() and int(granted) > 0 else os.cpu_count() or 1
+
+
+def name_lack(error: BaseException) -> str | None:
+    """Name what there is none left of: "no memory", "no space on the disk"; None if the error is another."""
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return "no memory"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "no space on the disk"
+    return None

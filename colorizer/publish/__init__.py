@@ -1,0 +1,1 @@
+"""What leaves the project: exports, models on the Hub, and Spaces."""

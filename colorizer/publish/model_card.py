@@ -1,0 +1,288 @@
+"""A trained model as it is shared on the Hugging Face Hub: its files, and a card made from its record."""
+
+import json
+import re
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from huggingface_hub import EvalResult, ModelCardData
+
+from colorizer.data.sources import CIFAR10_HUB
+from colorizer.evaluation.metrics import compare
+from colorizer.evaluation.plots import plot_grid
+from colorizer.files import resource_folder, sha256
+from colorizer.hub import MARK, Upload
+from colorizer.imaging.color import gray_copy
+from colorizer.imaging.decode import decode_image
+from colorizer.inference.checkpoint import find_model, read_hashes
+from colorizer.inference.colorizer import Colorizer
+
+_FILES = (
+    "model.keras",
+    "*.tflite",
+    "config.json",
+    "history*.csv",
+    "metrics*.json",
+    "metrics-images.csv",
+    "golden.png",
+    "samples.png",
+    "curves.png",
+)
+_PICTURE = "good-and-bad.png"
+_SHOWN = 4  # Results of each kind in the picture.
+_TITLES = {"autoencoder": "Colorizer: autoencoder", "unet": "Colorizer: U-Net"}
+_WHAT = {
+    "autoencoder": "The network is an autoencoder: it squeezes a thumbnail of the image through a latent vector and\n"
+    "paints it anew.",
+    "unet": "The network is a U-Net: for each place of a thumbnail it predicts how likely each color is. It gives the\n"
+    "likeliest color or more vivid ones, several to choose from, and how sure it is; and it takes hints.",
+}
+_METRICS = {
+    "mse": "Mean squared error",
+    "error_left": "Error left (MSE over that of the gray copy)",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "delta_e": "CIEDE2000",
+    "colorfulness": "Colorfulness",
+}
+_LIMITS = """
+- The colors are plausible guesses and no evidence of how things looked.
+- Many colors are right for one gray; the answer is something like their mean, which is muted, often brownish.
+- Color comes at the resolution of a thumbnail: small things take the color of what surrounds them.
+- The further a picture is from the training data, the less the model knows.
+"""
+_COPIES = """
+**CIFAR-10 stands here for copies that had been saved as JPEG.** JPEG keeps color coarser than brightness, so both the
+colors that the model learned and the true colors that it is measured against have lost some of their detail. The
+figures compare with each other and with the gray copy beside them, not with figures on the lossless originals. The
+SHA-256 in `config.json` and in the records of the figures tell the files apart."""
+_MEANING = """
+Means over the images. `error_left` is the mean squared error (`mse`) over that of the gray copy, which is the gray
+image in all three channels and what a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an
+image."""
+_CARD = """---
+{metadata}
+---
+
+# {title}
+
+A grayscale image goes in, a color image of any size comes out. {what}
+It has {parameters:,} parameters. Only the colors come from the thumbnail; the brightness is the image's own, in full
+resolution.
+
+## Use
+
+```python
+from colorizer import Colorizer, save_image
+
+colorizer = Colorizer.load("hf://{repo}")  # or hf://{repo}@COMMIT: once cached, it needs no network
+save_image(colorizer.colorize("photo.jpg"), "color.png")
+```
+
+Only the weights and `config.json` are downloaded, and used if the SHA-256 is the one of the record. They can run no
+code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
+
+## Intended use
+
+Plausible color for grayscale photographs: for pleasure, for teaching, and as a small baseline, with a person's look at
+each result. It is not meant as evidence, nor to show history without saying that its color is invented, nor for
+medical, scientific or satellite images.
+
+## Limits
+
+{limits}
+
+## Training data
+
+{data}
+
+## Results
+
+{results}
+
+## Good and bad results
+
+![Sample images: grayscale, colorized, ground truth]({picture})
+
+Of the sample images of the project, the first of the CIFAR-10 test set, colorized with the default options: the {shown}
+with the least error left, then the {shown} with the most.
+
+## Training
+
+{training}
+{citation}"""
+
+
+def plan_model(repo: str, model: str) -> Upload:
+    """Collect a model's files and write its card.
+
+    Parameters
+    ----------
+    repo : str
+        ``USER/MODEL``.
+    model : str
+        As in `colorizer.inference.colorizer.Colorizer.load`.
+
+    Returns
+    -------
+    Upload
+        Weights, record, pictures and the card, ``README.md``.
+
+    Raises
+    ------
+    colorizer.inference.checkpoint.ModelError
+        If there is no such model, or it can't be used.
+    ValueError
+        If the name can't be a model's, or the record is not that of the weights.
+    """
+    folder = find_model(model).parent
+    found = {path.name: path for pattern in _FILES for path in sorted(folder.glob(pattern))}
+    found.pop("metrics-samples.json", None)  # The order of the demo's samples: too few images to judge a model by.
+    if "config.json" not in found:
+        raise ValueError(f"there is no config.json, the record of the training, beside the weights of {model}")
+    config = json.loads(found["config.json"].read_text("utf-8"))
+    hashes = read_hashes(found["config.json"])
+    for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
+        if name not in found:
+            raise ValueError(
+                f"{name} of {model} is not there, but its config.json describes it: push it with all its files"
+            )
+        if sha256(found[name].read_bytes()) != hashes.get(name):
+            raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
+    measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
+    measured.sort(key=len)  # metrics.json first.
+    records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}
+    for name, record in records.items():
+        if record["model_sha256"] != config["model_sha256"]:
+            raise ValueError(f"{name} was measured on other weights than those of {model}: run `colorizer evaluate`")
+    files: dict[str, Path | bytes] = {
+        **found,
+        "README.md": _write_card(repo, folder, config, list(records.values()), found).encode(),
+        _PICTURE: _draw_good_and_bad(Colorizer.load(model)),
+    }
+    return Upload(repo, "model", files, owned=(*_FILES, _PICTURE))
+
+
+def _draw_good_and_bad(colorizer: Colorizer) -> bytes:
+    """Draw the samples with the least and the most error left, best first, as a PNG file."""
+    truth = np.stack([decode_image(path) for path in sorted((resource_folder("samples") / "cifar10").glob("*.png"))])
+    gray = np.stack([gray_copy(image) for image in truth])
+    painted = np.stack(colorizer.colorize_batch(list(truth)))
+    left = [compare(t, p)["mse"] / compare(t, g)["mse"] for t, p, g in zip(truth, painted, gray, strict=True)]
+    order = np.argsort(left)
+    shown = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _PICTURE
+        plot_grid({"grayscale": gray[shown], "colorized": painted[shown], "ground truth": truth[shown]}, path)
+        return path.read_bytes()
+
+
+def _write_card(
+    repo: str, folder: Path, config: dict[str, Any], records: list[dict[str, Any]], files: Collection[str]
+) -> str:
+    name = config["model"]
+    title = _TITLES.get(name, name)
+    cifar10 = [d for d in [*config["data"], *(record["data"] for record in records)] if d["name"] == "cifar10"]
+    metadata = ModelCardData(
+        license="mit",
+        library_name="colorizer",
+        pipeline_tag="image-to-image",
+        tags=["image-colorization", "keras", MARK],
+        datasets=[CIFAR10_HUB] if cifar10 else None,
+        model_name=title,
+        eval_results=[result for record in records for result in _eval_results(record)] or None,
+    )
+    data = [f"- {d['name']} ({d['split']}): {d['rows']:,} images, SHA-256 `{d['sha256']}`" for d in config["data"]]
+    if any(d.get("encoding") == "JPEG" for d in cifar10):
+        data.append(_COPIES)
+    pictures = {"curves.png": "Loss by epoch", "samples.png": "Validation images"}
+    training = [f"![{text}]({file})" for file, text in pictures.items() if file in files]
+    return _CARD.format(
+        metadata=metadata.to_yaml(),
+        title=title,
+        what=_WHAT.get(name, ""),
+        parameters=config["parameters"],
+        repo=repo,
+        limits=_limits(folder).strip(),
+        data="\n".join(data),
+        results=_results(records),
+        picture=_PICTURE,
+        shown=_SHOWN,
+        training="\n\n".join([*training, "All options, machine and versions stand in `config.json`."]),
+        citation=_citation(),
+    )
+
+
+def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
+    data, vividness = record["data"], record["vividness"]
+    return [
+        EvalResult(
+            task_type="image-to-image",
+            task_name="Image colorization",
+            dataset_type=CIFAR10_HUB if data["name"] == "cifar10" else data["name"],
+            dataset_name=_name(data),
+            dataset_split=data["split"],
+            metric_type=key,
+            metric_name=f"{name}, vividness {vividness:g}",
+            metric_value=record[key],
+        )
+        for key, name in _METRICS.items()
+    ]
+
+
+def _name(data: dict[str, Any]) -> str:
+    """Name data with all that makes figures on them differ: how they are encoded, and shrunk to which long side."""
+    details = [data.get("encoding"), f"{data['size']} pixels" if "size" in data else None]
+    given = ", ".join(detail for detail in details if detail)
+    return f"{data['name']} ({given})" if given else data["name"]
+
+
+def _results(records: list[dict[str, Any]]) -> str:
+    """Lay out the figures of all records, each beside those of the gray copy."""
+    if not records:
+        return "Not measured yet: `colorizer evaluate` does it."
+    lines = ["| data | images | | " + " | ".join(_METRICS) + " |", "|---|---|---|" + "---|" * len(_METRICS)]
+    for record in records:
+        data = f"{_name(record['data'])}, {record['data']['split']}"
+        rows = {f"colorized, vividness {record['vividness']:g}": record}
+        rows |= {"network's own picture": record["raw"]} if "raw" in record else {}
+        for name, row in {**rows, "gray copy": record["gray_copy"]}.items():
+            figures = " | ".join(f"{row[key]:.{5 if key == 'mse' else 3}f}" for key in _METRICS)
+            lines.append(f"| {data} | {row['n']:,} | {name} | {figures} |")
+    return "\n".join([*lines, _MEANING])
+
+
+def _limits(folder: Path) -> str:
+    """Take the limits as somebody wrote them down for these weights, else those that all such models have."""
+    written = [folder / "README.md"]
+    if folder.resolve() == (resource_folder("checkpoints") / "unet").resolve():
+        written.append(Path(__file__).parents[2] / "docs/model-card.md")
+    for path in written:
+        text = path.read_text("utf-8") if path.is_file() else ""
+        if match := re.search(r"^## Limits\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+            # Pictures and files that its links lead to are not on the Hub.
+            without_pictures = re.sub(r"!\[[^]]*\]\((?!https?:)[^)]*\)", "", match[1])
+            return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", without_pictures)
+    return _LIMITS
+
+
+def _citation() -> str:
+    """Put CITATION.cff into BibTeX; an installed package has none."""
+    path = Path(__file__).parents[2] / "CITATION.cff"
+    if not path.is_file():
+        return ""
+    source = yaml.safe_load(path.read_text("utf-8"))
+    names = [author.get("name") or f"{author['family-names']}, {author['given-names']}" for author in source["authors"]]
+    fields = {
+        "title": source["title"],
+        "author": " and ".join("{" + name + "}" for name in names),
+        "year": str(source["date-released"])[:4],
+        "version": source["version"],
+        "license": source["license"],
+    }
+    lines = "\n".join(f"  {key} = {{{value}}}," for key, value in fields.items())
+    return f"\n## Cite\n\n```bibtex\n@software{{colorizer,\n{lines}\n}}\n```\n"

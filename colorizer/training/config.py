@@ -1,0 +1,84 @@
+"""The options of a training."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+MODELS = ("autoencoder", "unet")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class TrainingError(Exception):
+    """A training can't start or go on as asked; the message is one line for the person who asked."""
+
+
+def _option(default: Any, help: str, model: str = "") -> Any:
+    """Describe an option; one of a single model is named as such, and stands in the record of that model alone."""
+    return field(default=default, metadata={"help": f"{help} ({model} only)" if model else help, "model": model})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train and how; each field is an option of ``train.py``."""
+
+    model: str = _option("autoencoder", f"network to train: {', '.join(MODELS)}")
+    data: tuple[str, ...] = _option(("cifar10",), "data sets: cifar10 or folders, joined")
+    output: str = _option("", "folder of the results (default: runs/MODEL)")
+    epochs: int = _option(30, "epochs of the whole training, after which the U-Net's learning rate is 0")
+    batch_size: int = _option(256, "images in a step (the U-Net: at its smallest size)")
+    learning_rate: float = _option(1e-3, "step size at the start (the U-Net: after warm-up)")
+    latent_dim: int = _option(256, "length of the latent vector", "autoencoder")
+    filters: tuple[int, ...] = _option((64, 128, 256), "filters of the encoder's convolutions", "autoencoder")
+    size: int = _option(32, "height and width of the images in pixels", "autoencoder")
+    steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
+    widths: tuple[int, ...] = _option((48, 96, 192, 256), "channels at each scale", "unet")
+    sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
+    dropout: float = _option(0.3, "part of the features at the smallest scale that is dropped", "unet")
+    weight_decay: float = _option(0.1, "decay of weights", "unet")
+    validation: float = _option(0.05, "part of the training split that is kept for validation")
+    patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
+    seed: int = _option(0, "of weights, order and mirroring")
+    precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")
+    init: str = _option("", "weights to start from: a model.keras")
+    skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
+    overwrite: bool = _option(False, "replace a finished training, or one with other options, in the output folder")
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        return Path(self.output or f"runs/{self.model}").expanduser()
+
+    def record(self) -> dict[str, Any]:
+        """List the options that make a training what it is: no paths, and none of other models."""
+        aside = {"model", "data", "output", "init", "overwrite"}
+        if self.model == "autoencoder":
+            aside.add("epochs")  # It may go on for longer: its learning rate doesn't depend on the end.
+        own = {f.name for f in fields(self) if f.metadata["model"] in ("", self.model)} - aside
+        return {name: value for name, value in asdict(self).items() if name in own}
+
+    def check(self) -> None:
+        """Raise `TrainingError` for options that no training can have."""
+        if self.model not in MODELS:
+            raise TrainingError(f"unknown model {self.model!r}; there are: {', '.join(MODELS)}")
+        if self.precision not in PRECISIONS:
+            raise TrainingError(f"unknown precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+        for name in ("epochs", "batch_size", "latent_dim", "size", "patience"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise TrainingError(f"--learning-rate must be positive, got {self.learning_rate}")
+        if self.steps_per_epoch < 0:
+            raise TrainingError(f"--steps-per-epoch must not be negative, got {self.steps_per_epoch}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"--seed must lie from 0 to {2**32 - 1}, got {self.seed}")
+        if not self.sizes or any(size < 1 or size % 2 ** len(self.widths) for size in self.sizes):
+            raise TrainingError(f"--sizes must be multiples of {2 ** len(self.widths)}, got {self.sizes}")
+        if not 0 <= self.dropout < 1:
+            raise TrainingError(f"--dropout must lie in [0, 1), got {self.dropout}")
+        if not 0 < self.validation < 1:
+            raise TrainingError(f"--validation must lie between 0 and 1, got {self.validation}")
+        if not self.data:
+            raise TrainingError("--data names no data set")
+        if self.init and not Path(self.init).is_file():
+            raise TrainingError(f"--init: no file {self.init}")

@@ -1,0 +1,160 @@
+"""Training: options, callbacks, resume, and the record beside the weights.
+
+An output folder holds ``model.keras`` (the best weights by validation loss), ``config.json`` (what was trained, on
+what), ``history.csv`` (an epoch a row) and two figures. ``resume/`` holds all that the next epoch starts from:
+the same command after a crash goes on from there.
+"""
+
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+
+from colorizer.data.dataset import split_validation
+from colorizer.data.sources import load_dataset
+from colorizer.evaluation import plots
+from colorizer.files import sha256
+from colorizer.machine import describe_machine, describe_versions
+from colorizer.models.layer_table import list_layers
+from colorizer.training.autoencoder import AutoencoderRecipe
+from colorizer.training.config import TrainConfig, TrainingError
+from colorizer.training.recipe import Recipe
+from colorizer.training.resume import BEST, RESUME, SAMPLES, Resume
+from colorizer.training.unet import UNetRecipe
+
+logger = logging.getLogger(__name__)
+
+RECIPES: dict[str, type[Recipe]] = {"autoencoder": AutoencoderRecipe, "unet": UNetRecipe}
+
+
+def fit(config: TrainConfig) -> Path:
+    """Train a model, going on where an earlier run with the same options was stopped.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        What to train and how.
+
+    Returns
+    -------
+    pathlib.Path
+        The output folder.
+
+    Raises
+    ------
+    TrainingError
+        Before the first epoch, if the options make no sense, don't fit the data or what is in the output folder.
+    colorizer.data.dataset.DatasetError
+        If data can't be found or are corrupt.
+    """
+    config.check()
+    folder = config.folder
+    _check_folder(folder)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    precision = resolve_precision(config.precision)
+    sets = [split_validation(load_dataset(d, "train"), config.validation, config.seed) for d in config.data]
+    recipe = RECIPES[config.model](config, sets)
+    model = _build(recipe, precision)
+    if config.init:
+        _start_from(recipe.publish(model), config.init)
+    recipe.load_images()
+    recipe.compile(model)
+
+    record = {
+        "model": config.model,
+        "parameters": recipe.publish(model).count_params(),
+        **recipe.record(),
+        "layers": list_layers(recipe.publish(model)),
+        "training": {**config.record(), "precision": precision},
+        "data": [{**train.record(), "validation_rows": len(validation)} for train, validation in sets],
+        **({"init_sha256": sha256(Path(config.init).read_bytes())} if config.init else {}),
+        "machine": describe_machine(),
+        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "tensorflow"),
+    }
+    callbacks = [
+        *recipe.callbacks(),
+        # Not straight to model.keras: a kill while that is written would destroy the best weights so far.
+        keras.callbacks.ModelCheckpoint(
+            folder / RESUME / BEST, monitor=recipe.monitor, mode="min", save_best_only=True, save_weights_only=True
+        ),
+    ]
+    resume = Resume(folder, record, config.init, _build(recipe, "float32"), recipe.publish, callbacks)
+    first_epoch = resume.find(overwrite=config.overwrite)
+    if first_epoch < config.epochs and not resume.stopped:
+        _train(recipe, model, config, resume, callbacks, first_epoch)
+    elif resume.finished:
+        logger.info("%s: trained already, %d epochs", folder, first_epoch)
+        return folder
+    plots.plot_history(folder / "history.csv", folder / "curves.png")
+    recipe.finish(folder)
+    logger.info("trained in %.0f minutes: %s", (time.perf_counter() - started) / 60, folder)
+    return folder
+
+
+def resolve_precision(precision: str) -> str:
+    """Choose the arithmetic: bfloat16 pays where the processor has instructions for it and costs elsewhere."""
+    if precision != "auto":
+        return precision
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+# === Parts of fit ===
+
+
+def _train(
+    recipe: Recipe,
+    model: keras.Model,
+    config: TrainConfig,
+    resume: Resume,
+    callbacks: list[keras.callbacks.Callback],
+    first_epoch: int,
+) -> None:
+    """Run the epochs that are left."""
+    resume.folder.mkdir(exist_ok=True)
+    (config.folder / SAMPLES).unlink(missing_ok=True)
+    model.fit(
+        recipe.training_data(first_epoch),
+        validation_data=recipe.validation_data(),
+        initial_epoch=first_epoch,
+        epochs=config.epochs,
+        shuffle=False,  # The pipeline does.
+        steps_per_epoch=recipe.steps_per_epoch,
+        verbose=1 if sys.stdout.isatty() else 2,  # A progress bar for a person, a line an epoch for a log.
+        callbacks=[*callbacks, keras.callbacks.CSVLogger(config.folder / "history.csv", append=True), resume],
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the output folder and see that it can be written, before hours are spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise TrainingError(f"--output {folder} can't be written: {error.strerror}") from error
+
+
+def _build(recipe: Recipe, precision: str) -> keras.Model:
+    """Build the network in the given precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        return recipe.build()
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _start_from(model: keras.Model, init: str) -> None:
+    """Give a model the weights of a ``model.keras``."""
+    try:
+        model.set_weights(keras.models.load_model(init, compile=False).get_weights())
+    except Exception as error:
+        raise TrainingError(f"--init {init} doesn't fit this model: {error}".splitlines()[0]) from error

@@ -1,0 +1,78 @@
+"""The encoder and the decoder as networks of their own are the autoencoder taken apart."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, random_images
+
+from colorizer import Colorizer, decode_image
+from colorizer.imaging.color import gray_copy
+from colorizer.inference.autoencoder import LatentSpace, draw_strip
+
+FOLDER = ROOT / "checkpoints/autoencoder"
+
+
+@pytest.fixture(scope="module")
+def space() -> LatentSpace:
+    return LatentSpace(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def cat() -> np.ndarray:
+    return decode_image(ROOT / "samples/cifar10/00_cat.png")
+
+
+def test_a_passage_is_what_the_autoencoder_does(space: LatentSpace, cat: np.ndarray):
+    passage, colorizer = space.pass_through(cat), Colorizer.load("autoencoder")
+    np.testing.assert_array_equal(passage.gray, gray_copy(cat))
+    assert passage.latent.shape == (256,)
+    # The whole and the parts are rounded to int8 apart.
+    for ours, whole in (
+        (passage.painted, colorizer.colorize(cat, raw=True)),
+        (passage.joined, colorizer.colorize(cat)),
+    ):
+        assert np.abs(ours.astype(int) - whole).max() <= 3
+    np.testing.assert_array_equal(passage.painted_luma, gray_copy(passage.painted))
+    assert 3 < passage.luma_error < 60
+    # Its color alone: even brightness, and not gray.
+    assert np.ptp(gray_copy(passage.painted_chroma)) <= 2
+    assert np.ptp(passage.painted_chroma.astype(int), axis=2).max() > 10
+
+
+def test_any_size_is_reduced(space: LatentSpace):
+    passage = space.pass_through(decode_image(ROOT / "samples/photos/cat.jpg"))
+    assert passage.painted.shape == passage.joined.shape == (32, 32, 3)
+
+
+def test_a_walk_begins_and_ends_at_the_images(space: LatentSpace, cat: np.ndarray):
+    ship = decode_image(ROOT / "samples/cifar10/01_ship.png")
+    walk = space.walk(cat, ship, 5)
+    assert walk.shape == (5, 32, 32, 3)
+    for step, image in ((0, cat), (-1, ship)):
+        assert np.abs(walk[step].astype(int) - space.pass_through(image).painted).max() <= 1
+    # Each step leads away from where it began.
+    distances = [np.abs(picture.astype(int) - walk[0]).mean() for picture in walk]
+    assert distances == sorted(distances)
+    with pytest.raises(ValueError, match="at least 2 steps, got 1"):
+        space.walk(cat, ship, 1)
+
+
+def test_parts_of_other_weights_are_refused(tmp_path: Path):
+    for name in ("encoder.tflite", "decoder.tflite", "config.json"):
+        shutil.copy(FOLDER / name, tmp_path)
+    LatentSpace(tmp_path)
+    (tmp_path / "decoder.tflite").write_bytes((FOLDER / "encoder.tflite").read_bytes())
+    with pytest.raises(ValueError, match=r"decoder\.tflite is not the one of the record"):
+        LatentSpace(tmp_path)
+    (tmp_path / "encoder.tflite").unlink()
+    with pytest.raises(FileNotFoundError):
+        LatentSpace(tmp_path)
+
+
+def test_a_strip():
+    pictures = random_images(3, 8)
+    strip = draw_strip(pictures, factor=2, gap=1)
+    assert strip.shape == (16, 2 * (3 * 9 - 1), 3)
+    np.testing.assert_array_equal(strip[::2, 18:34:2], pictures[1])

@@ -1,0 +1,229 @@
+"""What runs the networks: LiteRT, light and quick, and equal to Keras; what doesn't belong together is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, random_images
+
+from colorizer import Colorizer, ModelError
+from colorizer.inference.checkpoint import find_model, list_models
+from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, quiet_stderr, share_out
+from colorizer.models.unet import build_unet
+from colorizer.publish.export import MAX_ERROR, MAX_LEVELS
+
+CAT = ROOT / "samples/cifar10/00_cat.png"
+HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h5py")
+
+
+@pytest.fixture(scope="module")
+def unet() -> Runtime:
+    return load_runtime(find_model("unet"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Copy a model with its export."""
+    for name in ("model.keras", "model.tflite", "config.json"):
+        shutil.copy(find_model("autoencoder").with_name(name), tmp_path)
+    return tmp_path
+
+
+def planes(count: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Make the U-Net's inputs, a hint among them."""
+    hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
+    hints[:, 1, 2] = (0.2, -0.1, 1)
+    return np.random.default_rng(seed).random((count, height, width, 1), np.float32), hints
+
+
+def test_the_command_line_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys; from colorizer.cli import main; "
+        f"assert main(['colorize', {str(CAT)!r}, '--output', {str(tmp_path / 'cat.png')!r}]) == 0; "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    assert run.stdout.splitlines() == ["1 colorized", "[]"], run.stderr
+    assert "INFO" not in run.stderr
+
+
+def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
+    code = (
+        "import sys; from colorizer import Colorizer; from colorizer.inference.checkpoint import list_models; "
+        "from colorizer.demo import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'skimage')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=200).returncode == 0
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_the_committed_models_run_exported(model):
+    assert isinstance(load_runtime(find_model(model)), LiteRTRuntime)
+    record = json.loads(find_model(model).with_name("config.json").read_text())["export"]
+    assert record["largest_difference"] <= MAX_LEVELS
+    assert record.get("error_change", 0) <= MAX_ERROR
+    for name in record["files"]:
+        assert find_model(model).with_name(name).stat().st_size < 10e6
+
+
+def test_any_size_and_batch_in_any_order(unet):
+    assert unet.takes_hints
+    alone = unet(*planes(1, 32, 48))
+    for shape in [(1, 16, 16), (3, 96, 64), (1, 16, 400), (70, 32, 32), (1, 32, 48)]:
+        logits = unet(*planes(*shape))
+        assert logits.shape[:3] == (shape[0], shape[1] // 2, shape[2] // 2)
+        assert np.isfinite(logits).all()
+    assert np.array_equal(logits, alone)
+
+
+def test_a_batch_is_its_images(unet):
+    luma, hints = planes(5, 48, 32)
+    one_by_one = np.concatenate([unet(luma[i : i + 1], hints[i : i + 1]) for i in range(5)])
+    assert np.abs(unet(luma, hints) - one_by_one).max() < 1e-3
+
+
+def test_threads_do_not_disturb_each_other(unet):
+    inputs = [planes(1, 32, 16 * (1 + i % 4), seed=i) for i in range(16)]
+    expected = [unet(*pair) for pair in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for logits, alone in zip(pool.map(lambda pair: unet(*pair), inputs), expected, strict=True):
+            assert np.array_equal(logits, alone)
+
+
+def test_one_core_or_all_of_them_give_the_same(unet):
+    inputs = [planes(1 + i % 3, 32, 16 * (1 + i % 4), seed=i) for i in range(12)]
+    weights = np.random.default_rng(0).random((3, 211), np.float32)
+    for call in (unet, lambda *given, **cores: unet(*given, weights, **cores)):
+        expected = [call(*pair) for pair in inputs]
+        apart = list(share_out(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
+        for one, other in zip(apart, expected, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_threads_that_hold_back_standard_error_give_it_back(capfd):
+    def hold(seconds: float) -> None:
+        with quiet_stderr():
+            time.sleep(seconds)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, [0.02, 0.001] * 8))
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"
+
+
+def test_lack_of_memory_in_the_network_is_told_as_such(unet, monkeypatch):
+    def fail(**_):
+        raise RuntimeError("failed to reshape")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unet._network, "_wide", fail)
+        with pytest.raises(MemoryError):
+            unet(*planes(1, 32, 32))
+    assert unet(*planes(1, 32, 32)).shape[:3] == (1, 16, 16)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no shell that closes files")
+def test_without_standard_error(tmp_path):
+    arguments = ["colorize", str(CAT), "--output", str(tmp_path / "a.png")]
+    code = f"import sys; from colorizer.cli import main; sys.exit(main({arguments}))"
+    command = f'"{sys.executable}" -c "{code}" 2>&-'
+    assert subprocess.run(command, shell=True, cwd=ROOT, capture_output=True).returncode == 0
+    assert (tmp_path / "a.png").exists()
+
+
+def test_parts_come_in_order_and_errors_come_through(monkeypatch):
+    def work(part: int, one_core: bool) -> tuple[int, bool]:
+        if part == 5:
+            raise RuntimeError("five")
+        return part, one_core
+
+    for cores, parts, apart in [(4, 3, False), (4, 4, True), (1, 4, False)]:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
+        assert list(share_out(work, range(parts))) == [(part, apart) for part in range(parts)]
+        with pytest.raises(RuntimeError, match="five"):
+            list(share_out(work, range(7)))
+
+
+def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
+    expected = unet(*planes(1, 32, 32))
+    with pytest.raises(MemoryError):  # LiteRT's errors of a size and of a lack are of one kind, and sizes are ours.
+        unet(*planes(1, 36, 32))
+    assert np.array_equal(unet(*planes(1, 32, 32)), expected)
+
+
+def test_it_equals_keras_on_hints_and_batches(unet):
+    keras = KerasRuntime(find_model("unet"))
+    luma, hints = planes(2, 64, 48)
+    exported, original = unet(luma, hints), keras(luma, hints)
+    assert np.abs(exported - original).max() < 0.05 * np.abs(original).max()  # Logits, from weights in int8.
+    luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
+    path = find_model("autoencoder")
+    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.05
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "unrecorded", "other weights"])
+def test_an_export_that_does_not_belong_is_refused(folder, damage):
+    exported, config = folder / "model.tflite", folder / "config.json"
+    if damage == "unrecorded":
+        config.unlink()
+    elif damage == "other weights":
+        (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes() + b" ")
+    else:
+        content = exported.read_bytes()
+        exported.write_bytes({"cut": content[:-1], "changed": content[:-1] + b"\1", "empty": b""}[damage])
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one .*colorizer export --model"):
+        Colorizer.load(folder)
+
+
+def test_an_export_is_a_model_by_itself(folder):
+    image = random_images(1)[0]
+    expected = Colorizer.load(folder).colorize(image)
+    (folder / "model.keras").unlink()
+    for place in (folder, folder / "model.tflite"):
+        assert np.array_equal(Colorizer.load(place).colorize(image), expected)
+    (folder / "model.tflite").write_bytes((folder / "model.tflite").read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"its model\.tflite is not the one"):
+        Colorizer.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no flatbuffer", b"\x1c\0\0\0TFL3" + bytes(100)])
+def test_what_is_no_network_is_refused(content):
+    with pytest.raises(ValueError, match=r"."):
+        LiteRTRuntime(content)
+
+
+@pytest.mark.slow
+def test_an_export_by_an_older_version_is_refused_with_what_to_do(tmp_path):
+    build_unet(5, (4, 8)).export(tmp_path / "model.tflite", format="litert", verbose=False)
+    with pytest.raises(ValueError, match="older version of the project: colorizer export"):
+        LiteRTRuntime((tmp_path / "model.tflite").read_bytes())
+
+
+def test_a_model_without_export_runs_under_keras(folder):
+    image = random_images(1)[0]
+    exported = Colorizer.load(folder).colorize(image)
+    (folder / "model.tflite").unlink()
+    assert isinstance(load_runtime(folder / "model.keras"), KerasRuntime)
+    assert np.abs(Colorizer.load(folder).colorize(image).astype(int) - exported).max() <= MAX_LEVELS
+
+
+def test_without_tensorflow_a_model_without_export_says_what_to_do(folder):
+    (folder / "model.tflite").unlink()
+    code = (
+        "import sys, importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'tensorflow' else find(name, *rest); "
+        f"from colorizer.cli import main; sys.exit(main(['colorize', {str(CAT)!r}, '--model', {str(folder)!r}, "
+        f"'--output', {str(folder / 'cat.png')!r}]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "no model.tflite beside it" in run.stderr
+    assert "pip install .[train]" in run.stderr
+    assert "Traceback" not in run.stderr
