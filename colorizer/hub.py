@@ -126,7 +126,7 @@ def send(upload: Upload) -> str:
     return f"{api.endpoint}/{constants.REPO_TYPES_URL_PREFIXES.get(kind, '')}{repo}"
 
 
-def fetch_file(repo: str, name: str, revision: str) -> Path:
+def fetch_file(repo: str, name: str, revision: str | None = None) -> Path:
     """Download a file of a model into the Hub's cache, unless it is there; give its path. See `explain_errors`."""
 
     def fetch(local_files_only: bool) -> Path:

@@ -5,12 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import (
-    constants,
-)
-
 from colorizer.files import resource_folder, sha256
-from colorizer.hub import HubError, explain_errors, fetch_file
 
 EXPORTED = "model.tflite"
 """Name of the exported network, which needs no more than its ``config.json`` beside it."""
@@ -57,8 +52,6 @@ def list_models() -> list[str]:
 def find_model(model: str | Path) -> Path:
     """Find a model by its name, path or place on the Hub: one of `MODEL_FILES`; `ModelError` if there is none."""
     if str(model).startswith("hf://"):
-        from colorizer.inference.checkpoint import download_model
-
         return download_model(str(model))
     for path in (resource_folder("checkpoints") / model, Path(model)):
         for file in (path, *(path / name for name in MODEL_FILES)):
@@ -91,12 +84,14 @@ def download_model(reference: str) -> Path:
         If there is no such model, the Hub can't be reached, or the SHA-256 of weights is not the one that the
         ``config.json`` has; nothing of that model is kept then.
     """
+    from colorizer.hub import HubError, explain_errors, fetch_file
+
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise ModelError(f"{reference!r} is neither hf://USER/MODEL nor hf://USER/MODEL@REVISION")
     try:
         with explain_errors(reference):
-            config = fetch_file(match[1], "config.json", match[2] or constants.DEFAULT_REVISION)
+            config = fetch_file(match[1], "config.json", match[2])
             try:
                 hashes = read_hashes(config)
             except ValueError:
