@@ -3,9 +3,9 @@
     luma (H, W, 1) --stem--> 1/2 --stages 1, 2--> 1/4 --stage 3--> 1/8 --stages 4, 5--> 1/16 --stages 6, 7--> 1/32
 
 Inverted residual blocks: a 1x1 convolution widens, a depthwise one looks around, a linear 1x1 one narrows. The Lite
-variant has neither squeeze-and-excitation nor swish, so it runs anywhere and quantizes well. Batch norms are folded into
-the convolutions as weights are read. A gray image in three equal channels is one channel to the first convolution,
-whose kernel is the sum over its input channels.
+variant has neither squeeze-and-excitation nor swish, so it runs anywhere and quantizes well. Batch norms are folded
+into the convolutions as weights are read. A gray image in three equal channels is one channel to the first
+convolution, whose kernel is the sum over its input channels.
 
 Depthwise convolutions stay in float32 under mixed precision: in bfloat16 they are two to eight times slower on a CPU.
 
@@ -127,6 +127,16 @@ def apply_stages(x: keras.KerasTensor, first: int, last: int, variant: str = "li
         for block in stage:
             x = _apply_block(x, block)
     return x
+
+
+def name_stages(last: int, variant: str = "lite0") -> list[str]:
+    """Name the layers with weights of the stem and of the stages up to `last`; none for 0."""
+    blocks = [block for stage in _list_blocks(variant)[:last] for block in stage]
+    names = ["stem"] if last else []
+    for block in blocks:
+        parts = ("expand", "depthwise", "project") if block.expansion > 1 else ("depthwise", "project")
+        names += [f"block{block.number}_{part}" for part in parts]
+    return names
 
 
 def build_classifier(variant: str = "lite0", channels: int = 1) -> keras.Model:

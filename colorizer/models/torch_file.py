@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 class _Storage(NamedTuple):
@@ -57,8 +57,11 @@ def read_state_dict(data: bytes) -> dict[str, NDArray[Any]]:
         dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
         storages = {}
         for key in keys:
-            (count,) = np.frombuffer(stream.read(8), "<i8")
-            storages[key] = np.frombuffer(stream.read(int(count) * dtypes[key].itemsize), dtypes[key])
+            size = int.from_bytes(stream.read(8), "little") * dtypes[key].itemsize
+            content = stream.read(size)
+            if len(content) < size or not size:
+                raise EOFError(f"storage {key} is cut")
+            storages[key] = np.frombuffer(content, dtypes[key])
         arrays = {}
         for name, (storage, offset, shape, strides) in tensors.items():
             flat = storages[storage.key]

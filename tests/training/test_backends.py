@@ -1,0 +1,77 @@
+"""Training on each backend of Keras, where TensorFlow, LiteRT and HEIC's library are absent."""
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from colorizer.inference.chroma_bins import build_bins
+from colorizer.models.unet import build_unet
+
+ABSENT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Make images, weights to start from, and the command of a training of two steps."""
+    folder = tmp_path_factory.mktemp("backends")
+    rng = np.random.default_rng(0)
+    for name, side, count in (("small", 21, 6), ("large", 64, 4)):
+        (folder / name).mkdir()
+        for i in range(count):
+            coarse = Image.fromarray(rng.integers(256, size=(4, 4, 3), dtype=np.uint8))
+            coarse.resize((side, side), Image.Resampling.BICUBIC).save(folder / name / f"{i}.png")
+    keras.utils.set_random_seed(0)
+    build_unet(len(build_bins()), dropout=0).save(folder / "start.keras")
+    options = "--epochs 1 --steps-per-epoch 2 --batch-size 2 --working-size 96 --dropout 0 --precision float32"
+    data = [str(folder / "small"), str(folder / "large")]
+    start = ["--init", str(folder / "start.keras"), "--from-scratch", "--validation", "0.5"]
+    return [sys.executable, "train.py", "--model", "unet", "--data", *data, *start, *options.split()]
+
+
+def train(command: list[str], output: Path, backend: str) -> dict[str, float]:
+    """Run a training in a process of its own; the figures of its epoch."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    others = {"tensorflow", "jax", "torch"} - {backend}
+    hook = output / "hook"
+    hook.mkdir(parents=True)
+    (hook / "sitecustomize.py").write_text(ABSENT.format(absent={*others, "ai_edge_litert", "pillow_heif"}))
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(hook)}
+    run = subprocess.run(
+        [*command, "--output", str(output / "out")], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert (output / "out/samples.png").exists()  # It is made last.
+    with (output / "out/history.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    return {name: float(value) for name, value in row.items()}
+
+
+@pytest.fixture(scope="module")
+def expected(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    return train(command, tmp_path_factory.mktemp("tensorflow"), "tensorflow")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_two_steps_have_the_same_losses(backend, command, expected, tmp_path):
+    actual = train(command, tmp_path, backend)
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        assert actual[name] == pytest.approx(value, rel=1e-3), name
