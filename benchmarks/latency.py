@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from colorizer.imaging.decode import decode_image
-from colorizer.inference.checkpoint import find_model
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import load_runtime
 from colorizer.machine import describe_machine, describe_versions
@@ -26,9 +26,9 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> None:
     """Measure, print and record."""
-    path = find_model(MODEL)
+    checkpoint = Checkpoint.find(MODEL)
     image = decode_image(ROOT / "samples/cifar10/00_cat.png")
-    runtime, colorizer = load_runtime(path), Colorizer.load(path)
+    runtime, colorizer = load_runtime(checkpoint), Colorizer.load(checkpoint.path)
     one = np.random.default_rng(0).random((1, *runtime.size, 1), np.float32)
     many = np.repeat(one, BATCH, axis=0)
 

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 
 from colorizer.data.dataset import ImageDataset
 from colorizer.data.sources import load_dataset
-from colorizer.inference.checkpoint import EXPORTED, find_model
+from colorizer.inference.checkpoint import EXPORTED, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime
 from colorizer.machine import describe_machine, describe_versions
@@ -39,9 +39,9 @@ WORKING = (96, 128)  # A photo's thumbnail, as the U-Net sees it by default.
 
 COLORIZE = "from colorizer.cli import main; main(['colorize', 'samples/photos/cat.jpg', '--output', '{}'])"
 COLORIZE_KERAS = (
-    "from colorizer import Colorizer, save_image; from colorizer.inference.checkpoint import find_model; "
-    "from colorizer.inference.runtime import KerasRuntime; path = find_model('unet'); "
-    "save_image(Colorizer.of(KerasRuntime(path), path).colorize('samples/photos/cat.jpg'), '{}')"
+    "from colorizer import Colorizer, save_image; from colorizer.inference.checkpoint import Checkpoint; "
+    "from colorizer.inference.runtime import KerasRuntime; model = Checkpoint.find('unet'); "
+    "save_image(Colorizer.from_runtime(KerasRuntime(model.path), model).colorize('samples/photos/cat.jpg'), '{}')"
 )
 PROGRAMS = {
     "LiteRT: first color": COLORIZE,
@@ -89,7 +89,7 @@ def measure_starts(folder: Path) -> dict[str, Any]:
 
 def measure_speed(runtimes: dict[str, Runtime]) -> dict[str, dict[str, float]]:
     """Measure milliseconds an image, at several sizes and batches."""
-    takes_hints = next(iter(runtimes.values())).takes_hints
+    takes_hints = next(iter(runtimes.values())).network == "unet"
     shapes = [(1, 32, 32), (64, 32, 32), (1, *WORKING), (16, *WORKING)] if takes_hints else [(1, 32, 32), (256, 32, 32)]
     best: dict[str, dict[str, float]] = {}
     for count, height, width in shapes:
@@ -202,7 +202,8 @@ def main() -> None:
         record: dict[str, Any] = {"start": measure_starts(Path(folder)), "installed, MB": measure_sizes()}
     dataset = load_dataset("cifar10", "test")  # Not before: the memory of a process counts in its children's peak.
     for model in ("unet", "autoencoder"):
-        path = find_model(model)
+        checkpoint = Checkpoint.find(model)
+        path = checkpoint.path
         runtimes: dict[str, Runtime] = {
             "LiteRT": LiteRTRuntime(path.with_name(EXPORTED).read_bytes()),
             "Keras": KerasRuntime(path),
@@ -213,7 +214,9 @@ def main() -> None:
                 "Keras": round(path.stat().st_size / 1e6, 1),
             },
             "milliseconds an image": measure_speed(runtimes),
-            "accuracy": measure_accuracy({n: Colorizer.of(runtime, path) for n, runtime in runtimes.items()}, dataset),
+            "accuracy": measure_accuracy(
+                {n: Colorizer.from_runtime(runtime, checkpoint) for n, runtime in runtimes.items()}, dataset
+            ),
         }
     record["rounds"] = ROUNDS
     record["machine"] = describe_machine()

@@ -18,7 +18,7 @@ import numpy as np
 
 from colorizer.data.dataset import split_validation
 from colorizer.data.sources import load_dataset
-from colorizer.inference.checkpoint import find_model
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import import_keras, load_runtime
 from colorizer.machine import describe_machine, describe_versions
@@ -51,8 +51,8 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     measures["training, images/s"] = (_training(precision), STEPS * TRAINING_BATCH)
-    path = find_model("unet")
-    runtime, colorizer = load_runtime(path), Colorizer.load(path)
+    checkpoint = Checkpoint.find("unet")
+    runtime, colorizer = load_runtime(checkpoint), Colorizer.load(checkpoint.path)
     for size, count in BATCHES:
         luma = rng.random((count, size, size, 1), np.float32)
         hints = np.zeros((count, size // 2, size // 2, 3), np.float32)

@@ -11,13 +11,13 @@ from conftest import ROOT
 
 from colorizer import Colorizer, decode_image, save_image
 from colorizer.evaluation.image_errors import find_errors
-from colorizer.inference.checkpoint import find_model, list_models
+from colorizer.inference.checkpoint import Checkpoint, list_models
 
 SAMPLES = sorted((ROOT / "samples/cifar10").glob("*.png"))
 
 
 def read(model: str, name: str) -> dict:
-    return json.loads((find_model(model).parent / name).read_text())
+    return json.loads((Checkpoint.find(model).folder / name).read_text())
 
 
 def test_samples_and_models_are_there():
@@ -27,13 +27,13 @@ def test_samples_and_models_are_there():
 
 @pytest.mark.parametrize("model", list_models())
 def test_record_fits_the_weights(model):
-    folder = find_model(model).parent
+    folder = Checkpoint.find(model).folder
     config, metrics = read(model, "config.json"), read(model, "metrics.json")
-    assert config["model_sha256"] == hashlib.sha256(find_model(model).read_bytes()).hexdigest()
+    assert config["model_sha256"] == hashlib.sha256(Checkpoint.find(model).path.read_bytes()).hexdigest()
     assert metrics["model_sha256"] == config["model_sha256"]
     assert metrics["data"] | {"name": "cifar10", "split": "test"} == metrics["data"]
     assert metrics["n"] == metrics["data"]["rows"] == 10_000
-    assert find_model(model).stat().st_size < 10e6
+    assert Checkpoint.find(model).path.stat().st_size < 10e6
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     monitored = "val_chroma_error_left" if "val_chroma_error_left" in rows[0] else "val_loss"
@@ -56,7 +56,7 @@ def test_errors_of_images_fit_the_weights():
 @pytest.mark.parametrize("model", list_models())
 def test_golden_output(model):
     """Compare with pictures of earlier; ``UPDATE_GOLDEN=1 pytest tests/test_checkpoints.py`` makes them anew."""
-    golden = find_model(model).parent / "golden.png"
+    golden = Checkpoint.find(model).folder / "golden.png"
     painted = np.concatenate(Colorizer.load(model).colorize_batch(SAMPLES), axis=1)
     if os.environ.get("UPDATE_GOLDEN"):
         save_image(painted, golden)

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from colorizer.demo.workbench import MAX_FILE
-from colorizer.inference.checkpoint import find_model
+from colorizer.inference.checkpoint import Checkpoint
 
 README = (ROOT / "README.md").read_text()
 
@@ -23,7 +23,7 @@ def rows() -> dict[str, list[str]]:
 
 def test_figures_equal_the_records():
     metrics, unet = (
-        json.loads((find_model(model).parent / "metrics.json").read_text()) for model in ("autoencoder", "unet")
+        json.loads((Checkpoint.find(model).folder / "metrics.json").read_text()) for model in ("autoencoder", "unet")
     )
     figures = {
         "U-Net (`--vividness 0`)": unet,

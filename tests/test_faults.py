@@ -27,7 +27,7 @@ from colorizer import Colorizer, decode_image
 from colorizer.cli import main
 from colorizer.files import sha256
 from colorizer.imaging.decode import has_color
-from colorizer.inference.checkpoint import ModelError, find_model
+from colorizer.inference.checkpoint import Checkpoint, ModelError
 
 TABLE = (ROOT / "docs/reliability.md").read_text()
 COMMAND = "import sys; from colorizer.cli import main; sys.exit(main())"
@@ -199,7 +199,7 @@ def test_damaged_weights_are_one_line_of_the_demo(tmp_path: Path):
 
 def test_weights_of_a_newer_keras_are_refused(tmp_path: Path):
     newer = tmp_path / "model.keras"
-    with zipfile.ZipFile(find_model("autoencoder")) as own, zipfile.ZipFile(newer, "w") as other:
+    with zipfile.ZipFile(Checkpoint.find("autoencoder").path) as own, zipfile.ZipFile(newer, "w") as other:
         for name in own.namelist():
             content = own.read(name)
             if name == "config.json":
@@ -212,7 +212,7 @@ def test_weights_of_a_newer_keras_are_refused(tmp_path: Path):
 
 def test_an_export_for_another_runtime_is_refused(tmp_path: Path):
     """The record fits, the schema of the file is one that this LiteRT doesn't know."""
-    shutil.copytree(find_model("unet").parent, tmp_path / "unet")
+    shutil.copytree(Checkpoint.find("unet").folder, tmp_path / "unet")
     exported, config = tmp_path / "unet/model.tflite", tmp_path / "unet/config.json"
     content = exported.read_bytes().replace(b"TFL3", b"TFL9", 1)
     exported.write_bytes(content)
@@ -238,7 +238,7 @@ def test_pickled_objects_are_not_unpickled(tmp_path: Path, where: str):
     mark, path = tmp_path / "mark", tmp_path / "model.keras"
     evil = pickle.dumps(Evil(mark))
     if where == "weights":
-        with zipfile.ZipFile(find_model("autoencoder")) as own, zipfile.ZipFile(path, "w") as other:
+        with zipfile.ZipFile(Checkpoint.find("autoencoder").path) as own, zipfile.ZipFile(path, "w") as other:
             for name in own.namelist():
                 other.writestr(name, evil if name == "model.weights.h5" else own.read(name))
     else:

@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard, SpaceCard, close_session, constants
 from colorizer import Colorizer, ModelError, decode_image
 from colorizer.cli import main
 from colorizer.hub import HubError, Upload, send
-from colorizer.inference.checkpoint import download_model, find_model
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.publish.model_card import plan_model
 from colorizer.publish.space import pin_requirements, plan_space
 
@@ -69,7 +69,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     assert capsys.readouterr().out == f"uploaded: {hub.url}/ada/unet\n"
     repo = hub.repos["model", "ada/unet"]
     assert len(repo.commits) == 2  # One commit after the empty repository: never seen half uploaded.
-    folder = find_model("unet").parent
+    folder = Checkpoint.find("unet").folder
     for path in folder.iterdir():
         if path.name != "README.md" and not path.name.startswith("metrics-samples"):
             assert repo.files[path.name] == path.read_bytes(), path.name
@@ -103,7 +103,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
 
 @pytest.mark.slow
 def test_limits_of_the_projects_weights_are_not_those_of_others(hub: Hub, tmp_path: Path):
-    shutil.copytree(find_model("unet").parent, tmp_path / "unet")
+    shutil.copytree(Checkpoint.find("unet").folder, tmp_path / "unet")
     cards = []
     for model in ("unet", str(tmp_path / "unet")):
         assert main(["push", "ada/unet", "--model", model]) == 0
@@ -115,7 +115,7 @@ def test_limits_of_the_projects_weights_are_not_those_of_others(hub: Hub, tmp_pa
 
 def test_push_shows_limits_that_are_written_down_and_removes_what_is_gone(hub: Hub, tmp_path: Path):
     folder = tmp_path / "mine"
-    shutil.copytree(find_model("autoencoder").parent, folder)
+    shutil.copytree(Checkpoint.find("autoencoder").folder, folder)
     (folder / "README.md").write_text("# Mine\n\n## Limits\n\nKnows [only cats](cats.md).\n\n## More\n\nElse.\n")
     assert main(["push", "ada/mine", "--model", str(folder)]) == 0
     repo = hub.repos["model", "ada/mine"]
@@ -134,11 +134,11 @@ def test_push_shows_limits_that_are_written_down_and_removes_what_is_gone(hub: H
 
 def test_push_refuses_a_record_of_other_weights(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = tmp_path / "mine"
-    shutil.copytree(find_model("autoencoder").parent, folder)
+    shutil.copytree(Checkpoint.find("autoencoder").folder, folder)
     config = json.loads((folder / "config.json").read_text())
     for name, key, words in (
         ("metrics.json", "model_sha256", "metrics.json was measured on other weights"),
-        ("config.json", "model_sha256", "is not the one that its config.json describes"),
+        ("config.json", "model_sha256", "its model.keras is not the one that config.json records"),
     ):
         (folder / name).write_text(json.dumps({**config, key: "0" * 64}))
         assert main(["push", "ada/mine", "--model", str(folder)]) == 2
@@ -371,33 +371,33 @@ def test_front_matter_that_the_hub_refuses(hub: Hub):
 def test_only_weights_and_config_are_downloaded_and_once(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     repo = hub.add("model", "ada/net", model_files())
     first = repo.head
-    path = download_model("hf://ada/net")
+    path = Checkpoint.find("hf://ada/net").path
     assert path.read_bytes() == WEIGHTS
     assert cached(tmp_path) == {"config.json", "model.keras"}
 
     hub.requests.clear()
-    assert download_model(f"hf://ada/net@{first}") == path
+    assert Checkpoint.find(f"hf://ada/net@{first}").path == path
     assert hub.requests == []  # A commit never changes.
-    assert download_model("hf://ada/net@main") == path
+    assert Checkpoint.find("hf://ada/net@main").path == path
     assert hub.requests == ["HEAD /ada/net/resolve/main/config.json"]
 
     repo.commit(model_files(b"PK\3\4newer"))
-    assert download_model("hf://ada/net").read_bytes() == b"PK\3\4newer"
-    assert download_model(f"hf://ada/net@{first}") == path
+    assert Checkpoint.find("hf://ada/net").path.read_bytes() == b"PK\3\4newer"
+    assert Checkpoint.find(f"hf://ada/net@{first}").path == path
     hub.requests.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert download_model("hf://ada/net").read_bytes() == b"PK\3\4newer"
+    assert Checkpoint.find("hf://ada/net").path.read_bytes() == b"PK\3\4newer"
     assert hub.requests == []
     with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids"):
-        download_model("hf://ada/other")
+        Checkpoint.find("hf://ada/other")
 
 
 @pytest.mark.parametrize("fault", [Fault("resolve", "cut"), Fault("resolve", 500), Fault("resolve", 429)])
 def test_what_is_cached_needs_no_hub(hub: Hub, fault: Fault):
     hub.add("model", "ada/net", model_files())
-    path = download_model("hf://ada/net")
+    path = Checkpoint.find("hf://ada/net").path
     hub.faults.append(fault)
-    assert download_model("hf://ada/net") == path
+    assert Checkpoint.find("hf://ada/net").path == path
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.keras"])
@@ -419,20 +419,20 @@ def test_a_failed_download_is_a_sentence_and_a_second_one_finishes(
     hub.add("model", "ada/net", model_files())
     hub.faults.append(Fault(f"GET .*{name}" if action == "cut" else name, action))
     with pytest.raises(ModelError, match=words) as caught:
-        download_model("hf://ada/net")
+        Checkpoint.find("hf://ada/net")
     assert str(caught.value).startswith("hf://ada/net: ")
     assert "\n" not in str(caught.value)
     assert cached(tmp_path) <= {"config.json"}
     assert sum(waits) <= 60
 
     hub.faults.clear()
-    assert download_model("hf://ada/net").read_bytes() == WEIGHTS
+    assert Checkpoint.find("hf://ada/net").path.read_bytes() == WEIGHTS
 
 
 def test_a_download_goes_on_where_it_was_cut(hub: Hub):
     hub.add("model", "ada/net", model_files())
     hub.faults.append(Fault(r"GET .*model\.keras", "cut", times=2))
-    assert download_model("hf://ada/net").read_bytes() == WEIGHTS
+    assert Checkpoint.find("hf://ada/net").path.read_bytes() == WEIGHTS
     assert hub.requests.count("GET /ada/net/resolve/" + hub.repos["model", "ada/net"].head + "/model.keras") == 3
 
 
@@ -441,21 +441,21 @@ def test_of_a_model_with_an_export_that_alone_is_downloaded(hub: Hub, tmp_path: 
     known = {"files": {"model.tflite": sha, "decoder.tflite": sha, "../evil": sha}}
     files = {**model_files(export=known), "model.tflite": b"export", "decoder.tflite": b"export", "../evil": b"export"}
     repo = hub.add("model", "ada/net", files)
-    path = download_model("hf://ada/net")
+    path = Checkpoint.find("hf://ada/net").path
     assert (path.name, path.read_bytes()) == ("model.tflite", b"export")
     assert cached(tmp_path) == {"config.json", "model.tflite"}
     repo.commit({**files, "model.tflite": b"other"})
     with pytest.raises(ModelError, match=r"model\.tflite has the SHA-256"):
-        download_model("hf://ada/net")
+        Checkpoint.find("hf://ada/net")
 
 
 def test_weights_of_another_hash_are_refused_and_not_kept(hub: Hub, tmp_path: Path):
     repo = hub.add("model", "ada/net", {**model_files(), "model.keras": b"PK\3\4evil"})
     with pytest.raises(ModelError, match=r"model\.keras has the SHA-256 .* it was damaged or replaced"):
-        download_model("hf://ada/net")
+        Checkpoint.find("hf://ada/net")
     assert cached(tmp_path) == set()
     repo.commits[-1] = (repo.head, model_files())
-    assert download_model("hf://ada/net").read_bytes() == WEIGHTS
+    assert Checkpoint.find("hf://ada/net").path.read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_weights_that_would_run_code_are_refused(hub: Hub, tmp_path: Path):
 
 
 def test_the_command_line_takes_models_of_the_hub(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    files = {path.name: path.read_bytes() for path in find_model("autoencoder").parent.iterdir() if path.is_file()}
+    files = {path.name: path.read_bytes() for path in Checkpoint.find("autoencoder").folder.iterdir() if path.is_file()}
     hub.add("model", "ada/net", files)
     out = tmp_path / "cat.png"
     assert main(["colorize", str(CAT), "--output", str(out), "--model", "hf://ada/net"]) == 0

@@ -52,10 +52,16 @@ class PaintOptions:
 
 def check_model(model: Colorizer, options: PaintOptions) -> None:
     """Raise `UsageError` unless the model can do what was asked."""
-    if model.paints_rgb and (options.hints or options.alternatives or options.uncertainty):
-        raise UsageError("hints, alternatives and uncertainty are the U-Net's: give --model unet")
-    if options.raw and not model.paints_rgb:
-        raise UsageError("the U-Net paints no picture of its own; for --raw give --model autoencoder")
+    asked = {
+        "hints": options.hints,
+        "alternatives": options.alternatives,
+        "uncertainty": options.uncertainty,
+        "raw picture": options.raw,
+    }
+    try:
+        model.require(*(ability for ability, wanted in asked.items() if wanted))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptions) -> list[list[NDArray[np.uint8]]]:
@@ -66,13 +72,16 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
     asked: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail, "max_pixels": options.max_pixels}
     if not (options.hints or options.alternatives or options.uncertainty):
         return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
-    single: dict[str, Any] = {"hints": options.hints, "alternatives": options.alternatives, "seed": options.seed}
     painted = []
     for image in images:
-        results = model.colorize(image, **single, **asked)
-        results = results if isinstance(results, list) else [results]
+        if options.alternatives:
+            results = model.colorize_alternatives(
+                image, options.alternatives, hints=options.hints, seed=options.seed, **asked
+            )
+        else:
+            results = [model.colorize(image, hints=options.hints, raw=options.raw, **asked)]
         if options.uncertainty:
-            doubt = model.uncertainty(image, detail=options.detail, max_pixels=options.max_pixels)
-            results.append(np.repeat(np.rint(doubt * 255).astype(np.uint8)[..., None], 3, axis=-1))
+            unsure = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
+            results.append(np.repeat(np.rint(unsure * 255).astype(np.uint8)[..., None], 3, axis=-1))
         painted.append(results)
     return painted

@@ -23,7 +23,7 @@ from colorizer.batch.options import PaintOptions, paint
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
-from colorizer.inference.checkpoint import EXPORTED, find_model
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
@@ -155,9 +155,7 @@ def run_on_cluster(
     OSError
         If the cluster fails beyond what it makes good itself.
     """
-    path = find_model(model)
-    names = [path.name, EXPORTED, "config.json"]
-    content = {name: path.with_name(name).read_bytes() for name in names if path.with_name(name).exists()}
+    content = {path.name: path.read_bytes() for path in Checkpoint.find(model).files}
     ray = import_ray()
     _connect(ray, address)
     try:

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from colorizer.batch.plan import UsageError
-from colorizer.inference.checkpoint import find_model
+from colorizer.inference.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from colorizer.hub import Upload
@@ -54,7 +54,7 @@ def _export(options: argparse.Namespace) -> int:
     from colorizer.publish.export import export
 
     record = export(options.model)
-    print(f"{', '.join(record['files'])} written beside {find_model(options.model)}")
+    print(f"{', '.join(record['files'])} written beside {Checkpoint.find(options.model).path}")
     print(
         f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
         f"mean: {record['mean_difference']:.5f}; error: {record['error_change']:+.3%}"

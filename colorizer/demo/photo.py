@@ -105,12 +105,12 @@ class Photo:
         height, width = (length * _canvas_factor(self.preview) for length in self.preview.shape[:2])
         return _part(column, width), _part(row, height)
 
-    def palette(self, colorizer: Colorizer, x: float, y: float, detail: int) -> list[str]:
+    def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int) -> list[str]:
         """List the colors that the model finds likely at a place, whatever color a dab gave it."""
         height, width = self.preview.shape[:2]
         others = tuple(dab for dab in self.dabs if (dab.x, dab.y) != (x, y))
         hints = _to_hints(others, height, width)
-        return colorizer.palette(self.preview, x * width, y * height, detail=detail, hints=hints)
+        return colorizer.suggest_colors(self.preview, x * width, y * height, detail=detail, hints=hints)
 
     def place_of_percent(self, across: float, down: float) -> tuple[float, float]:
         """Tell the place at so many percent of the width and height, the middle of a pixel."""
@@ -126,6 +126,11 @@ class Photo:
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, seed=seed)
 
+    def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
+        """Tell where the colors of the preview are a guess, see `Colorizer.uncertainty`; dabs make it smaller."""
+        hints = _to_hints(self.dabs, *self.preview.shape[:2])
+        return colorizer.uncertainty(self.preview, detail=detail, hints=hints)
+
     def choose(self, alternative: Alternative) -> "Photo":
         """Take another answer of the model; the dabs stay."""
         return replace(self, alternative=alternative)
@@ -133,7 +138,7 @@ class Photo:
     def _colorize(
         self, image: NDArray[np.uint8], colorizer: Colorizer, vividness: float, detail: int
     ) -> NDArray[np.uint8]:
-        if colorizer.paints_rgb:
+        if "hints" not in colorizer.abilities:
             return colorizer.colorize(image)
         hints = _to_hints(self.dabs, *image.shape[:2])
         return colorizer.colorize(image, vividness=vividness, detail=detail, hints=hints, alternative=self.alternative)

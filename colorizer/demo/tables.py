@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from colorizer.inference.checkpoint import read_record
+from colorizer.inference.checkpoint import Checkpoint
 
 MEANING = """
 *Error left*: squared error against the true colors, as a share of the gray copy's; 100% is no better than gray.
@@ -32,7 +32,7 @@ def describe_records(models: Iterable[str]) -> str:
     """Tell how well models do over the whole test set, by their records; those of the same data in one table."""
     groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for model in models:
-        if record := read_record(model):
+        if record := Checkpoint.find(model).read_record("metrics.json"):
             groups.setdefault(record["data"]["sha256"], []).append((model, record))
     return "\n".join(_describe(records) for records in groups.values())
 

@@ -55,7 +55,7 @@ class Workbench:
     def build_settings(self, prefix: str = "") -> None:
         """Build the row of settings; `prefix` makes the names of its widgets different from another row's."""
         first = DEFAULT_MODEL if DEFAULT_MODEL in self.colorizers else next(iter(self.colorizers))
-        options: dict[str, Any] = {"buttons": [], "visible": not self.colorizers[first].paints_rgb}
+        options: dict[str, Any] = {"buttons": [], "visible": "hints" in self.colorizers[first].abilities}
         with gr.Row(elem_classes=["settings"]):
             model = gr.Radio(
                 [(title(name), name) for name in self.colorizers],
@@ -125,7 +125,8 @@ class Workbench:
     def repaint(self, photo: Photo | None, *settings: Any) -> Updates:
         """Do what changed settings ask for; what a model doesn't heed is hidden."""
         colorizer, _, _ = self.read(*settings)
-        updates = {widget: gr.update(visible=tunable != colorizer.paints_rgb) for widget, tunable in self._gates}
+        takes_hints = "hints" in colorizer.abilities
+        updates = {widget: gr.update(visible=tunable == takes_hints) for widget, tunable in self._gates}
         return updates if photo is None else {**updates, **self.paint(photo, *settings)}
 
     def read(self, model: str, vividness: float, detail: float) -> tuple[Colorizer, float, int]:

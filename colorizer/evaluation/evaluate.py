@@ -17,7 +17,7 @@ from colorizer.evaluation.metrics import compare, psnr, ratio
 from colorizer.evaluation.unet_extras import AbilityFigures
 from colorizer.files import write_whole
 from colorizer.imaging.color import fit_within, gray_copy
-from colorizer.inference.checkpoint import find_model, name_weights
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import DEFAULT_DETAIL, Colorizer
 from colorizer.machine import describe_machine, describe_versions
 
@@ -84,10 +84,11 @@ def evaluate(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
         pass
-    path = find_model(model)
-    colorizer = Colorizer.load(path)
-    if abilities and colorizer.paints_rgb:
-        raise ValueError("the autoencoder has one answer only: abilities are the U-Net's")
+    checkpoint = Checkpoint.find(model)
+    colorizer = Colorizer.load(checkpoint.path)
+    if abilities:
+        colorizer.require("vividness", "hints", "alternatives", "uncertainty")
+    paints = "raw picture" in colorizer.abilities
     if size is not None and size < 1:
         raise ValueError(f"the size must be at least 1 pixel, got {size}")
     dataset = load_dataset(data, split)
@@ -95,7 +96,7 @@ def evaluate(
 
     indices: list[int] = []
     rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_copy": []}
-    if colorizer.paints_rgb:
+    if paints:
         rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
         for chunk in _chunks(dataset, size, skip_corrupt):
@@ -104,7 +105,7 @@ def evaluate(
                 "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail),
                 "gray_copy": [gray_copy(truth) for truth in images],
             }
-            if colorizer.paints_rgb:
+            if paints:
                 results["raw"] = colorizer.colorize_batch(images, raw=True)
             for i, truth in enumerate(images):
                 for kind, pictures in results.items():
@@ -123,8 +124,8 @@ def evaluate(
         measured = ImageErrors(np.array(indices), errors, baselines)
         kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
     figures = {
-        "model": model if model.startswith("hf://") else path.resolve().parent.name,
-        "model_sha256": name_weights(path),
+        "model": model if model.startswith("hf://") else checkpoint.path.resolve().parent.name,
+        "model_sha256": checkpoint.weights_sha256,
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": detail,

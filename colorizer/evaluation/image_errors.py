@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.files import sha256, write_whole
-from colorizer.inference.checkpoint import MODEL_FILES, name_weights
+from colorizer.inference.checkpoint import Checkpoint, ModelError
 
 Order = Literal["best", "typical", "worst"]
 _COLUMNS = ("row", "mse", "mse_gray_copy")
@@ -88,10 +88,10 @@ def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
     ImageErrors, or None
         None where there is no record of these weights on these data at vividness 0, or its file is another by now.
     """
-    weights = next((folder / name for name in MODEL_FILES if (folder / name).is_file()), None)
-    if weights is None:
+    try:
+        digest = Checkpoint.find(folder).weights_sha256
+    except ModelError:
         return None
-    digest = name_weights(weights)
     for path in sorted(folder.glob("metrics*.json")):
         try:
             record = json.loads(path.read_text("utf-8"))

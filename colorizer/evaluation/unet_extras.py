@@ -110,8 +110,8 @@ class AbilityFigures:
                 self._by_doubt[:, column] += np.bincount(bins, values, _DOUBT_BINS)
 
     def _add_alternatives(self, truth: NDArray[np.uint8]) -> None:
-        results = self._colorizer.colorize(
-            truth, alternatives=ALTERNATIVES, vividness=DEFAULT_VIVIDNESS, detail=self._detail, seed=self._seed
+        results = self._colorizer.colorize_alternatives(
+            truth, ALTERNATIVES, vividness=DEFAULT_VIVIDNESS, detail=self._detail, seed=self._seed
         )
         labs = [rgb2lab(result) for result in results]
         self._differences += [

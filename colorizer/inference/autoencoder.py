@@ -1,23 +1,64 @@
-"""The autoencoder taken apart: what its encoder keeps of a picture, and what its decoder makes of that.
+"""The autoencoder at work, and taken apart to learn from: what its encoder keeps, what its decoder makes of that."""
 
-It serves to learn from; pictures are colorized by `colorizer.inference.colorizer.Colorizer`.
-"""
-
-import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.files import sha256
 from colorizer.imaging.color import resize, to_chroma, to_luma
 from colorizer.imaging.upsampling import join_upsampled
-from colorizer.inference.runtime import LiteRTNetwork
+from colorizer.inference.checkpoint import PARTS, Checkpoint
+from colorizer.inference.hints import Hint
+from colorizer.inference.painter import Alternative, Painter
+from colorizer.inference.runtime import LiteRTNetwork, Runtime, share_out
 
-_PARTS = ("encoder.tflite", "decoder.tflite")
+_PART = 16  # Images given to the network at once: more don't fit into a core's cache.
 _PLAIN = 140  # Luma on which chroma is shown by itself: bright enough for colors, dark enough not to clip them.
+
+
+class AutoencoderPainter(Painter):
+    """Takes the chroma of the small pictures that the autoencoder paints of luma planes.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The network.
+    """
+
+    title = "autoencoder"
+    other = "U-Net"
+    abilities = frozenset({"raw picture"})
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def predict_chroma(
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        *,
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[Hint]] | None = None,
+        alternatives: Sequence[Alternative] | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Predict the chroma of luma planes, see `Painter.predict_chroma`; it has one vividness and one size."""
+        for ability, given in (("hints", hints), ("alternatives", alternatives)):
+            if any(given or ()):
+                self.refuse(ability)
+        return map(to_chroma, self.paint_raw(lumas))
+
+    def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Paint pictures at the size of the network: (h, w, 3) float32 RGB in [0, 1] for each (H, W) uint8 luma."""
+
+        def work(part: Sequence[NDArray[np.uint8]], one_core: bool) -> NDArray[np.float32]:
+            thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in part])
+            return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255), one_core=one_core)
+
+        parts = [lumas[i : i + _PART] for i in range(0, len(lumas), _PART)]
+        return chain.from_iterable(share_out(work, parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +100,8 @@ class LatentSpace:
 
     Parameters
     ----------
-    folder : pathlib.Path
-        Where ``encoder.tflite``, ``decoder.tflite`` and their record ``config.json`` lie.
+    checkpoint : Checkpoint
+        The autoencoder, with ``encoder.tflite`` and ``decoder.tflite``.
 
     Raises
     ------
@@ -70,13 +111,8 @@ class LatentSpace:
         If a file is not the one of the record.
     """
 
-    def __init__(self, folder: Path) -> None:
-        contents = [(folder / name).read_bytes() for name in _PARTS]
-        recorded = json.loads((folder / "config.json").read_text("utf-8")).get("export", {}).get("files", {})
-        for name, content in zip(_PARTS, contents, strict=True):
-            if recorded.get(name) != sha256(content):
-                raise ValueError(f"{name} is not the one of the record; make it anew by `colorizer export`")
-        self._encoder, self._decoder = (LiteRTNetwork(content) for content in contents)
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._encoder, self._decoder = (LiteRTNetwork(checkpoint.read_weights(name)) for name in PARTS)
         ((_, height, width, _),) = self._encoder.shapes.values()
         self.size = (height, width)
 
@@ -108,8 +144,7 @@ class LatentSpace:
         return _to_levels(self._decode(start + parts * (end - start)))
 
     def _see(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        larger = image.shape[0] > self.size[0] or image.shape[1] > self.size[1]
-        return resize(to_luma(image), *self.size, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
+        return _shrink(to_luma(image), *self.size)
 
     def _encode(self, luma: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._encoder(luma[None, ..., None].astype(np.float32) / np.float32(255))
@@ -125,6 +160,12 @@ def draw_strip(pictures: NDArray[np.uint8], factor: int = 4, gap: int = 2) -> ND
     strip[:, :, :width] = pictures
     row = strip.transpose(1, 0, 2, 3).reshape(height, count * (width + gap), 3)[:, :-gap]
     return row.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Bring luma (H, W) to the size that the network sees; averaging, since anything else lets fine detail alias."""
+    larger = luma.shape[0] > height or luma.shape[1] > width
+    return resize(luma, height, width, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
 
 
 def _to_levels(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -2,126 +2,201 @@
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from colorizer.files import resource_folder, sha256
+from colorizer.files import resource_folder, sha256, write_whole
 
+DEFAULT_MODEL = "unet"
+KERAS = "model.keras"
+"""Name of the file in which Keras saves a network."""
 EXPORTED = "model.tflite"
 """Name of the exported network, which needs no more than its ``config.json`` beside it."""
-MODEL_FILES = ("model.keras", EXPORTED)
-"""Names of the files that hold a network: as Keras saves it, and exported from that. A folder may have one or both."""
-DEFAULT_MODEL = "unet"
+PARTS = ("encoder.tflite", "decoder.tflite")
+"""Names of the autoencoder's two halves, exported too."""
+CONFIG = "config.json"
+"""Name of the record: what was trained on what, how it is fed, and the SHA-256 of the other files."""
+_NETWORKS = (KERAS, EXPORTED)  # A folder may have one or both.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
-
-
-def name_weights(path: Path) -> str:
-    """Name the weights of one of `MODEL_FILES`: by the SHA-256 of the ``model.keras`` that an export was made from."""
-    if path.name == EXPORTED:
-        return str(json.loads(path.with_name("config.json").read_text())["export"]["model_sha256"])
-    return sha256(path.read_bytes())
-
-
-def check_origin(content: bytes, folder: Path) -> None:
-    """Raise `ValueError` unless an export is the recorded one, and made from the ``model.keras``, if that is there."""
-    original = folder / "model.keras"
-    try:
-        record = json.loads((folder / "config.json").read_text())["export"]
-        fits = record["files"][EXPORTED] == sha256(content)
-        if original.exists():
-            fits = fits and record["model_sha256"] == sha256(original.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError):
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"its {EXPORTED} is not the one that config.json records, broken or made from other weights; beside a "
-            f"model.keras it can be made anew: colorizer export --model {folder}"
-        )
 
 
 class ModelError(Exception):
     """A model can't be found or loaded; the message says which and why."""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model on disk.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The network: ``model.keras``, ``model.tflite``, or a file of another name that Keras reads.
+    """
+
+    path: Path
+
+    @classmethod
+    def find(cls, model: str | Path) -> "Checkpoint":
+        """Find a model.
+
+        Parameters
+        ----------
+        model : str or pathlib.Path
+            The name of a model that comes with the project, the path of a folder or file, or ``hf://USER/MODEL`` or
+            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, the Hub can't be reached, or its files are not those of its record.
+        """
+        if str(model).startswith("hf://"):
+            return cls._download(str(model))
+        for path in (resource_folder("checkpoints") / model, Path(model)):
+            for file in (path, *(path / name for name in _NETWORKS)):
+                if file.is_file():
+                    return cls(file)
+        raise ModelError(
+            f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
+            f"that holds {' or '.join(_NETWORKS)}, or hf://USER/MODEL"
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the network and its records lie in."""
+        return self.path.parent
+
+    @property
+    def name(self) -> str:
+        """Network and folder, as messages name them."""
+        return f"{self.folder.name}/{self.path.name}"
+
+    @property
+    def export(self) -> Path | None:
+        """The exported network, if there is one: it is what runs."""
+        path = self.path.with_name(EXPORTED)
+        return path if self.path.name in _NETWORKS and path.exists() else None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are needed to run the model: the network, its export and the record, as far as they exist."""
+        names = dict.fromkeys((self.path.name, EXPORTED, CONFIG))
+        return [path for path in map(self.path.with_name, names) if path.exists()]
+
+    @property
+    def weights_sha256(self) -> str:
+        """The SHA-256 of the ``model.keras``, also of an export that was made from it: what records name weights by."""
+        if self.path.name == EXPORTED:
+            return str(self.read_config()["export"]["model_sha256"])
+        return sha256(self.path.read_bytes())
+
+    def read_config(self) -> dict[str, Any]:
+        """Read ``config.json``; `OSError` or `ValueError` if it is missing or broken."""
+        return dict(json.loads((self.folder / CONFIG).read_text("utf-8")))
+
+    def read_record(self, name: str) -> dict[str, Any]:
+        """Read any JSON file beside the network; empty if there is none."""
+        path = self.folder / name
+        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+    def read_hashes(self) -> dict[str, str]:
+        """Read the SHA-256 of each file of weights from ``config.json``; `ValueError` if it has none."""
+        try:
+            record = self.read_config()
+            hashes = {KERAS: record["model_sha256"], **record.get("export", {}).get("files", {})}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            hashes = {}
+        if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
+            raise ValueError(f"its {CONFIG} names no SHA-256 of weights: it is not a model of this project")
+        return hashes
+
+    def read_weights(self, name: str) -> bytes:
+        """Read a file of weights, by its name; `ValueError` unless ``config.json`` has its SHA-256.
+
+        An exported file must also be made from the ``model.keras``, where that is there.
+        """
+        content = (self.folder / name).read_bytes()
+        try:
+            fits = self.read_hashes()[name] == sha256(content)
+            original = self.folder / KERAS
+            if fits and name != KERAS and original.exists():
+                fits = self.read_config()["export"]["model_sha256"] == sha256(original.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            fits = False
+        if not fits:
+            again = f"; from a {KERAS} it is made by: colorizer export --model {self.folder}" * (
+                name != KERAS
+            )
+            raise ValueError(f"its {name} is not the one that {CONFIG} records, broken or of other weights{again}")
+        return content
+
+    def write_export(self, contents: dict[str, bytes], measured: dict[str, Any], **details: Any) -> dict[str, Any]:
+        """Write exported files beside the ``model.keras`` and record them.
+
+        Parameters
+        ----------
+        contents : dict of str to bytes
+            The files, by name.
+        measured : dict
+            What is recorded of them besides their hashes.
+        **details
+            Further keys of ``config.json``.
+
+        Returns
+        -------
+        dict
+            What now stands under ``export`` in ``config.json``.
+        """
+        files = {name: sha256(content) for name, content in contents.items()}
+        record = {"model_sha256": sha256(self.path.read_bytes()), "files": files, **measured}
+        for name, content in contents.items():
+            write_whole(self.path.with_name(name), content)
+        # Last: a run that is killed before leaves files that are refused, not files that are taken for others.
+        config = {**self.read_record(CONFIG), **details, "export": record}
+        write_whole(self.folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+        return record
+
+    @classmethod
+    def _download(cls, reference: str) -> "Checkpoint":
+        """Download ``config.json`` and the network, nothing else, into the Hub's cache.
+
+        What is in the cache is not downloaded again: a full commit hash needs no request at all, a branch needs none
+        without network. Nothing is kept of a model whose files are not those of its record.
+        """
+        from colorizer.hub import HubError, explain_errors, fetch_file
+
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise ModelError(f"{reference!r} is neither hf://USER/MODEL nor hf://USER/MODEL@REVISION")
+        try:
+            with explain_errors(reference):
+                config = fetch_file(match[1], CONFIG, match[2])
+                try:
+                    hashes = cls(config).read_hashes()
+                except ValueError:
+                    _forget(config)
+                    raise
+                name = EXPORTED if EXPORTED in hashes else KERAS
+                # Of the same commit, even if the branch moves meanwhile.
+                path = fetch_file(match[1], name, config.parent.name)
+                found = sha256(path.read_bytes())
+        except HubError as error:
+            raise ModelError(str(error)) from error
+        if found != hashes[name]:
+            _forget(config, path)
+            raise ModelError(
+                f"{reference}: {name} has the SHA-256 {found[:12]}…, but its {CONFIG} says {hashes[name][:12]}…: "
+                "it was damaged or replaced, and is not used; try again"
+            )
+        return cls(path)
+
+
 def list_models() -> list[str]:
     """List the names of the models that come with the project, the default first."""
-    names = {path.parent.name for path in resource_folder("checkpoints").glob("*/model.*") if path.name in MODEL_FILES}
+    names = {path.parent.name for path in resource_folder("checkpoints").glob("*/model.*") if path.name in _NETWORKS}
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
-
-
-def find_model(model: str | Path) -> Path:
-    """Find a model by its name, path or place on the Hub: one of `MODEL_FILES`; `ModelError` if there is none."""
-    if str(model).startswith("hf://"):
-        return download_model(str(model))
-    for path in (resource_folder("checkpoints") / model, Path(model)):
-        for file in (path, *(path / name for name in MODEL_FILES)):
-            if file.is_file():
-                return file
-    raise ModelError(
-        f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
-        f"that holds {' or '.join(MODEL_FILES)}, or hf://USER/MODEL"
-    )
-
-
-def download_model(reference: str) -> Path:
-    """Download ``config.json`` and the exported network, nothing else, into the Hub's cache.
-
-    Parameters
-    ----------
-    reference : str
-        ``hf://USER/MODEL`` or ``hf://USER/MODEL@REVISION``; the revision is a branch, a tag or a commit.
-
-    Returns
-    -------
-    pathlib.Path
-        The ``model.tflite``, or the ``model.keras`` of a model that has no export, beside ``config.json``; neither can
-        run code. What is in the cache is not downloaded again: a full commit hash needs no request at all, a branch
-        needs none without network.
-
-    Raises
-    ------
-    colorizer.inference.checkpoint.ModelError
-        If there is no such model, the Hub can't be reached, or the SHA-256 of weights is not the one that the
-        ``config.json`` has; nothing of that model is kept then.
-    """
-    from colorizer.hub import HubError, explain_errors, fetch_file
-
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        raise ModelError(f"{reference!r} is neither hf://USER/MODEL nor hf://USER/MODEL@REVISION")
-    try:
-        with explain_errors(reference):
-            config = fetch_file(match[1], "config.json", match[2])
-            try:
-                hashes = read_hashes(config)
-            except ValueError:
-                _forget(config)
-                raise
-            name = EXPORTED if EXPORTED in hashes else "model.keras"
-            # Of the same commit, even if the branch moves meanwhile.
-            weights = fetch_file(match[1], name, config.parent.name)
-            found = sha256(weights.read_bytes())
-    except HubError as error:
-        raise ModelError(str(error)) from error
-    if found != hashes[name]:
-        _forget(config, weights)
-        raise ModelError(
-            f"{reference}: {name} has the SHA-256 {found[:12]}…, but its config.json says {hashes[name][:12]}…: "
-            "it was damaged or replaced, and is not used; try again"
-        )
-    return weights
-
-
-def read_hashes(config: Path) -> dict[str, str]:
-    """Read the SHA-256 of each file of weights from a model's ``config.json``; `ValueError` if it has none."""
-    try:
-        record = json.loads(config.read_text("utf-8"))
-        hashes = {"model.keras": record["model_sha256"], **record.get("export", {}).get("files", {})}
-    except (AttributeError, KeyError, TypeError, ValueError):
-        hashes = {}
-    if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
-        raise ValueError("its config.json names no SHA-256 of weights: it is not a model of this project")
-    return hashes
 
 
 def _forget(*paths: Path) -> None:
@@ -129,9 +204,3 @@ def _forget(*paths: Path) -> None:
     for path in paths:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-
-
-def read_record(model: str, name: str = "metrics.json") -> dict[str, Any]:
-    """Read a record beside a model's weights; empty where there is none."""
-    path = resource_folder("checkpoints") / model / name
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

@@ -1,33 +1,30 @@
 """`Colorizer`: load a model once, colorize many images."""
 
-import json
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.imaging.color import join, resize, to_chroma, to_luma
+from colorizer.imaging.color import FROM_CHROMA, join, resize, to_luma
 from colorizer.imaging.decode import MAX_PIXELS, decode_image
-from colorizer.imaging.upsampling import join_each, join_upsampled
-from colorizer.inference.checkpoint import DEFAULT_MODEL, ModelError, find_model
+from colorizer.imaging.upsampling import join_each
+from colorizer.inference.autoencoder import AutoencoderPainter
+from colorizer.inference.checkpoint import CONFIG, DEFAULT_MODEL, Checkpoint, ModelError
 from colorizer.inference.hints import Hint, parse_hint
-from colorizer.inference.runtime import Runtime, load_runtime, share_out
-from colorizer.inference.unet import ChromaPainter
+from colorizer.inference.painter import Alternative, Painter
+from colorizer.inference.runtime import Runtime, load_runtime
+from colorizer.inference.unet import UNetPainter
 
 DEFAULT_VIVIDNESS = 0.3
 DEFAULT_DETAIL = 128
 _BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
-_PART = 16  # Of them, those given to the autoencoder at once: more don't fit into a core's cache.
 
 
 HintLike = tuple[float, float, str | Sequence[int]]
 """Column and row of a pixel, and the color that it has."""
-Alternative = tuple[Hint, ...]
-"""What makes one of several colorizations of an image: the colors drawn for it, see `Colorizer.draw_alternatives`."""
 
 
 class Colorizer:
@@ -44,9 +41,8 @@ class Colorizer:
     (32, 32, 3)
     """
 
-    def __init__(self, runtime: Runtime, unet: ChromaPainter | None = None) -> None:
-        self._runtime = runtime
-        self._unet = unet
+    def __init__(self, painter: Painter) -> None:
+        self._painter = painter
 
     @classmethod
     def load(cls, model: str | Path = DEFAULT_MODEL) -> "Colorizer":
@@ -67,61 +63,37 @@ class Colorizer:
             If there is no such model; if its file, the export or the U-Net's ``config.json`` beside it, can't be used;
             or if the Hub can't be reached or gives other weights than their ``config.json`` says.
         """
-        path = find_model(model)
+        checkpoint = Checkpoint.find(model)
         try:
-            runtime = load_runtime(path)
+            runtime = load_runtime(checkpoint)
         except Exception as error:  # Keras raises anything from OSError to TypeError on files it can't use.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {reason}") from error
-        return cls.of(runtime, path)
+            raise ModelError(f"{checkpoint.name} can't be used as a model: {reason}") from error
+        return cls.from_runtime(runtime, checkpoint)
 
     @classmethod
-    def of(cls, runtime: Runtime, path: Path) -> "Colorizer":
-        """Make one of a network that is loaded, and of what stands beside its file; `ModelError` as for `load`."""
-        if not runtime.takes_hints:
-            return cls(runtime)
+    def from_runtime(cls, runtime: Runtime, checkpoint: Checkpoint) -> "Colorizer":
+        """Make one of a network that is loaded, and of the record beside its file; `ModelError` as for `load`."""
+        if runtime.network == "autoencoder":
+            return cls(AutoencoderPainter(runtime))
         try:
-            return cls(runtime, ChromaPainter(runtime, json.loads(path.with_name("config.json").read_text())))
+            return cls(UNetPainter(runtime, checkpoint.read_config()))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
-                f"{path.parent.name}/config.json, which holds the colors that {path.name} tells apart, can't be used: "
-                f"{type(error).__name__}: {error}"
+                f"{checkpoint.folder.name}/{CONFIG}, which holds the colors that {checkpoint.path.name} tells apart, "
+                f"can't be used: {type(error).__name__}: {error}"
             ) from error
 
     @property
-    def paints_rgb(self) -> bool:
-        """Whether the network paints a picture of its own (`raw`), as the autoencoder does."""
-        return self._unet is None
+    def abilities(self) -> frozenset[str]:
+        """What this model can do that not every model can, see `colorizer.inference.painter.ABILITIES`."""
+        return self._painter.abilities
 
-    @overload
-    def colorize(
-        self,
-        image: Any,
-        *,
-        vividness: float = ...,
-        detail: int = ...,
-        hints: Sequence[HintLike] = ...,
-        alternatives: None = None,
-        alternative: Alternative = ...,
-        raw: bool = ...,
-        seed: int = ...,
-        max_pixels: int = ...,
-    ) -> NDArray[np.uint8]: ...
-
-    @overload
-    def colorize(
-        self,
-        image: Any,
-        *,
-        vividness: float = ...,
-        detail: int = ...,
-        hints: Sequence[HintLike] = ...,
-        alternatives: int,
-        alternative: Alternative = ...,
-        raw: bool = ...,
-        seed: int = ...,
-        max_pixels: int = ...,
-    ) -> list[NDArray[np.uint8]]: ...
+    def require(self, *abilities: str) -> None:
+        """Raise `ValueError` unless the model has these abilities."""
+        for ability in abilities:
+            if ability not in self.abilities:
+                self._painter.refuse(ability)
 
     def colorize(
         self,
@@ -130,12 +102,10 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int = DEFAULT_DETAIL,
         hints: Sequence[HintLike] = (),
-        alternatives: int | None = None,
         alternative: Alternative = (),
         raw: bool = False,
-        seed: int = 0,
         max_pixels: int = MAX_PIXELS,
-    ) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+    ) -> NDArray[np.uint8]:
         """Colorize an image.
 
         Parameters
@@ -149,21 +119,17 @@ class Colorizer:
         hints : sequence of (x, y, color)
             Colors that the result has at pixels of the image, ``#RRGGBB`` or three numbers from 0 to 255. Their chroma
             counts; luma stays the image's. U-Net only.
-        alternatives : int, optional
-            Give so many plausible colorizations instead of one. U-Net only.
         alternative : Alternative
             Give this one of those that `draw_alternatives` drew, with any hints, vividness and size. U-Net only.
         raw : bool
             Give the network's own picture, at its own resolution and enlarged to the image's size, instead of its color
             on the image's luma. Autoencoder only.
-        seed : int
-            Of the alternatives.
         max_pixels : int
             Largest H x W that is accepted.
 
         Returns
         -------
-        (H, W, 3) or (H, W, 4) uint8, or a list of them
+        (H, W, 3) or (H, W, 4) uint8
             RGB of the image's size, with its alpha if it has transparency.
 
         Raises
@@ -173,19 +139,46 @@ class Colorizer:
         ValueError
             If the model can't do what is asked, or a number is out of its range.
         """
-        _check(vividness, detail, alternatives)
+        _check(vividness, detail)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        if alternatives is None and not alternative:
-            return self._colorize([pixels], raw, vividness, detail, [hints] if hints else None)[0]
-        if raw:
-            raise ValueError("raw doesn't go with alternatives")
-        unet = self._require_unet("alternatives")
-        luma = to_luma(pixels[:, :, :3])
-        fixed = _parse_hints(hints, luma)
-        drawn = [alternative] if alternatives is None else unet.draw(luma, alternatives, detail, fixed, seed)
-        chromas = unet.paint([luma] * len(drawn), vividness, detail, [fixed] * len(drawn), drawn)
-        results = [_join(pixels, luma, chroma) for chroma in chromas]
-        return results[0] if alternatives is None else results
+        return self._colorize([pixels], vividness, detail, [hints], [alternative], raw)[0]
+
+    def colorize_alternatives(
+        self,
+        image: Any,
+        count: int,
+        *,
+        vividness: float = DEFAULT_VIVIDNESS,
+        detail: int = DEFAULT_DETAIL,
+        hints: Sequence[HintLike] = (),
+        seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[NDArray[np.uint8]]:
+        """Give several plausible colorizations of an image; U-Net only.
+
+        Parameters
+        ----------
+        image, vividness, detail, hints, max_pixels
+            As in `colorize`.
+        count : int
+            How many.
+        seed : int
+            Seed of the random choice; the same seed gives the same colors.
+
+        Returns
+        -------
+        list of (H, W, 3) or (H, W, 4) uint8
+            As `colorize` gives them.
+
+        Raises
+        ------
+        colorizer.imaging.decode.ImageError, ValueError
+            As `colorize`; `ValueError` also if `count` is less than 1.
+        """
+        _check(vividness, detail, count)
+        pixels = decode_image(image, max_pixels=max_pixels, copy=False)
+        drawn = self.draw_alternatives(pixels, count, detail=detail, hints=hints, seed=seed, max_pixels=max_pixels)
+        return self._colorize([pixels] * count, vividness, detail, [hints] * count, drawn)
 
     def draw_alternatives(
         self,
@@ -197,16 +190,15 @@ class Colorizer:
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Alternative]:
-        """Draw what makes several colorizations of an image, without colorizing it: each is for `colorize`.
+        """Draw what `colorize_alternatives` paints, without painting it: each is for the `alternative` of `colorize`.
 
-        Parameters and errors are those of `colorize`, whose ``alternatives=count`` gives the same ones.
+        Parameters and errors are those of `colorize_alternatives`.
         """
         _check(0, detail, count)
-        unet = self._require_unet("alternatives")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
-        return unet.draw(luma, count, detail, _parse_hints(hints, luma), seed)
+        luma = _read_luma(image, max_pixels)
+        return self._painter.draw_alternatives(luma, count, detail=detail, hints=_parse(hints, luma), seed=seed)
 
-    def palette(
+    def suggest_colors(
         self,
         image: Any,
         x: float,
@@ -217,7 +209,7 @@ class Colorizer:
         count: int = 6,
         max_pixels: int = MAX_PIXELS,
     ) -> list[str]:
-        """List the colors that are likely at a pixel of an image.
+        """List the colors that are likely at a pixel of an image; U-Net only.
 
         Parameters
         ----------
@@ -226,7 +218,7 @@ class Colorizer:
         x, y : float
             Column and row of the pixel.
         count : int
-            How many colors are wanted; there are fewer where the pixel is nearly black or white.
+            How many colors are wanted, at least 1; there are fewer where the pixel is nearly black or white.
 
         Returns
         -------
@@ -238,14 +230,18 @@ class Colorizer:
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the pixel lies outside the image, or the model predicts no distribution: only the U-Net does.
+            If the pixel lies outside the image, a number is out of its range, or the model takes no hints.
         """
-        _check(0, detail)
-        unet = self._require_unet("palette")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
+        _check(0, detail, count)
+        luma = _read_luma(image, max_pixels)
         place = parse_hint(x, y, "#000000", *luma.shape)
-        chromas = unet.likely(luma, place, count, detail, _parse_hints(hints, luma))
-        colors = join(np.full((len(chromas), 1), luma[int(y), int(x)]), chromas[:, None])
+        chromas = self._painter.suggest_colors(luma, place, count, detail=detail, hints=_parse(hints, luma))
+        level = luma[int(y), int(x)]
+        # Paler where the full color would leave the RGB cube and so have another luma.
+        differences = chromas @ FROM_CHROMA.T
+        room = np.where(differences > 0, 255.0 - level, level)
+        chromas = chromas * np.minimum(room / np.maximum(np.abs(differences), 1e-6), 1).min(axis=1, keepdims=True)
+        colors = join(np.full((len(chromas), 1), level), chromas[:, None].astype(np.float32))
         return list(dict.fromkeys(f"#{bytes(color).hex()}" for color in colors[:, 0]))
 
     def colorize_batch(
@@ -258,24 +254,75 @@ class Colorizer:
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
-        """Colorize several images in one go, which is faster for small ones; otherwise as `colorize`.
+        """Colorize several images in one go, which is faster for small ones.
 
-        `hints` has an entry an image.
+        Parameters
+        ----------
+        images : sequence
+            As `image` in `colorize`, of any sizes.
+        vividness, detail, raw, max_pixels
+            As in `colorize`.
+        hints : sequence of sequences of (x, y, color), optional
+            An entry an image, as in `colorize`.
+
+        Returns
+        -------
+        list of (H, W, 3) or (H, W, 4) uint8
+            As `colorize` gives them, in order.
+
+        Raises
+        ------
+        colorizer.imaging.decode.ImageError, ValueError
+            As `colorize`; `ValueError` also if there is not an entry of `hints` an image.
         """
         _check(vividness, detail)
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
         pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
-        return self._colorize(pixels, raw, vividness, detail, hints)
+        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), raw=raw)
 
-    def uncertainty(
-        self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
-    ) -> NDArray[np.float32]:
-        """Tell where the colors of an image are a guess.
+    def predict_chroma(
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        *,
+        vividness: float = DEFAULT_VIVIDNESS,
+        detail: int = DEFAULT_DETAIL,
+    ) -> list[NDArray[np.float32]]:
+        """Predict the chroma of luma planes, for those who join the two themselves, as for the frames of a video.
 
         Parameters
         ----------
-        image, detail, max_pixels
+        lumas : sequence of (H, W) uint8
+            Full-range Rec. 601 luma.
+        vividness, detail
+            As in `colorize`.
+
+        Returns
+        -------
+        list of (h, w, 2) float32
+            Cb and Cr in [-0.5, 0.5], at the size that the network works at.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of its range.
+        """
+        _check(vividness, detail)
+        return list(self._painter.predict_chroma(lumas, vividness=vividness, detail=detail))
+
+    def uncertainty(
+        self,
+        image: Any,
+        *,
+        detail: int = DEFAULT_DETAIL,
+        hints: Sequence[HintLike] = (),
+        max_pixels: int = MAX_PIXELS,
+    ) -> NDArray[np.float32]:
+        """Tell where the colors of an image are a guess; U-Net only.
+
+        Parameters
+        ----------
+        image, detail, hints, max_pixels
             As in `colorize`.
 
         Returns
@@ -288,87 +335,67 @@ class Colorizer:
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the model predicts no distribution: only the U-Net does.
+            If the model predicts no distribution, or a number is out of its range.
         """
         _check(0, detail)
-        unet = self._require_unet("uncertainty")
-        luma = to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
-        return resize(unet.doubt(luma, detail), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
-
-    def _require_unet(self, ability: str) -> ChromaPainter:
-        if self._unet is None:
-            raise ValueError(f"the autoencoder has no {ability}: take the U-Net")
-        return self._unet
+        luma = _read_luma(image, max_pixels)
+        small = self._painter.predict_uncertainty(luma, detail=detail, hints=_parse(hints, luma))
+        return resize(small, luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _colorize(
         self,
-        images: list[NDArray[np.uint8]],
-        raw: bool,
+        images: Sequence[NDArray[np.uint8]],
         vividness: float,
         detail: int,
-        hints: Sequence[Sequence[HintLike]] | None,
+        hints: Sequence[Sequence[HintLike]],
+        alternatives: Sequence[Alternative] = (),
+        raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
-        if raw and hints:
-            raise ValueError("raw doesn't go with hints")
-        if hints:
-            self._require_unet("hints")
-        if raw and not self.paints_rgb:
-            raise ValueError("the U-Net predicts chroma only: the autoencoder alone has a raw picture of its own")
+        if raw and (any(hints) or any(alternatives)):
+            raise ValueError("raw goes with neither hints nor alternatives")
         results = []
         for start in range(0, len(images), _BATCH):
             part = images[start : start + _BATCH]
             lumas = [to_luma(image[:, :, :3]) for image in part]
-            if self._unet is not None:
-                given = [()] * len(part) if hints is None else hints[start : start + _BATCH]
-                fixed = [_parse_hints(*pair) for pair in zip(given, lumas, strict=True)]
-                chromas = self._unet.paint(lumas, vividness, detail, fixed)
-                joined = join_each(zip(lumas, chromas, strict=True))
-            elif raw:
-                painted = zip(lumas, self._paint(lumas), strict=True)
-                joined = (_enlarge(picture, *luma.shape) for luma, picture in painted)
+            if raw:
+                pictures = self._painter.paint_raw(lumas)
+                painted: Iterator[NDArray[np.uint8]] = (
+                    _enlarge(picture, *luma.shape) for luma, picture in zip(lumas, pictures, strict=True)
+                )
             else:
-                joined = join_each(zip(lumas, map(to_chroma, self._paint(lumas)), strict=True))
-            results += [_with_alpha(rgb, image) for rgb, image in zip(joined, part, strict=True)]
+                chromas = self._painter.predict_chroma(
+                    lumas,
+                    vividness=vividness,
+                    detail=detail,
+                    hints=[_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)],
+                    alternatives=alternatives[start : start + _BATCH] or None,
+                )
+                painted = join_each(zip(lumas, chromas, strict=True))
+            results += [_with_alpha(rgb, image) for rgb, image in zip(painted, part, strict=True)]
         return results
 
-    def _paint(self, lumas: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        """Run the autoencoder on thumbnails: (h, w, 3) float32 RGB in [0, 1] each."""
 
-        def work(part: list[NDArray[np.uint8]], one_core: bool) -> NDArray[np.float32]:
-            thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in part])
-            return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255), one_core=one_core)
-
-        parts = [lumas[i : i + _PART] for i in range(0, len(lumas), _PART)]
-        return chain.from_iterable(share_out(work, parts))
-
-
-def _check(vividness: float, detail: int, alternatives: int | None = None) -> None:
+def _check(vividness: float, detail: int, count: int = 1) -> None:
     """Raise `ValueError` for numbers out of their range."""
     if not 0 <= vividness <= 1:
         raise ValueError(f"vividness must lie in [0, 1], got {vividness}")
     if detail < 2:
         raise ValueError(f"detail must be at least 2 pixels, got {detail}")
-    if alternatives is not None and alternatives < 1:
-        raise ValueError(f"alternatives must be at least 1, got {alternatives}")
+    if count < 1:
+        raise ValueError(f"the count must be at least 1, got {count}")
 
 
-def _parse_hints(hints: Sequence[HintLike], luma: NDArray[np.uint8]) -> list[Hint]:
+def _read_luma(image: Any, max_pixels: int) -> NDArray[np.uint8]:
+    return to_luma(decode_image(image, max_pixels=max_pixels, copy=False)[:, :, :3])
+
+
+def _parse(hints: Sequence[HintLike], luma: NDArray[np.uint8]) -> list[Hint]:
     return [parse_hint(x, y, color, *luma.shape) for x, y, color in hints]
-
-
-def _join(image: NDArray[np.uint8], luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return _with_alpha(join_upsampled(luma, chroma), image)
 
 
 def _with_alpha(rgb: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give a result the alpha of its image, where that has one."""
     return np.dstack([rgb, image[:, :, 3]]) if image.shape[2] == 4 else rgb
-
-
-def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring luma (H, W) to the size that the network sees; averaging, since anything else lets fine detail alias."""
-    larger = luma.shape[0] > height or luma.shape[1] > width
-    return resize(luma, height, width, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
 
 
 def _enlarge(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.inference.checkpoint import EXPORTED, MODEL_FILES, check_origin
+from colorizer.inference.checkpoint import EXPORTED, Checkpoint
 from colorizer.machine import count_cores
 
 Part = TypeVar("Part")
@@ -34,13 +34,13 @@ class Runtime(Protocol):
 
     Attributes
     ----------
-    takes_hints : bool
-        Whether it is the U-Net; else it is the autoencoder.
+    network : str
+        Which network it is: ``unet`` or ``autoencoder``.
     size : tuple of int
         Height and width of the images that the autoencoder takes; (0, 0) for the U-Net, which takes any.
     """
 
-    takes_hints: bool
+    network: str
     size: tuple[int, int]
 
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
@@ -63,8 +63,8 @@ class Runtime(Protocol):
         """
 
 
-def load_runtime(path: Path) -> Runtime:
-    """Load a network from one of `MODEL_FILES`: the export, if it is there, whichever of the two is named.
+def load_runtime(checkpoint: Checkpoint) -> Runtime:
+    """Load a network: the export, if it is there, else what Keras saved.
 
     Raises
     ------
@@ -74,27 +74,24 @@ def load_runtime(path: Path) -> Runtime:
     Exception
         Whatever Keras raises on files that it can't use.
     """
-    exported = path.with_name(EXPORTED)
-    if path.name in MODEL_FILES and exported.exists():
-        content = exported.read_bytes()
-        check_origin(content, path.parent)
-        return LiteRTRuntime(content)
+    if checkpoint.export:
+        return LiteRTRuntime(checkpoint.read_weights(EXPORTED))
     if importlib.util.find_spec("tensorflow") is None:
         raise ValueError(
             f"there is no {EXPORTED} beside it, and TensorFlow, which could run it without, is not installed: "
             "pip install .[train]"
         )
-    return KerasRuntime(path)
+    return KerasRuntime(checkpoint.path)
 
 
-def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[bool, tuple[int, int]]:
-    """Tell by the shapes of its inputs and outputs whether a network is the U-Net, and the autoencoder's size."""
+def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[str, tuple[int, int]]:
+    """Tell by the shapes of its inputs and outputs which network it is, and the autoencoder's size."""
     planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
     if planes.get("luma") == 1 and planes.get("hints") == 3 and shapes.keys() <= {"luma", "hints", "weights"}:
-        return True, (0, 0)
+        return "unet", (0, 0)
     if list(planes.values()) == [1] and len(shapes) == 1 and [shape[3:] for shape in outputs] == [(3,)]:
         (shape,) = shapes.values()
-        return False, (int(shape[1]), int(shape[2]))
+        return "autoencoder", (int(shape[1]), int(shape[2]))
     raise ValueError(f"maps {dict(shapes)} to {outputs}: neither the autoencoder nor the U-Net")
 
 
@@ -153,15 +150,15 @@ class LiteRTRuntime:
     def __init__(self, content: bytes) -> None:
         """Load the content of a ``.tflite`` file; `ValueError` if it is none, or neither of the two networks."""
         self._network = LiteRTNetwork(content)
-        self.takes_hints, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
-        if self.takes_hints:
+        self.network, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
+        if self.network == "unet":
             if "weights" not in self._network.shapes:
                 raise ValueError("it was exported by an older version of the project: colorizer export makes it anew")
             self._no_weights = np.zeros(self._network.shapes["weights"], np.float32)
 
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
         """Run the network, see `Runtime`."""
-        if not self.takes_hints:
+        if self.network == "autoencoder":
             return self._network(*inputs, one_core=one_core)
         luma, hints, *weights = inputs
         given = weights[0][None, None] if weights else self._no_weights
@@ -182,10 +179,10 @@ class KerasRuntime:
         model = keras.models.load_model(path, compile=False)
         shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
         outputs = [tuple(tensor.shape) for tensor in model.outputs]
-        self.takes_hints, self.size = _identify(shapes, outputs)
+        self.network, self.size = _identify(shapes, outputs)
 
         # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
-        if not self.takes_hints:
+        if self.network == "autoencoder":
             self._call = tf.function(model, input_signature=[tf.TensorSpec(model.inputs[0].shape, tf.float32)])
             return
         planes = [tf.TensorSpec(shapes[name], tf.float32) for name in ("luma", "hints")]

@@ -1,4 +1,4 @@
-"""The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and doubt."""
+"""The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and uncertainty."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from colorizer.imaging.color import resize
 from colorizer.inference.chroma_bins import doubt, moment_weights, rebalance, softmax, spread
 from colorizer.inference.hints import Hint, chroma_grid, enforce_hints, find_cell, lay_hints, shrink_hints
+from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.runtime import Runtime, share_out
 
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
@@ -20,7 +21,7 @@ _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizati
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
 
 
-class ChromaPainter:
+class UNetPainter(Painter):
     """Predicts chroma on the thumbnails of luma planes.
 
     Parameters
@@ -31,6 +32,10 @@ class ChromaPainter:
         The ``config.json`` that training left beside it: bins, prior and sizes.
     """
 
+    title = "U-Net"
+    other = "autoencoder"
+    abilities = frozenset({"vividness", "hints", "alternatives", "uncertainty"})
+
     def __init__(self, runtime: Runtime, config: dict[str, Any]) -> None:
         self._runtime = runtime
         self._multiple = int(config["input"]["multiple"])
@@ -39,20 +44,18 @@ class ChromaPainter:
         self._prior = np.array(config["output"]["prior"], np.float32)
         self._exponent = float(config["output"]["vivid_exponent"])
 
-    def paint(
+    def predict_chroma(
         self,
         lumas: Sequence[NDArray[np.uint8]],
+        *,
         vividness: float,
         detail: int,
         hints: Sequence[Sequence[Hint]] | None = None,
-        drawn: Sequence[Sequence[Hint]] | None = None,
+        alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict the chroma of luma planes (H, W) of any sizes, each with hints and drawn colors of its own.
-
-        Gives (h, w, 2) each, at half of the working size, as soon as it is known.
-        """
+        """Predict the chroma of luma planes at half of the working size, see `Painter.predict_chroma`."""
         hints = [()] * len(lumas) if hints is None else hints
-        drawn = [()] * len(lumas) if drawn is None else drawn
+        drawn = [()] * len(lumas) if alternatives is None else alternatives
         thumbnails = [shrink(luma, detail) for luma in lumas]
         planes = [lay_hints(chroma_grid(seen), *given) for seen, *given in zip(thumbnails, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
@@ -61,17 +64,17 @@ class ChromaPainter:
             chroma = moment[..., :2] / moment[..., 2:]
             yield enforce_hints(chroma, lay_hints(chroma.shape[:2], fixed)) if fixed else chroma
 
-    def draw(
-        self, luma: NDArray[np.uint8], count: int, detail: int, hints: Sequence[Hint], seed: int
-    ) -> list[tuple[Hint, ...]]:
-        """Draw the colors that make several plausible chromas of one luma plane, for `paint`.
+    def draw_alternatives(
+        self, luma: NDArray[np.uint8], count: int, *, detail: int, hints: Sequence[Hint], seed: int
+    ) -> list[Alternative]:
+        """Draw the colors that make several plausible chromas of one luma plane, for `predict_chroma`.
 
         They are drawn from the distribution at the most doubtful place, one after the other; each is then a hint to
         the network, which paints the rest so that it goes with it. So each result is of one piece.
         """
         rng = np.random.default_rng(seed)
         thumbnail = shrink(luma, detail)
-        drawn: list[tuple[Hint, ...]] = [()] * count
+        drawn: list[Alternative] = [()] * count
         for turn in range(_ROUNDS):
             # The first colors lie evenly in the order of hues, so that no two results start alike.
             chances = (rng.permutation(count) + rng.random(count)) / count if turn == 0 else rng.random(count)
@@ -80,8 +83,8 @@ class ChromaPainter:
             drawn = [(*colors, self._draw(*rest)) for colors, *rest in given]
         return drawn
 
-    def likely(
-        self, luma: NDArray[np.uint8], place: Hint, count: int, detail: int, hints: Sequence[Hint]
+    def suggest_colors(
+        self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
         """List the chromas (n, 2), n at most `count`, that are likeliest at a place, none too close to another."""
         thumbnail = shrink(luma, detail)
@@ -94,10 +97,12 @@ class ChromaPainter:
                 chosen.append(chroma)
         return np.array(chosen, np.float32)
 
-    def doubt(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.float32]:
-        """Tell how unsure the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
+    def predict_uncertainty(
+        self, luma: NDArray[np.uint8], *, detail: int, hints: Sequence[Hint]
+    ) -> NDArray[np.float32]:
+        """Tell how uncertain the colors of a luma plane are: (h, w) in [0, 1] at half of the working size."""
         thumbnail = shrink(luma, detail)
-        return doubt(next(self._distributions([thumbnail], [lay_hints(chroma_grid(thumbnail))])), self._bins)
+        return doubt(next(self._distributions([thumbnail], [lay_hints(chroma_grid(thumbnail), hints)])), self._bins)
 
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]

@@ -1,6 +1,5 @@
 """A Keras model -> the files that LiteRT runs, checked against it; needs TensorFlow."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.files import resource_folder, sha256, write_whole
+from colorizer.files import resource_folder
 from colorizer.imaging.decode import decode_image
-from colorizer.inference.checkpoint import EXPORTED, ModelError, find_model
+from colorizer.inference.checkpoint import EXPORTED, KERAS, Checkpoint, ModelError
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr
 from colorizer.models.layer_table import list_layers
@@ -52,35 +51,24 @@ def export(model: str | Path) -> dict[str, Any]:
         If the model can't be found or used, or results differ by more than `MAX_LEVELS` or `MAX_ERROR`. Nothing is
         written then.
     """
-    path = find_model(model)
-    if path.name != "model.keras":
-        raise ModelError(f"an export stands beside its model, which must be called model.keras, not {path.name}")
+    checkpoint = Checkpoint.find(model)
+    if checkpoint.path.name != KERAS:
+        raise ModelError(f"an export stands beside its model, which must be called {KERAS}, not {checkpoint.path.name}")
     try:
-        runtime = KerasRuntime(path)
+        runtime = KerasRuntime(checkpoint.path)
     except ImportError as error:
         raise ModelError("to export a model, TensorFlow is needed: pip install .[train]") from error
     except Exception as error:
-        raise ModelError(f"{path.parent.name}/{path.name} can't be used as a model: {error}") from error
-    contents, layers = _convert(path, parts=not runtime.takes_hints)
-    exported = Colorizer.of(LiteRTRuntime(contents[EXPORTED]), path)
-    figures = _compare(Colorizer.of(runtime, path), exported)
+        raise ModelError(f"{checkpoint.name} can't be used as a model: {error}") from error
+    contents, layers = _convert(checkpoint.path, parts=runtime.network == "autoencoder")
+    exported = Colorizer.from_runtime(LiteRTRuntime(contents[EXPORTED]), checkpoint)
+    figures = _compare(Colorizer.from_runtime(runtime, checkpoint), exported)
     if figures["largest_difference"] > MAX_LEVELS or figures["error_change"] > MAX_ERROR:
         raise ModelError(
-            f"the export of {path.parent.name} differs from the model by {figures['largest_difference']} levels of 255 "
-            f"at most and {figures['error_change']:+.2%} of error; accepted are {MAX_LEVELS} and {MAX_ERROR:.0%}"
+            f"the export of {checkpoint.folder.name} differs from the model by {figures['largest_difference']} levels "
+            f"of 255 at most and {figures['error_change']:+.2%} of error; accepted are {MAX_LEVELS} and {MAX_ERROR:.0%}"
         )
-    record = {
-        "model_sha256": sha256(path.read_bytes()),
-        "files": {name: sha256(content) for name, content in contents.items()},
-        **figures,
-    }
-    for name, content in contents.items():
-        write_whole(path.with_name(name), content)
-    # Last: what is killed before leaves files that are refused, not files that are taken for others.
-    config = path.with_name("config.json")
-    known = json.loads(config.read_text()) if config.exists() else {}
-    write_whole(config, (json.dumps({**known, "layers": layers, "export": record}, indent=2) + "\n").encode())
-    return record
+    return checkpoint.write_export(contents, figures, layers=layers)
 
 
 def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
@@ -191,5 +179,5 @@ def _results(model: Colorizer, image: NDArray[np.uint8]) -> Iterator[NDArray[np.
     """Colorize an image in the ways that count and that show differences most."""
     yield model.colorize(image, vividness=0.0)
     yield model.colorize(image, vividness=1.0)
-    if model.paints_rgb:
+    if "raw picture" in model.abilities:
         yield model.colorize(image, raw=True)

@@ -14,11 +14,11 @@ from huggingface_hub import EvalResult, ModelCardData
 from colorizer.data.sources import CIFAR10_HUB
 from colorizer.evaluation.metrics import compare
 from colorizer.evaluation.plots import plot_grid
-from colorizer.files import resource_folder, sha256
+from colorizer.files import resource_folder
 from colorizer.hub import MARK, Upload
 from colorizer.imaging.color import gray_copy
 from colorizer.imaging.decode import decode_image
-from colorizer.inference.checkpoint import find_model, read_hashes
+from colorizer.inference.checkpoint import CONFIG, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 
 _FILES = (
@@ -139,20 +139,21 @@ def plan_model(repo: str, model: str) -> Upload:
     ValueError
         If the name can't be a model's, or the record is not that of the weights.
     """
-    folder = find_model(model).parent
+    checkpoint = Checkpoint.find(model)
+    folder = checkpoint.folder
     found = {path.name: path for pattern in _FILES for path in sorted(folder.glob(pattern))}
     found.pop("metrics-samples.json", None)  # The order of the demo's samples: too few images to judge a model by.
-    if "config.json" not in found:
-        raise ValueError(f"there is no config.json, the record of the training, beside the weights of {model}")
-    config = json.loads(found["config.json"].read_text("utf-8"))
-    hashes = read_hashes(found["config.json"])
-    for name in sorted(hashes.keys() | {name for name in found if name.endswith((".keras", ".tflite"))}):
+    if CONFIG not in found:
+        raise ValueError(f"there is no {CONFIG}, the record of the training, beside the weights of {model}")
+    config = checkpoint.read_config()
+    for name in sorted(
+        checkpoint.read_hashes().keys() | {name for name in found if name.endswith((".keras", ".tflite"))}
+    ):
         if name not in found:
             raise ValueError(
                 f"{name} of {model} is not there, but its config.json describes it: push it with all its files"
             )
-        if sha256(found[name].read_bytes()) != hashes.get(name):
-            raise ValueError(f"{name} of {model} is not the one that its config.json describes by a SHA-256")
+        checkpoint.read_weights(name)  # Raises unless it is the recorded one.
     measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
     measured.sort(key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}

@@ -18,7 +18,7 @@ from colorizer.imaging.color import FROM_CHROMA, to_luma
 from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.chroma_bins import build_bins, encoding_weights, measure_prior
 from colorizer.inference.runtime import KerasRuntime
-from colorizer.inference.unet import ChromaPainter
+from colorizer.inference.unet import UNetPainter
 from colorizer.models.unet import build_unet
 from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.muon import ConvolutionMuon
@@ -175,12 +175,12 @@ class UNetRecipe(Recipe):
         config = json.loads((folder / "config.json").read_text())
         # With an exponent of 1, vividness is the exponent.
         config["output"]["vivid_exponent"] = 1.0
-        painter = ChromaPainter(KerasRuntime(folder / "model.keras"), config)
+        painter = UNetPainter(KerasRuntime(folder / "model.keras"), config)
         truth = [image for images in self._validation for image in _some(images, _CALIBRATION_IMAGES)]
         lumas = [to_luma(image) for image in truth]
 
         def paint(exponent: float, lumas: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-            chroma = painter.paint(lumas, exponent, max(self.config.sizes))
+            chroma = painter.predict_chroma(lumas, vividness=exponent, detail=max(self.config.sizes))
             return [join_upsampled(*planes) for planes in zip(lumas, chroma, strict=True)]
 
         wanted = _VIVID * np.mean([colorfulness(image) for image in truth])

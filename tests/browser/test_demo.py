@@ -21,6 +21,7 @@ from colorizer.demo.drawings import group_layers
 from colorizer.demo.gallery import Gallery
 from colorizer.imaging.color import gray_copy, to_chroma
 from colorizer.inference.autoencoder import LatentSpace, draw_strip
+from colorizer.inference.checkpoint import Checkpoint
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 AXE = "axe-core@4.10.3"
@@ -474,7 +475,7 @@ def test_gallery_by_error(page: Page):
 def test_how_it_works(page: Page):
     tab = page.get_by_role("tab", name="How it works")
     tab.click()
-    space = LatentSpace(ROOT / "checkpoints/autoencoder")
+    space = LatentSpace(Checkpoint.find("autoencoder"))
     samples = Gallery.of_samples().dataset
     panels = ("seen", "painted", "luma", "chroma", "joined", "raw", "full")
     for panel in (*panels, "walk"):

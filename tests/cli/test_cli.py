@@ -227,8 +227,8 @@ def test_abilities_of_the_unet(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "autoencoder", "--alternatives", "2"], "are the U-Net's"),
-        (["--model", "unet", "--raw"], "paints no picture of its own"),
+        (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: take the U-Net"),
+        (["--model", "unet", "--raw"], "the U-Net has no raw picture: take the autoencoder"),
         (["--vividness", "2"], "--vividness must lie in [0, 1], got 2.0"),
         (["--alternatives", "0"], "--alternatives must be at least 1, got 0"),
     ],

@@ -53,11 +53,11 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     assert dabbed.redo("#ff0000").dabs[-1].color == "#ff0000"
     assert dabbed.dab(0, 0, "#000000").undo().dabs == dabbed.dabs
     assert dabbed.clear().dabs == ()
-    assert dabbed.palette(colorizer, *photo.place_of_percent(100, 100), 96) == colorizer.palette(
+    assert dabbed.suggest_colors(colorizer, *photo.place_of_percent(100, 100), 96) == colorizer.suggest_colors(
         image, 63, 47, detail=96, hints=[(40, 9, "#3060a0")]
     )
     # What the model finds likely at a place doesn't depend on the dab that is there.
-    assert dabbed.palette(colorizer, *place, 96) == photo.palette(colorizer, *place, 96)
+    assert dabbed.suggest_colors(colorizer, *place, 96) == photo.suggest_colors(colorizer, *place, 96)
     [alternative] = dabbed.draw_alternatives(colorizer, 1, 96, seed=1)
     again = colorizer.colorize(image, hints=[(40, 9, "#3060a0")], alternative=alternative, vividness=0.5)
     np.testing.assert_array_equal(dabbed.choose(alternative).colorize(colorizer, 0.5, 96), again)

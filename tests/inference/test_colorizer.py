@@ -10,7 +10,7 @@ from PIL import Image
 from colorizer import Colorizer, ImageError, ModelError
 from colorizer.imaging.color import to_luma
 from colorizer.imaging.decode import decode_image
-from colorizer.inference.checkpoint import find_model, list_models
+from colorizer.inference.checkpoint import Checkpoint, list_models
 from colorizer.inference.runtime import load_runtime
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
@@ -57,7 +57,7 @@ def test_input_stays_as_it_is(colorizer):
 
 def test_raw_is_the_network_s_own_picture(colorizer):
     luma = to_luma(decode_image(CAT))
-    runtime = load_runtime(find_model("autoencoder"))
+    runtime = load_runtime(Checkpoint.find("autoencoder"))
     expected = runtime(luma[None, ..., None].astype(np.float32) / 255)[0]
     assert np.array_equal(colorizer.colorize(CAT, raw=True), np.rint(expected * 255))
     assert colorizer.colorize(np.repeat(luma, 3, axis=0), raw=True).shape == (96, 32, 3)
@@ -88,14 +88,14 @@ def test_bad_images_are_refused(colorizer):
 def test_models_are_found_by_name_and_path(colorizer):
     assert "autoencoder" in list_models()
     path = ROOT / "checkpoints/autoencoder"
-    assert find_model("autoencoder") == find_model(path) == find_model(path / "model.keras")
+    assert Checkpoint.find("autoencoder") == Checkpoint.find(path) == Checkpoint.find(path / "model.keras")
 
 
 def test_unknown_broken_and_foreign_models_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"no model 'gan'; there are: .*autoencoder"):
         Colorizer.load("gan")
     broken = tmp_path / "model.keras"
-    broken.write_bytes(find_model("autoencoder").read_bytes()[:10_000])
+    broken.write_bytes(Checkpoint.find("autoencoder").path.read_bytes()[:10_000])
     with pytest.raises(ModelError, match=r"model\.keras can't be used"):
         Colorizer.load(broken)
 

@@ -10,13 +10,12 @@ from conftest import ROOT, random_images
 from colorizer import Colorizer, decode_image
 from colorizer.imaging.color import gray_copy
 from colorizer.inference.autoencoder import LatentSpace, draw_strip
-
-FOLDER = ROOT / "checkpoints/autoencoder"
+from colorizer.inference.checkpoint import Checkpoint
 
 
 @pytest.fixture(scope="module")
 def space() -> LatentSpace:
-    return LatentSpace(FOLDER)
+    return LatentSpace(Checkpoint.find("autoencoder"))
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +59,16 @@ def test_a_walk_begins_and_ends_at_the_images(space: LatentSpace, cat: np.ndarra
 
 
 def test_parts_of_other_weights_are_refused(tmp_path: Path):
+    original, copy = Checkpoint.find("autoencoder"), Checkpoint(tmp_path / "model.tflite")
     for name in ("encoder.tflite", "decoder.tflite", "config.json"):
-        shutil.copy(FOLDER / name, tmp_path)
-    LatentSpace(tmp_path)
-    (tmp_path / "decoder.tflite").write_bytes((FOLDER / "encoder.tflite").read_bytes())
-    with pytest.raises(ValueError, match=r"decoder\.tflite is not the one of the record"):
-        LatentSpace(tmp_path)
+        shutil.copy(original.folder / name, tmp_path)
+    LatentSpace(copy)
+    (tmp_path / "decoder.tflite").write_bytes(original.read_weights("encoder.tflite"))
+    with pytest.raises(ValueError, match=r"decoder\.tflite is not the one that config\.json records"):
+        LatentSpace(copy)
     (tmp_path / "encoder.tflite").unlink()
     with pytest.raises(FileNotFoundError):
-        LatentSpace(tmp_path)
+        LatentSpace(copy)
 
 
 def test_a_strip():

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, random_images
 
 from colorizer import Colorizer, ModelError
-from colorizer.inference.checkpoint import find_model, list_models
+from colorizer.inference.checkpoint import Checkpoint, list_models
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, quiet_stderr, share_out
 from colorizer.models.unet import build_unet
 from colorizer.publish.export import MAX_ERROR, MAX_LEVELS
@@ -25,14 +25,14 @@ HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h
 
 @pytest.fixture(scope="module")
 def unet() -> Runtime:
-    return load_runtime(find_model("unet"))
+    return load_runtime(Checkpoint.find("unet"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Copy a model with its export."""
     for name in ("model.keras", "model.tflite", "config.json"):
-        shutil.copy(find_model("autoencoder").with_name(name), tmp_path)
+        shutil.copy(Checkpoint.find("autoencoder").path.with_name(name), tmp_path)
     return tmp_path
 
 
@@ -65,16 +65,16 @@ def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
 
 @pytest.mark.parametrize("model", list_models())
 def test_the_committed_models_run_exported(model):
-    assert isinstance(load_runtime(find_model(model)), LiteRTRuntime)
-    record = json.loads(find_model(model).with_name("config.json").read_text())["export"]
+    assert isinstance(load_runtime(Checkpoint.find(model)), LiteRTRuntime)
+    record = json.loads(Checkpoint.find(model).path.with_name("config.json").read_text())["export"]
     assert record["largest_difference"] <= MAX_LEVELS
     assert record.get("error_change", 0) <= MAX_ERROR
     for name in record["files"]:
-        assert find_model(model).with_name(name).stat().st_size < 10e6
+        assert Checkpoint.find(model).path.with_name(name).stat().st_size < 10e6
 
 
 def test_any_size_and_batch_in_any_order(unet):
-    assert unet.takes_hints
+    assert unet.network == "unet"
     alone = unet(*planes(1, 32, 48))
     for shape in [(1, 16, 16), (3, 96, 64), (1, 16, 400), (70, 32, 32), (1, 32, 48)]:
         logits = unet(*planes(*shape))
@@ -159,13 +159,13 @@ def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(une
 
 
 def test_it_equals_keras_on_hints_and_batches(unet):
-    keras = KerasRuntime(find_model("unet"))
+    keras = KerasRuntime(Checkpoint.find("unet").path)
     luma, hints = planes(2, 64, 48)
     exported, original = unet(luma, hints), keras(luma, hints)
     assert np.abs(exported - original).max() < 0.05 * np.abs(original).max()  # Logits, from weights in int8.
     luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
-    path = find_model("autoencoder")
-    assert np.abs(load_runtime(path)(luma) - KerasRuntime(path)(luma)).max() < 0.05
+    autoencoder = Checkpoint.find("autoencoder")
+    assert np.abs(load_runtime(autoencoder)(luma) - KerasRuntime(autoencoder.path)(luma)).max() < 0.05
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "unrecorded", "other weights"])

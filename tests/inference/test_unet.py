@@ -107,7 +107,7 @@ def test_hints_of_two_colors_side_by_side_make_no_third(colorizer):
     image = decode_image(PHOTO)
     step = image.shape[1] / cells
     hints = [(int((28.5 + i) * step), int((20.5 + j) * step), colors[i >= 4]) for i in range(8) for j in range(6)]
-    plain, hinted = (to_chroma(colorizer.colorize(image, hints=given)) for given in (None, hints))
+    plain, hinted = (to_chroma(colorizer.colorize(image, hints=given)) for given in ((), hints))
     wanted = to_chroma(np.array([list(bytes.fromhex(color[1:])) for color in colors], np.uint8))
     for plane in range(2):
         low, high = (
@@ -121,8 +121,8 @@ def test_hints_of_two_colors_side_by_side_make_no_third(colorizer):
 
 
 def test_alternatives_differ_and_follow_from_the_seed(colorizer):
-    first, second = colorizer.colorize(PHOTO, alternatives=2, seed=3)
-    again = colorizer.colorize(PHOTO, alternatives=2, seed=3)
+    first, second = colorizer.colorize_alternatives(PHOTO, 2, seed=3)
+    again = colorizer.colorize_alternatives(PHOTO, 2, seed=3)
     assert np.array_equal(first, again[0])
     assert np.array_equal(second, again[1])
     assert np.abs(to_chroma(first) - to_chroma(second)).mean() > 0.005
@@ -130,7 +130,7 @@ def test_alternatives_differ_and_follow_from_the_seed(colorizer):
 
 
 def test_drawn_alternative_is_the_same_one(colorizer):
-    several = colorizer.colorize(PHOTO, alternatives=3, seed=3)
+    several = colorizer.colorize_alternatives(PHOTO, 3, seed=3)
     drawn = colorizer.draw_alternatives(PHOTO, 3, seed=3)
     for result, alternative in zip(several, drawn, strict=True):
         again = colorizer.colorize(PHOTO, alternative=alternative)
@@ -141,30 +141,44 @@ def test_drawn_alternative_is_the_same_one(colorizer):
 
 def test_palette_has_different_colors_of_the_pixels_luma(colorizer):
     image = decode_image(PHOTO)
-    palette = colorizer.palette(image, 225, 150, count=5)
+    palette = colorizer.suggest_colors(image, 225, 150, count=5)
     colors = np.array([list(bytes.fromhex(color[1:])) for color in palette], np.uint8)
     assert len(set(palette)) == 5
     assert np.abs(to_luma(colors[None])[0].astype(int) - to_luma(image)[150, 225]).max() <= 2
     # A color that a person gave a place is the likeliest there.
     hint = (225, 150, "#3060a0")
     wanted = to_chroma(np.array([0x30, 0x60, 0xA0], np.uint8))
-    first = colorizer.palette(image, 225, 150, hints=[hint])[0]
+    first = colorizer.suggest_colors(image, 225, 150, hints=[hint])[0]
     assert np.abs(to_chroma(np.array(list(bytes.fromhex(first[1:])), np.uint8)) - wanted).max() < 0.1
 
 
+def test_suggested_colors_have_the_pixels_luma_on_any_gray(colorizer):
+    for level in (0, 3, 20, 128, 240, 255):
+        colors = colorizer.suggest_colors(np.full((16, 16), level, np.uint8), 8, 8)
+        rgb = np.array([list(bytes.fromhex(color[1:])) for color in colors], np.uint8)
+        assert np.abs(to_luma(rgb[None])[0].astype(int) - level).max() <= 1
+        assert len(colors) == (1 if level in (0, 255) else 6)
+
+
+def test_hints_make_the_colors_certain_where_they_lie(colorizer):
+    x, y = 225, 150
+    hints = [(x + i, y + j, "#3060a0") for i in (-12, 0, 12) for j in (-12, 0, 12)]
+    free, hinted = colorizer.uncertainty(PHOTO), colorizer.uncertainty(PHOTO, hints=hints)
+    assert hinted[y, x] < 0.8 * free[y, x]
+
+
 def test_palette_at_the_border_and_beyond(colorizer):
-    assert len(colorizer.palette(np.full((20, 30), 128, np.uint8), 29, 19)) == 6
+    assert len(colorizer.suggest_colors(np.full((20, 30), 128, np.uint8), 29, 19)) == 6
     with pytest.raises(ValueError, match="outside the image, which is 30 wide and 20 high"):
-        colorizer.palette(np.zeros((20, 30), np.uint8), 30, 0)
+        colorizer.suggest_colors(np.zeros((20, 30), np.uint8), 30, 0)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"raw": True}, "autoencoder alone"),
+        ({"raw": True}, "the U-Net has no raw picture: take the autoencoder"),
         ({"vividness": 1.5}, r"vividness must lie in \[0, 1\], got 1.5"),
         ({"detail": 0}, "detail must be at least 2"),
-        ({"alternatives": 0}, "alternatives must be at least 1"),
         ({"hints": [(32, 0, "#ffffff")]}, "outside the image, which is 32 wide and 32 high"),
         ({"hints": [(0, 0, "red")]}, "#RRGGBB"),
         ({"hints": [(0, 0, (1, 2, 300))]}, "from 0 to 255"),
@@ -175,14 +189,22 @@ def test_nonsense_is_refused(colorizer, options, words):
         colorizer.colorize(CAT, **options)
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_below_one_is_refused(colorizer, count):
+    for ask in (colorizer.colorize_alternatives, colorizer.draw_alternatives):
+        with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+            ask(CAT, count)
+    with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+        colorizer.suggest_colors(CAT, 0, 0, count=count)
+
+
 def test_the_autoencoder_has_none_of_this():
     autoencoder = Colorizer.load("autoencoder")
-    for options in ({"hints": [(0, 0, "#ffffff")]}, {"alternatives": 2}):
-        with pytest.raises(ValueError, match="take the U-Net"):
-            autoencoder.colorize(CAT, **options)
     for ask in (
         autoencoder.uncertainty,
-        lambda image: autoencoder.palette(image, 0, 0),
+        lambda image: autoencoder.colorize(image, hints=[(0, 0, "#ffffff")]),
+        lambda image: autoencoder.colorize_alternatives(image, 2),
+        lambda image: autoencoder.suggest_colors(image, 0, 0),
         lambda image: autoencoder.draw_alternatives(image, 2),
     ):
         with pytest.raises(ValueError, match="take the U-Net"):

@@ -65,7 +65,7 @@ def build(bench: Workbench) -> None:
         with told():
             found = photo.draw_alternatives(colorizer, _COUNT, detail, seed_)
             results = [photo.choose(each).colorize(colorizer, vividness, detail) for each in found]
-            unsure = draw_doubt(photo.preview, colorizer.uncertainty(photo.preview, detail=detail))
+            unsure = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail))
         named = {f"Answer {number}": each for number, each in enumerate(found, len(drawn_) + 1)}
         pictures = [
             (save_picture(fit_within(result, _SIDE), f"{stem}-answer-{i}.png"), caption)

@@ -130,6 +130,6 @@ def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
     ways = []
     for model, colorizer in colorizers.items():
         ways.append(_Way(model, title(model), colorizer.colorize))
-        if colorizer.paints_rgb:
+        if "raw picture" in colorizer.abilities:
             ways.append(_Way(f"{model}-raw", "Decoder's own", partial(colorizer.colorize, raw=True)))
     return ways

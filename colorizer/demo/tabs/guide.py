@@ -76,7 +76,7 @@ def build(bench: Workbench) -> None:
         if photo is None or place is None:
             return {palette: gr.Gallery(visible=False)}
         colorizer, _, detail = bench.read(*settings)
-        return {palette: show_swatches(photo.palette(colorizer, *place, detail))}
+        return {palette: show_swatches(photo.suggest_colors(colorizer, *place, detail))}
 
     def choose(event: gr.SelectData, photo: Photo | None, place: tuple[float, float], *settings: Any) -> Updates:
         """Take a color of the palette; the dab that was set at its place has it from now on."""

@@ -19,7 +19,7 @@ from colorizer.demo.workbench import MAX_PIXELS, NETWORK, QUIET
 from colorizer.files import resource_folder
 from colorizer.imaging.color import fit_within
 from colorizer.inference.autoencoder import LatentSpace, draw_strip
-from colorizer.inference.checkpoint import read_record
+from colorizer.inference.checkpoint import CONFIG, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 
 _IDEA = """
@@ -53,7 +53,7 @@ two have in common; where it has not, you see the murky middle.
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``."""
     gr.Markdown(_IDEA, elem_classes=["words"])
-    autoencoders = [name for name, colorizer in colorizers.items() if colorizer.paints_rgb]
+    autoencoders = [name for name, colorizer in colorizers.items() if "raw picture" in colorizer.abilities]
     for model in autoencoders:
         _build_play(demo, model, colorizers[model])
     for model in (*autoencoders, *(name for name in colorizers if name not in autoencoders)):
@@ -62,7 +62,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
 
 def _build_record(model: str) -> None:
     """Draw what the record of a model's training tells: its layers and its curves."""
-    config = read_record(model, "config.json")
+    config = Checkpoint.find(model).read_record(CONFIG)
     layers, folder = config.get("layers"), resource_folder("checkpoints") / model
     if layers:
         words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
@@ -89,7 +89,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 def _build_play(demo: gr.Blocks, model: str, colorizer: Colorizer) -> None:
     """Build the parts inside ``demo``, if the encoder and the decoder are there as networks of their own."""
     try:
-        space = LatentSpace(resource_folder("checkpoints") / model)
+        space = LatentSpace(Checkpoint.find(model))
     except (OSError, ValueError):
         return  # Weights without an export, or with another one's.
     samples = Gallery.of_samples()
@@ -224,7 +224,7 @@ def _explain_join(model: str) -> str:
         "and the true brightness stays. Eyes are sharp for brightness and blunt for color, so a soft color on a sharp "
         "picture looks right, at any size:"
     )
-    record = read_record(model)
+    record = Checkpoint.find(model).read_record("metrics.json")
     if "raw" not in record:
         return words
     return (

@@ -1,0 +1,91 @@
+"""What a model can do: the interface that the autoencoder and the U-Net share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.inference.hints import Hint
+
+Alternative = tuple[Hint, ...]
+"""What makes one of several colorizations of an image: the colors drawn for it, see `Painter.draw_alternatives`."""
+
+ABILITIES = ("raw picture", "vividness", "hints", "alternatives", "uncertainty")
+"""What not every model can do."""
+
+
+class Painter(ABC):
+    """A trained network that predicts the chroma of luma planes.
+
+    What a model can't do raises `ValueError`, and is not among its `abilities`.
+
+    Attributes
+    ----------
+    title, other : str
+        What messages call it, and the model that can do what it can't.
+    abilities : frozenset of str
+        Which of `ABILITIES` it has.
+    """
+
+    title: str
+    other: str
+    abilities: frozenset[str]
+
+    @abstractmethod
+    def predict_chroma(
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        *,
+        vividness: float,
+        detail: int,
+        hints: Sequence[Sequence[Hint]] | None = None,
+        alternatives: Sequence[Alternative] | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Predict the chroma of luma planes of any sizes, each as soon as it is known.
+
+        Parameters
+        ----------
+        lumas : sequence of (H, W) uint8
+            Full-range Rec. 601 luma.
+        vividness : float
+            From 0, the color of least error, to 1, as colorful as real images.
+        detail : int
+            Long side, in pixels, of the thumbnail that the network sees.
+        hints : sequence of sequences of Hint, optional
+            Colors that a person fixes, an entry a plane.
+        alternatives : sequence of Alternative, optional
+            Which of its alternatives each plane gets.
+
+        Yields
+        ------
+        (h, w, 2) float32
+            Cb and Cr in [-0.5, 0.5], smaller than the plane.
+        """
+
+    def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Paint pictures of its own: (h, w, 3) float32 RGB in [0, 1] for each (H, W) uint8 luma plane."""
+        self.refuse("raw picture")
+
+    def draw_alternatives(
+        self, luma: NDArray[np.uint8], count: int, *, detail: int, hints: Sequence[Hint], seed: int
+    ) -> list[Alternative]:
+        """Draw what makes several plausible chromas of one (H, W) uint8 luma plane, for `predict_chroma`."""
+        self.refuse("alternatives")
+
+    def suggest_colors(
+        self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int, hints: Sequence[Hint]
+    ) -> NDArray[np.float32]:
+        """List chromas (n, 2) float32, n at most `count`, that are likely at a place; the likeliest first."""
+        self.refuse("hints")
+
+    def predict_uncertainty(
+        self, luma: NDArray[np.uint8], *, detail: int, hints: Sequence[Hint]
+    ) -> NDArray[np.float32]:
+        """Tell how uncertain the colors of a (H, W) uint8 luma plane are: (h, w) float32 in [0, 1], smaller than it."""
+        self.refuse("uncertainty")
+
+    def refuse(self, ability: str) -> NoReturn:
+        """Raise `ValueError` for what this model can't do."""
+        raise ValueError(f"the {self.title} has no {ability}: take the {self.other}")
