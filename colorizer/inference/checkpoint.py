@@ -126,9 +126,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError):
             fits = False
         if not fits:
-            again = f"; from a {KERAS} it is made by: colorizer export --model {self.folder}" * (
-                name != KERAS
-            )
+            again = f"; from a {KERAS} it is made by: colorizer export --model {self.folder}" * (name != KERAS)
             raise ValueError(f"its {name} is not the one that {CONFIG} records, broken or of other weights{again}")
         return content
 
