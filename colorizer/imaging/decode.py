@@ -1,29 +1,40 @@
-"""Files and bytes to RGB arrays and back: the only module that knows image formats."""
+"""Files and bytes to RGB arrays: one look at the file, then the decoder that fits, then sRGB of 8 bits."""
 
 import io
 import math
 import os
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
+from colorizer.imaging.inspection import Facts, UnreadableError, inspect
 from colorizer.imaging.metadata import Metadata, read_metadata
-from colorizer.imaging.srgb import scale, to_srgb, turn_upright
-from colorizer.imaging.tiff import decode_deep_tiff, has_deep_color, is_tiff, read_iptc, read_tiff_tags
+from colorizer.imaging.psd import Psd
+from colorizer.imaging.srgb import scale, to_bytes, to_srgb
+from colorizer.imaging.tiff import Tiff, is_tiff
 from colorizer.machine import name_lack
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
 
+_MEMORY_OF_A_PIXEL = 24  # Bytes that decoding may take for each pixel that is allowed.
+_WORK_OF_A_PIXEL = 40  # Times that a pixel may be decoded, as by the scans of a progressive JPEG.
+_LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
 
 # Pillow runs Ghostscript for EPS; the others it only recognizes, for programs that bring a decoder.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
+_ANIMATED = {"GIF", "WEBP", "PNG"}
 
 pillow_heif.register_heif_opener()
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # What it prints of broken files, errors tell.
@@ -35,20 +46,21 @@ class ImageError(ValueError):
 
 def readable_extensions() -> set[str]:
     """List the file extensions, in lower case and with the dot, of the formats that can be read."""
-    formats = set(_formats())
-    return {extension for extension, name in Image.EXTENSION.items() if name in formats}
+    formats = set(_formats()) | _OWN
+    return {extension for extension, name in Image.EXTENSION.items() if name in formats} | {".jxl"}
 
 
 def _formats() -> list[str]:
     Image.init()
-    return [name for name in Image.ID if name not in _NOT_READ]
+    return [name for name in Image.ID if name not in _NOT_READ | _OWN]
 
 
 def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True) -> NDArray[np.uint8]:
     """Decode an image of any usual kind to 8-bit sRGB, the right way up.
 
-    EXIF orientation is applied, ICC profiles and CMYK are converted to sRGB, 16-bit and float samples are scaled. Of
-    an animation comes the first frame, of a document of several pages the first.
+    EXIF orientation is applied (XMP's where EXIF has none), ICC profiles, a PNG's gamma and CMYK are converted to sRGB,
+    16-bit and float samples are scaled (`colorizer.imaging.srgb.to_bytes` has the rule). Of an animation comes the
+    first frame, of a document of several pages the first.
 
     Parameters
     ----------
@@ -56,8 +68,9 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
         A file's path, an encoded file's bytes, a picture or an array: (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA; uint8, uint16 or float in [0, 1].
     max_pixels : int
-        Largest H x W to decode; checked from the file's header, before anything is decoded. More than Pillow's own
-        limit raises that, ``PIL.Image.MAX_IMAGE_PIXELS``, for the whole process.
+        Largest H x W to decode; checked from the file's structure, before anything is decoded, as are the memory and
+        the work that decoding will take, which are allowed in proportion. More than Pillow's own limit raises that,
+        ``PIL.Image.MAX_IMAGE_PIXELS``, for the whole process.
     copy : bool
         Whether an array that is 8-bit RGB already is copied; without, it comes back itself.
 
@@ -69,7 +82,7 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
     Raises
     ------
     ImageError
-        If the source is empty, broken, too large or no image.
+        If the source is empty, broken, too large, of a kind that can't be read, or no image.
     FileNotFoundError
         If there is no such file.
     """
@@ -79,7 +92,7 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
 
 
 def decode_with_metadata(
-    source: Any, *, max_pixels: int = MAX_PIXELS, name: str = "the image"
+    source: Any, *, max_pixels: int = MAX_PIXELS, max_memory: int | None = None, page: int = 0, name: str = "the image"
 ) -> tuple[NDArray[np.uint8], Metadata]:
     """Decode a file, bytes or picture as `decode_image` does, together with what its result should keep.
 
@@ -87,6 +100,10 @@ def decode_with_metadata(
     ----------
     source, max_pixels
         As in `decode_image`.
+    max_memory : int, optional
+        Bytes that decoding may take; by default in proportion to `max_pixels`.
+    page : int
+        Which page or frame to decode, of as many as `inspect_image` tells.
     name : str
         What errors call it, if it comes as bytes; a file is called by its own name.
 
@@ -102,40 +119,40 @@ def decode_with_metadata(
     ImageError, FileNotFoundError
         As `decode_image`.
     """
+    limits = _Limits.of(max_pixels, max_memory)
     if isinstance(source, Image.Image):
-        return _from_picture(source, "the picture", max_pixels)
+        with _named("the picture", max_pixels):
+            limits.check_size(source.height, source.width)
+            return _convert(source, limits)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), name, max_pixels)
+        return _from_bytes(bytes(source), name, limits, page)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        if path.is_dir():
-            raise ImageError(f"{path.name} is a folder; give an image file")
-        return _from_bytes(path.read_bytes(), path.name, max_pixels)
+        return _from_bytes(_read_file(path, limits), path.name, limits, page)
     raise ImageError(f"expected a path, bytes, a PIL image or a NumPy array, got {type(source).__name__}")
 
 
-def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
-    """Read an image's height and width, as they are stored, from its file's header; None if that can't be read."""
+def inspect_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Facts | None:
+    """Tell a file's kind, size, pages and what decoding it takes, without decoding; None if it can't be read."""
+    limits = _Limits.of(max_pixels)
     _allow(max_pixels)
-    # Whatever is wrong with a file, its decoding will tell.
-    with suppress(Exception), io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        with suppress(Exception), Image.open(file, formats=_formats()) as picture:
-            return picture.height, picture.width
-        file.seek(0)
-        tags = read_tiff_tags(file)  # Of a kind that Pillow doesn't read.
-        return int(tags[ExifTags.Base.ImageLength]), int(tags[ExifTags.Base.ImageWidth])
+    with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
+        return _Decoder(source if isinstance(source, bytes) else _read_file(source, limits)).facts
     return None
+
+
+def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
+    """Read an image's height and width, as they are stored, from its structure; None if that can't be read."""
+    facts = inspect_image(source, max_pixels=max_pixels)
+    return (facts.height, facts.width) if facts else None
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
     """Name the format of a file or of a file's bytes as Pillow does, ``JPEG`` for one; None for pixels and others."""
     if isinstance(source, np.ndarray):
         return None
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            return picture.format
-    except (OSError, Image.DecompressionBombError):
-        return None
+    facts = inspect_image(source if isinstance(source, bytes) else Path(source))
+    return facts.kind if facts else None
 
 
 def has_color(image: NDArray[np.uint8]) -> bool:
@@ -144,54 +161,191 @@ def has_color(image: NDArray[np.uint8]) -> bool:
     return bool((red != green).any() or (green != blue).any())
 
 
-def _from_bytes(content: bytes, name: str, max_pixels: int) -> tuple[NDArray[np.uint8], Metadata]:
+@dataclass(frozen=True)
+class _Limits:
+    """What decoding may take: pixels of the picture, bytes of memory, pixels decoded in all."""
+
+    pixels: int
+    memory: int
+    work: int
+
+    @classmethod
+    def of(cls, max_pixels: int, max_memory: int | None = None) -> "_Limits":
+        allowed = max(max_pixels, _LEAST)
+        return cls(max_pixels, max_memory or allowed * _MEMORY_OF_A_PIXEL, allowed * _WORK_OF_A_PIXEL)
+
+    def check_size(self, height: int, width: int) -> None:
+        if height < 1 or width < 1:
+            raise UnreadableError(f"has no pixels: {width} x {height}")
+        if height * width > self.pixels:
+            raise UnreadableError(
+                f"has {width} x {height} = {math.ceil(height * width / 1e6)} megapixels; "
+                f"the limit is {self.pixels / 1e6:.0f}: make it smaller first"
+            )
+
+    def check(self, facts: Facts) -> None:
+        self.check_size(facts.height, facts.width)
+        if facts.cost.memory > self.memory:
+            raise UnreadableError(
+                f"would take {facts.cost.memory / 1e6:.0f} MB of memory to decode; the limit is "
+                f"{self.memory / 1e6:.0f}: make it smaller, or save it in fewer bits, first"
+            )
+        if facts.cost.work > self.work:
+            raise UnreadableError(
+                f"would take as long to decode as {facts.cost.work / 1e6:.0f} megapixels; the limit is "
+                f"{self.work / 1e6:.0f}: save it anew, in the usual way, or make it smaller first"
+            )
+
+
+def _read_file(path: Path, limits: _Limits) -> bytes:
+    """Read a regular file whose bytes are within the limit of memory; anything else could have no end."""
+    if path.is_dir():
+        raise ImageError(f"{path.name} is a folder; give an image file")
+    # Not to wait for a writer, if it has become a pipe by now.
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(number, "rb") as file:  # noqa: PTH123  By its number.
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{path.name} is no regular file")
+        if status.st_size * 2 > limits.memory:
+            raise ImageError(
+                f"{path.name} has {status.st_size / 1e6:.0f} MB, which is too much; the limit is "
+                f"{limits.memory / 2e6:.0f}"
+            )
+        return file.read(status.st_size)
+
+
+def _from_bytes(content: bytes, name: str, limits: _Limits, page: int) -> tuple[NDArray[np.uint8], Metadata]:
     if not content:
         raise ImageError(f"{name} is empty (0 bytes)")
-    _allow(max_pixels)
-    try:
-        tags = read_tiff_tags(io.BytesIO(content)) if is_tiff(content) else None
-        if tags and has_deep_color(tags):
-            _check_size(tags[ExifTags.Base.ImageLength], tags[ExifTags.Base.ImageWidth], name, max_pixels)
-            picture = decode_deep_tiff(content, tags)
-        else:
-            picture = Image.open(io.BytesIO(content), formats=_formats())
-        if tags:
-            picture.info["iptc"] = read_iptc(tags)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"{name} is too large; the limit is {max_pixels / 1e6:.0f} megapixels: make it smaller first"
-        ) from error
-    except UnidentifiedImageError as error:
+    _allow(limits.pixels)
+    with _named(name, limits.pixels):
+        decoder = _Decoder(content, page)
+        limits.check(decoder.facts)
+        picture = decoder.load()
+        del decoder  # It holds the file's structure.
+        with picture:
+            return _convert(picture, limits)
+
+
+def _convert(picture: Image.Image, limits: _Limits) -> tuple[NDArray[np.uint8], Metadata]:
+    picture.load()
+    limits.check_size(picture.height, picture.width)  # Frames can be larger than the header tells.
+    image = to_srgb(picture)
+    return image, read_metadata(picture, image.shape[1], image.shape[0])
+
+
+class _Decoder:
+    """What decodes a file: chosen, and measured, when it is made; used by `load`."""
+
+    def __init__(self, content: bytes, page: int = 0) -> None:
+        self._content, self._page = content, page
+        self._tiff = self._psd = None
         if is_tiff(content):
-            raise ImageError(
-                f"{name} is a TIFF of a kind that can't be read, or damaged: save it anew, as RGB of 8 or 16 bits"
-            ) from error
-        raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
-    except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
-        raise _not_decoded(name, error) from error
-    with picture:
-        return _from_picture(picture, name, max_pixels)
+            file = Tiff.read(content)
+            self._tiff = file.open(page)
+            self.facts = self._tiff.facts
+        elif content[:6] == b"8BPS\0\1":
+            self._psd = Psd(content)
+            self.facts = self._psd.facts
+        else:
+            self.facts = inspect(content, _formats())
 
+    def load(self) -> Image.Image:
+        """Decode to a picture; ``info["notes"]`` tells what happened to its samples."""
+        notes: list[str] = []
+        if self._tiff:
+            picture, notes = self._tiff.decode()
+        elif self._psd:
+            picture = self._psd.decode()
+        elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
+            picture = self._load_by_imagecodecs()
+        elif self.facts.kind == "BMP" and self._content[30:31] in (b"\1", b"\2"):
+            picture = self._load_by_opencv()
+        else:
+            picture = self._load_by_pillow()
+        if self.facts.bits > 8:
+            notes.append("its samples of more than 8 bits became 8")
+        if self.facts.pages > 1 and not self._page:
+            what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
+            notes.append(f"the first of {self.facts.pages} {what}")
+        picture.info["notes"] = notes
+        return picture
 
-def _from_picture(picture: Image.Image, name: str, max_pixels: int) -> tuple[NDArray[np.uint8], Metadata]:
-    _check_size(picture.height, picture.width, name, max_pixels)
-    try:
+    def _load_by_imagecodecs(self) -> Image.Image:
+        decode = {"QOI": imagecodecs.qoi_decode, "JXL": imagecodecs.jpegxl_decode, "JPEG": imagecodecs.jpeg_decode}
+        array = np.asarray(decode[self.facts.kind](self._content))
+        if array.ndim == 4:  # Frames.
+            array = array[0]
+        # JPEG's are of 12 bits, or of any number if it is lossless, which the facts add 16 to.
+        bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None
+        levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
+        return Image.fromarray(levels)
+
+    def _load_by_opencv(self) -> Image.Image:
+        """Decode a BMP of runs, which Pillow unpacks in Python, and wrongly where runs are odd."""
+        array = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_COLOR)
+        if array is None:
+            raise ValueError("its runs can't be unpacked")
+        return Image.fromarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB))
+
+    def _load_by_pillow(self) -> Image.Image:
+        content = self._content
+        if self.facts.kind == "JPEG" and not self.facts.whole:
+            content = _complete(content)
+        picture = Image.open(io.BytesIO(content), formats=_formats())
+        if self._page:
+            picture.seek(self._page)
         picture.load()
-        _check_size(picture.height, picture.width, name, max_pixels)  # Frames can be larger than the header tells.
-        upright = turn_upright(picture)
-        return to_srgb(upright), read_metadata(picture, *upright.size)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise _not_decoded(name, error) from error
+        if _is_negative(picture, content):
+            inverted = ImageChops.invert(picture.convert("L"))
+            inverted.info = picture.info
+            return inverted
+        return picture
 
 
-def _not_decoded(name: str, error: Exception) -> ImageError:
-    if name_lack(error):
-        return ImageError(f"there is not enough memory for {name}: make it smaller first")
-    return ImageError(f"{name} is damaged and can't be decoded: {error}")
+def _complete(content: bytes) -> bytes:
+    """Put the end marker to a JPEG that lacks nothing else; `ValueError` if it lacks more.
+
+    Where the last scan is whole, what follows it makes no difference.
+    """
+
+    def decode(filling: bytes) -> NDArray[np.uint8]:
+        with Image.open(io.BytesIO(content + filling + b"\xff\xd9"), formats=["JPEG"]) as picture:
+            return np.asarray(picture)
+
+    if not np.array_equal(decode(b""), decode(b"\xaa" * 64)):
+        raise ValueError("it ends before its picture does")
+    return content + b"\xff\xd9"
+
+
+def _is_negative(picture: Image.Image, content: bytes) -> bool:
+    """Tell the pictures of 1 bit that Pillow reads without regard to what their bits stand for."""
+    if picture.mode != "1":
+        return False
+    if picture.format == "PCX":  # Its header has the two colors.
+        return sum(content[16:19]) > sum(content[19:22])
+    return picture.format == "XBM"  # 1 is ink.
+
+
+@contextmanager
+def _named(name: str, max_pixels: int) -> Iterator[None]:
+    """Turn what decoders raise into `ImageError`, with the name of the file and the reason in words."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise ImageError(f"{name} {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
+    except NotImplementedError as error:
+        raise ImageError(f"{name} is stored in a way that can't be read here: {error}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = f"the limit is {max_pixels / 1e6:.0f} megapixels"
+        raise ImageError(f"{name} is too large; {limit}: make it smaller first") from error
+    except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        if name_lack(error):
+            raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
+        raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 
 def _allow(max_pixels: int) -> None:
@@ -200,22 +354,13 @@ def _allow(max_pixels: int) -> None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
 
 
-def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
-    if height < 1 or width < 1:
-        raise ImageError(f"{name} has no pixels: {width} x {height}")
-    if height * width > max_pixels:
-        raise ImageError(
-            f"{name} has {width} x {height} = {math.ceil(height * width / 1e6)} megapixels; "
-            f"the limit is {max_pixels / 1e6:.0f}: make it smaller first"
-        )
-
-
 def _from_array(array: NDArray[Any], max_pixels: int, copy: bool) -> NDArray[np.uint8]:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
             f"expected an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got shape {array.shape}"
         )
-    _check_size(array.shape[0], array.shape[1], "the array", max_pixels)
+    with _named("the array", max_pixels):
+        _Limits.of(max_pixels).check_size(array.shape[0], array.shape[1])
     if array.dtype == np.uint16:
         array = scale(array, 1 / 257)
     elif np.issubdtype(array.dtype, np.floating):

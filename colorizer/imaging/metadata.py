@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -10,17 +11,21 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from colorizer.imaging.srgb import SRGB_PROFILE
 
 Metadata = dict[str, Any]
-"""``icc_profile`` and, if there are any, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them) and ``iptc``."""
+"""``icc_profile`` and, if there are any, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them), ``iptc``,
+``comment`` (of JPEG and GIF), ``texts`` (of PNG), and ``notes``: what a person should know of how it was decoded."""
 
 _Tag = ExifTags.Base
 # The main directory of a TIFF also tells how its pixels are stored, which is another thing in the result.
 _KEPT = {
+    _Tag.DocumentName,
     _Tag.ImageDescription,
     _Tag.Make,
     _Tag.Model,
     _Tag.DateTime,
     _Tag.Artist,
     _Tag.HostComputer,
+    _Tag.PageName,
+    _Tag.Software,
     _Tag.Copyright,
     _Tag.Rating,
     _Tag.XPTitle,
@@ -32,6 +37,10 @@ _KEPT = {
 _LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
 _IPTC_RESOURCE = 0x0404
 _SRGB = 1  # In the EXIF tag ColorSpace.
+_LONGEST_TEXTS = 1_000_000  # Characters of all texts of a PNG together.
+_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:>|=["']))[0-9]""")
+_TEXT_TAGS = {"Description": _Tag.ImageDescription, "Comment": _Tag.ImageDescription, "Author": _Tag.Artist}
+_TEXT_TAGS |= {"Copyright": _Tag.Copyright, "Software": _Tag.Software}
 
 
 def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
@@ -54,13 +63,9 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
     """
     metadata: Metadata = {"icc_profile": SRGB_PROFILE}
     dpi = None
-    with suppress(TypeError, ValueError, ZeroDivisionError):
-        x, y = (float(value) for value in picture.info.get("dpi", ()))
-        # Pillow gives a TIFF that tells none a resolution of 1.
-        told = TiffImagePlugin.X_RESOLUTION in getattr(picture, "tag_v2", {TiffImagePlugin.X_RESOLUTION})
-        dpi = (
-            (x, y) if told and 0 < x < 65_535 and 0 < y < 65_535 else None
-        )  # JPEG has 16 bits for it; NaN is out, too.
+    with suppress(Exception):
+        x, y = (float(value) for value in _read_resolution(picture) or ())
+        dpi = (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None  # JPEG has 16 bits for it; NaN is out, too.
     if dpi:
         metadata["dpi"] = dpi
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
@@ -68,26 +73,97 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
             metadata["exif"] = exif
     xmp = picture.info.get("xmp")
     if isinstance(xmp, bytes):
-        xmp = re.sub(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
+        for prefix in (b"xmp", b"xap"):
+            xmp = _cut_out(xmp, b"<%b:Thumbnails" % prefix, b"</%b:Thumbnails>" % prefix)
         if b"GImg:image" not in xmp:  # That would be a thumbnail still.
-            metadata["xmp"] = re.sub(rb"""(tiff:Orientation(?:>|=["']))[0-9]""", rb"\g<1>1", xmp)
+            metadata["xmp"] = _ORIENTATION.sub(rb"\g<1>1", xmp)
     with suppress(Exception):  # Damaged, as EXIF.
         if iptc := _read_iptc(picture):
             metadata["iptc"] = iptc
+    comment = picture.info.get("comment")
+    if isinstance(comment, bytes | str) and 0 < len(comment) <= _LONGEST_IN_JPEG:
+        metadata["comment"] = comment if isinstance(comment, bytes) else comment.encode("utf-8", "replace")
+    if texts := _read_texts(picture):
+        metadata["texts"] = texts
+    if notes := picture.info.get("notes"):
+        metadata["notes"] = list(notes)
     return metadata
 
 
+def _read_resolution(picture: Image.Image) -> tuple[float, float] | None:
+    """Find pixels an inch, across and down, where the file tells them; Pillow invents 72 where it doesn't.
+
+    EXIF's counts before JFIF's, which many programs fill with 72; unless it is EXIF's that is 72, and JFIF's another.
+    """
+    own = picture.info.get("dpi")
+    if picture.format in ("JPEG", "MPO"):
+        density = picture.info.get("jfif_density")
+        factor = {1: 1.0, 2: 2.54}.get(picture.info.get("jfif_unit", 0))
+        own = (density[0] * factor, density[1] * factor) if factor and density else None
+    exif = _read_exif_resolution(picture)
+    if own and exif and exif[0] == exif[1] == 72:
+        return own
+    return exif or own
+
+
+def _read_exif_resolution(picture: Image.Image) -> tuple[float, float] | None:
+    exif: Mapping[Any, Any] = picture.getexif() if picture.format != "TIFF" else {}
+    unit = {2: 1.0, 3: 2.54}.get(exif.get(_Tag.ResolutionUnit, 2))
+    if not unit or _Tag.XResolution not in exif:
+        return None
+    x = float(exif[_Tag.XResolution]) * unit
+    y = float(exif.get(_Tag.YResolution, exif[_Tag.XResolution])) * unit
+    return (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None
+
+
+def _read_texts(picture: Image.Image) -> dict[str, str]:
+    """Read the texts of a PNG, but for those that are other metadata in disguise."""
+    texts, room = {}, _LONGEST_TEXTS
+    for name, text in getattr(picture, "text", {}).items():
+        room -= len(text)
+        if room > 0 and not name.startswith(("XML:", "Raw profile type")):
+            texts[name] = str(text)
+    return texts
+
+
+def _cut_out(content: bytes, start: bytes, end: bytes) -> bytes:
+    """Leave out all that stands between two marks, with the marks; in linear time, whatever the content is."""
+    kept, at = [], 0
+    while (first := content.find(start, at)) >= 0 and (last := content.find(end, first)) >= 0:
+        kept.append(content[at:first])
+        at = last + len(end)
+    return b"".join([*kept, content[at:]])
+
+
 def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
-    """Turn metadata into the options that Pillow's ``save`` takes for a format."""
+    """Turn metadata into the options that Pillow's ``save`` takes for a format.
+
+    A JPEG's comment becomes a text of a PNG and the other way round; for WebP and TIFF both become tags of EXIF, where
+    these are free.
+    """
     options = dict(metadata)
+    options.pop("notes", None)
     iptc = options.pop("iptc", b"")
+    comment, texts = options.pop("comment", b""), options.pop("texts", {})
     if format == "JPEG":
         options = {name: value for name, value in options.items() if name == "dpi" or len(value) <= _LONGEST_IN_JPEG}
+        if comment := comment or texts.get("Comment", "").encode()[:_LONGEST_IN_JPEG]:
+            options["comment"] = comment
+        texts = {name: text for name, text in texts.items() if name != "Comment"}
         if iptc and len(iptc) <= _LONGEST_IN_JPEG:
             options["extra"] = _photoshop_segment(iptc)
-    elif format == "PNG" and "xmp" in options:
+    elif comment:
+        texts = {"Comment": comment.decode("utf-8", "replace"), **texts}
+    if texts and format != "PNG":
+        content = _add_texts(options.get("exif", b""), texts)
+        if content and (format != "JPEG" or len(content) <= _LONGEST_IN_JPEG):
+            options["exif"] = content
+    if format == "PNG" and ("xmp" in options or texts):
         options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
+        for name, text in texts.items():
+            options["pnginfo"].add_itxt(name, text)
+        if "xmp" in options:
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
     elif format == "TIFF" and (iptc or "exif" in options or "xmp" in options):
         exif = Image.Exif()
         if "exif" in options:
@@ -101,6 +177,18 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
             exif[TiffImagePlugin.IPTC_NAA_CHUNK] = iptc
         options["exif"] = exif
     return options
+
+
+def _add_texts(content: bytes, texts: dict[str, str]) -> bytes:
+    """Add a PNG's texts to EXIF, where their tags are free."""
+    exif = Image.Exif()
+    exif.load(content)
+    keep_letters(exif)
+    for name, text in texts.items():
+        tag = _TEXT_TAGS.get(name)
+        if tag is not None and tag not in exif:
+            exif[tag] = _Letters(text.encode("utf-8", "replace").decode("latin-1"))
+    return exif.tobytes() if exif else b""
 
 
 class _Letters(str):

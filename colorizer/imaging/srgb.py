@@ -1,4 +1,4 @@
-"""Pillow pictures of every mode to 8-bit sRGB arrays."""
+"""Samples of every kind, and Pillow pictures of every mode, to 8-bit sRGB arrays."""
 
 import io
 from collections.abc import Callable
@@ -15,32 +15,36 @@ SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without the 
 """The ICC profile of sRGB, which results are marked with."""
 
 _STRIP_ROWS = 256  # Rows converted at a time: Pillow takes four bytes a pixel, and a copy of all for each step.
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_SAMPLED = 4_000_000  # Floats that a percentile is estimated from.
+_SRGB_GAMMA = 1 / 2.2
 
 
 def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Convert a loaded picture of any of Pillow's modes to an array, by its ICC profile if it has one.
+    """Convert a loaded picture of any of Pillow's modes to an array, upright, by its ICC profile if it has one.
+
+    A PNG that tells a gamma, and no color space, is converted from that. What happened to its samples is added to
+    ``picture.info["notes"]``.
 
     Returns
     -------
     (H, W, 3) or (H, W, 4) uint8
         RGB, or RGBA where the picture has transparency.
     """
+    orientation = _read_orientation(picture)
+    table = _gamma_table(picture.info, 256)
     if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
-        profile, transparent = picture.info.get("icc_profile"), picture.info.get("transparency")
-        samples = np.asarray(picture)
-        picture = Image.fromarray(to_bytes(samples))
-        if isinstance(transparent, int):  # One level of gray, in PNG.
+        info, samples = picture.info, np.asarray(picture)
+        if samples.dtype == np.int32:  # Pillow's pictures of 32 bits hold 16.
+            samples = np.clip(samples, 0, 65535).astype(np.uint16)
+        if table is not None and samples.dtype == np.uint16:
+            levels, note, table = _gamma_table(info, 65536)[samples], "", None  # type: ignore[index]
+        else:
+            levels, note = to_bytes(samples)
+        picture = Image.fromarray(levels)
+        if isinstance(transparent := info.get("transparency"), int):  # One level of gray, in PNG.
             picture.putalpha(Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
-        picture.info["icc_profile"] = profile
+        picture.info["icc_profile"] = info.get("icc_profile")
+        info["notes"] = [*info.get("notes", ()), *[note] * bool(note)]
     alpha = picture.has_transparency_data
     convert = _conversion(picture)
     width, height = picture.size
@@ -50,37 +54,98 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
         if strip.mode == "La":  # Pillow converts it to nothing else.
             strip = strip.convert("LA")
         part = result[top : top + _STRIP_ROWS]
-        part[..., :3] = np.asarray(convert(strip))
+        colors = np.asarray(convert(strip))
+        part[..., :3] = colors if table is None else table[colors]
         if alpha:
             part[..., 3] = np.asarray(strip.convert("RGBA").getchannel("A"))
-    return result
+    return turn_upright(result, orientation)
 
 
-def turn_upright(picture: Image.Image) -> Image.Image:
-    """Apply the orientation that a picture's EXIF tells."""
-    orientation = None
+def _read_orientation(picture: Image.Image) -> int:
+    """Read the orientation that a picture's EXIF tells, or its XMP where EXIF tells none; 1 is upright."""
     with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for; the pixels are what counts.
-        orientation = picture.getexif().get(ExifTags.Base.Orientation)
-    return picture.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else picture
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
-def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale samples of any number type to 8 bits: whole numbers from their type's range, floats from [0, 1].
+def turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn an image (H, W, C) as an orientation of EXIF tells; an unknown one leaves it as it is."""
+    turned = {
+        2: lambda: image[:, ::-1],
+        3: lambda: image[::-1, ::-1],
+        4: lambda: image[::-1],
+        5: lambda: image.swapaxes(0, 1),
+        6: lambda: np.rot90(image, -1),
+        7: lambda: np.rot90(image, -1)[::-1],
+        8: lambda: np.rot90(image),
+    }.get(orientation)
+    return np.ascontiguousarray(turned()) if turned else image
 
-    Floats beyond [0, 1] are stretched from the least to the greatest. Signed numbers count from 0; those of 32 bits
-    hold 16, as in Pillow's pictures and what writes such files.
+
+def _gamma_table(info: dict[Any, Any], levels: int) -> NDArray[np.uint8] | None:
+    """Make the table from stored levels to sRGB's, for a PNG that tells a gamma; None for all others."""
+    gamma = info.get("gamma")
+    if not isinstance(gamma, float) or info.get("icc_profile") or "srgb" in info or not 0.05 <= gamma <= 5:
+        return None
+    if abs(gamma - _SRGB_GAMMA) < 0.002:  # What programs write that mean sRGB.
+        return None
+    linear = np.linspace(0, 1, levels) ** (1 / gamma)
+    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(encoded * 255).astype(np.uint8)
+
+
+def to_bytes(array: NDArray[Any], bits: int | None = None) -> tuple[NDArray[np.uint8], str]:
+    """Scale samples of any number type to 8 bits. This is the one place where the rule stands.
+
+    - Whole numbers are scaled from the range of their type, 0 to its greatest; negative ones become 0.
+    - Floats, by their 99.9th percentile, which a few hot pixels don't move: up to 1 they are clipped to [0, 1]; up to
+      255 divided by that; up to 65,535 by that; beyond, the range from the 0.1st to the 99.9th percentile is stretched.
+      What is no number becomes 0.
+
+    Parameters
+    ----------
+    array : (H, W) or (H, W, C) of any type of numbers
+        The samples.
+    bits : int, optional
+        Bits of whole numbers without a sign, where they are fewer than those of their type.
+
+    Returns
+    -------
+    levels : uint8, of the same shape
+        The samples in 8 bits.
+    note : str
+        What a person should know of it; mostly empty.
     """
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.uint32:
-        return (array >> 24).astype(np.uint8)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255), ""
     if np.issubdtype(array.dtype, np.integer):
-        return scale(np.clip(array, 0, 65535).astype(np.uint16), 1 / 257)
-    array = np.nan_to_num(array.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
-        array = (array - np.float32(low)) / np.float32(max(high - low, 1e-12))
-    return scale(array, 255)
+        greatest = np.iinfo(array.dtype).max if bits is None else 2**bits - 1
+        if array.dtype == np.uint8 and greatest == 255:
+            return np.ascontiguousarray(array), ""
+        if array.dtype == np.uint16 and greatest == 65535:
+            return scale(array, 1 / 257), ""
+        return _scale_range(array, 0, float(greatest)), ""
+    step = max(array.size // _SAMPLED, 1)
+    sampled = array.reshape(-1)[::step].astype(np.float64)
+    sampled = sampled[np.isfinite(sampled)]
+    high = float(np.quantile(sampled, 0.999, method="lower")) if sampled.size else 1.0
+    for greatest in (1, 255, 65535):
+        if high <= greatest:
+            return _scale_range(array, 0, greatest), ""
+    low = float(np.quantile(sampled, 0.001, method="higher"))
+    return _scale_range(array, low, high), f"its floats from {low:g} to {high:g} were stretched to black and white"
+
+
+def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Bring samples from [low, high] to 8 bits, by strips of rows: in floats the whole would be many times as large."""
+    result = np.empty(array.shape, np.uint8)
+    exact = np.float64 if array.dtype.itemsize > 4 or high > 1e30 or low < -1e30 else np.float32
+    for top in range(0, len(array), _STRIP_ROWS):
+        strip = array[top : top + _STRIP_ROWS].astype(exact)
+        strip = np.nan_to_num(strip, nan=low, posinf=high, neginf=low)
+        strip = (np.clip(strip, low, high) - exact(low)) * exact(255 / max(high - low, 1e-300))
+        result[top : top + _STRIP_ROWS] = np.rint(strip)
+    return result
 
 
 def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:

@@ -1,186 +1,348 @@
-"""TIFF of more than 8 bits a sample, of which Pillow reads some kinds, and some wrongly: OpenCV reads them here."""
+"""TIFF: its structure is measured, and only what was measured is decoded.
 
-import struct
-from collections.abc import Sequence
+`tifffile` decodes a file whose one directory is built anew from the checked tags, so that no two readers take different
+tags, and none follows what was not checked. Pillow decodes, from that same file, the kinds of color that `tifffile`
+leaves as they are stored.
+"""
+
+import io
+import logging
+import math
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
+from PIL import Image
 
+from colorizer.imaging.inspection import Cost, Facts, UnreadableError, measure_part
 from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import to_bytes
+from colorizer.imaging.tags import Directory, DirectoryError, Layout, check_exif
 
-Tags = TiffImagePlugin.ImageFileDirectory_v2
-"""Values by tag."""
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # What it tells of broken files, errors tell.
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS = 0, 1, 2, 5  # Photometric interpretations.
-_PREMULTIPLIED, _ALPHA = 1, 2  # Kinds of extra samples.
-_SEPARATE_PLANES = 2
-_DIFFERENCES = 2  # The predictor under which each sample is stored as what it adds to its left neighbor.
-_WITH_PREDICTOR = {5, 8, 32946, 34925, 50000}  # Compressions: LZW, deflate and its older number, LZMA, Zstandard.
-_ORDER = {1: [0], 2: [0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}  # OpenCV's colors are BGR.
+_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
+_SAMPLES, _ROWS, _PLANES, _PREDICTOR, _COLORS, _SUBIFDS = 277, 278, 284, 317, 320, 330
+_STRIPS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 273, 279, 322, 323, 324, 325
+_INKS, _EXTRA, _FORMAT, _SUBSAMPLING = 332, 338, 339, 530
+_X_RESOLUTION, _Y_RESOLUTION, _UNIT, _XMP, _IPTC, _PROFILE = 282, 283, 296, 700, 33723, 34675
+_POINTERS = {34665, 34853, 40965}  # To EXIF's own directories.
+_DNG, _OLD_JPEG_TAGS = 50706, {512, 513, 514, 515, 517, 518, 519, 520, 521}
+# All that says how the pixels are stored. 266: order of bits, 292 and 293: of fax, 347: JPEG tables, 532: of YCbCr.
+_DECODED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, 266, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES}
+_DECODED |= {292, 293, _PREDICTOR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA, _FORMAT, 347}
+_DECODED |= {_SUBSAMPLING, 532} | _OLD_JPEG_TAGS
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+_NAMES = {32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv", 10: "ITU Lab"}
+_PLAIN = {1: "no", 2: "CCITT", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 8: "deflate", 32946: "deflate"}
+_PLAIN |= {32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
+_WITH_PREDICTOR = {5, 8, 32946, 34925, 50000}
+_JPEG, _OLD_JPEG = 7, 6
+_PICTURES = {_JPEG, 34712, 50001}  # JPEG, JPEG 2000, WebP: files within the file.
+_OTHERS = {34661: "JBIG", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 34887: "LERC", 34892: "lossy JPEG of a DNG"}
+_OTHERS |= {33003: "JPEG 2000 (YCbCr)", 33005: "JPEG 2000 (RGB)", 50002: "JPEG XL", 52546: "JPEG XL"}
+_OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
+_PREMULTIPLIED, _ALPHA = 1, 2
+_UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
+_MOST_PARTS = 100_000
+_MOST_SAMPLES = 16
+_SAVE_ANEW = "save it as RGB of 8 or 16 bits first, with LZW, deflate or no compression"
 
 
 def is_tiff(content: bytes) -> bool:
-    """Tell a TIFF by its beginning."""
-    return content[:4] in TiffImagePlugin.PREFIXES
+    """Tell a TIFF, or BigTIFF, by its beginning; cameras' raw files that begin so have marks of their own."""
+    return content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and content[8:12] != b"CR\2\0"
 
 
-def read_tiff_tags(file: IO[bytes]) -> Tags:
-    """Read the tags of the first page of a TIFF; of another file Pillow says that it is none."""
-    header = file.read(16)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(header[: 16 if header[2] == 43 else 8])  # BigTIFF is 43.
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
+@dataclass(frozen=True)
+class Tiff:
+    """A TIFF whose structure has been read; no pixel has been decoded.
+
+    Attributes
+    ----------
+    content : bytes
+        The file.
+    first : Directory
+        That which the file begins with; it may be that of a thumbnail.
+    pages : tuple of Directory
+        The pictures in full size, in order.
+    """
+
+    content: bytes
+    first: Directory
+    pages: tuple[Directory, ...]
+
+    @classmethod
+    def read(cls, content: bytes) -> "Tiff":
+        """Read the directories.
+
+        Reduced images are passed over: the picture in full size is that of a later directory, or lies below them.
+
+        Raises
+        ------
+        UnreadableError
+            If the file is a camera's raw file.
+        DirectoryError
+            If the directories are damaged.
+        """
+        layout = Layout.read(content)
+        directories = list(layout.chain(content))
+        if not directories:
+            raise DirectoryError("it has no directory")
+        if _DNG in directories[0].tags:
+            raise UnreadableError("is a camera's raw file (DNG): develop it to JPEG or TIFF first")
+        shown = [directory for directory in directories if not directory.number(_SUBFILE) & 4]  # That is a mask.
+        pages = []
+        for directory in shown:
+            if not _is_reduced(directory):
+                pages.append(directory)
+            elif not pages:
+                below = _read_below(layout, content, directory)
+                pages += [found for found in below if not _is_reduced(found)][:1]
+        if not pages:
+            pages = [max(shown or directories, key=lambda found: found.number(_WIDTH) * found.number(_HEIGHT))]
+        return cls(content, directories[0], tuple(pages))
+
+    def open(self, page: int = 0) -> "TiffPage":
+        """Check how a page is stored; raises what `TiffPage` does."""
+        return TiffPage(self, self.pages[page])
 
 
-def read_iptc(tags: Tags) -> bytes:
-    """Read a TIFF's IPTC records; empty if it has none."""
-    # Photoshop declares them as numbers of 32 bits, so that Pillow, too, reads them from what isn't parsed yet.
-    return tags._tagdata.get(TiffImagePlugin.IPTC_NAA_CHUNK, b"")
+def _is_reduced(directory: Directory) -> bool:
+    return bool(directory.number(_SUBFILE) & 1) or directory.number(_OLD_SUBFILE) == 2
 
 
-def has_deep_color(tags: Tags) -> bool:
-    """Tell whether a TIFF holds gray or RGB of more than 8 bits, or planes that Pillow doesn't read either."""
-    deep = max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8
-    if _has_planes(tags):
-        samples, photometric = tags[TiffImagePlugin.SAMPLESPERPIXEL], _photometric(tags)
-        if (deep and samples == 4 and photometric == _INKS) or (
-            samples == 2 and photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO)
-        ):
-            return True
-    return deep and _photometric(tags) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+def _read_below(layout: Layout, content: bytes, directory: Directory) -> Iterator[Directory]:
+    for offset in directory.numbers(_SUBIFDS)[:16]:
+        with suppress(DirectoryError):
+            yield layout.directory(content, int(offset))
 
 
-def decode_deep_tiff(content: bytes, tags: Tags) -> Image.Image:
-    """Decode the first page of a TIFF with `has_deep_color` to a picture of 8 bits, with its profile and EXIF.
+class TiffPage:
+    """A page of a TIFF that has been measured.
 
-    The picture is upright, or its EXIF tells how to turn it.
+    Attributes
+    ----------
+    facts : Facts
+        Its size as it is stored, and what decoding it takes.
 
     Raises
     ------
-    ValueError
-        If its samples are of a kind, or stored in a way, that can't be read, or the file is truncated.
+    UnreadableError
+        If it is stored in a way that can't be read; the message says in which.
+    DirectoryError
+        If its tags contradict each other or the file.
     """
-    samples = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
-    if samples not in _ORDER:
-        raise ValueError(
-            f"of more than 8 bits, only gray and RGB with or without alpha can be read, not {samples} samples"
-        )
-    upright = False
-    if _has_planes(tags):
-        array = to_bytes(_read_planes(content, tags, samples))
-    elif samples == 2:
-        array = to_bytes(_read_pairs(content, tags))
-    else:
-        array = to_bytes(_read(content))
-        array = array.reshape(*array.shape[:2], -1)[..., _ORDER[samples]]
-        upright = True  # OpenCV has applied the orientation.
-    if _photometric(tags) == _WHITE_IS_ZERO:
-        array[..., 0] = 255 - array[..., 0]
-    if _photometric(tags) == _INKS:
-        picture = Image.frombytes("CMYK", array.shape[1::-1], array.tobytes())
-    else:
-        picture = _to_picture(array, tags.get(TiffImagePlugin.EXTRASAMPLES, (_ALPHA,))[0])
-    picture.info["icc_profile"] = tags.get(TiffImagePlugin.ICCPROFILE)
-    xmp = tags.get(TiffImagePlugin.XMP)
-    picture.info["xmp"] = xmp[0] if isinstance(xmp, tuple) and len(xmp) == 1 else xmp
-    with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
-        exif = Image.Exif()
-        exif.load(content)
-        if upright:
-            exif.pop(ExifTags.Base.Orientation, None)
-        keep_letters(exif)
-        picture.info["exif"] = exif.tobytes()
-    unit = {2: 1.0, 3: 2.54}.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
-    if unit and TiffImagePlugin.X_RESOLUTION in tags and TiffImagePlugin.Y_RESOLUTION in tags:
-        picture.info["dpi"] = tags[TiffImagePlugin.X_RESOLUTION] * unit, tags[TiffImagePlugin.Y_RESOLUTION] * unit
-    return picture
 
+    def __init__(self, file: Tiff, directory: Directory) -> None:
+        self._file, self._directory = file, directory
+        if twice := sorted(directory.repeated & _DECODED):
+            raise DirectoryError(f"a directory of it has tag {twice[0]} twice")
+        self._height, self._width = self._number(_HEIGHT), self._number(_WIDTH)
+        self._compression = self._number(_COMPRESSION, 1)
+        self._photometric = self._read_photometric()
+        self._samples = self._number(_SAMPLES, 3 if self._compression == _OLD_JPEG else 1)
+        self._bits = self._one_of(_BITS, 8 if self._compression == _OLD_JPEG else 1)
+        self._format = self._one_of(_FORMAT, _UNSIGNED)
+        self._check_kind()
+        self._sizes = self._directory.numbers(_TILE_SIZES) or self._directory.numbers(_STRIP_SIZES)
+        self._offsets = self._directory.numbers(_TILES) or self._directory.numbers(_STRIPS)
+        pages = len(file.pages)
+        self.facts = Facts("TIFF", self._height, self._width, self._measure(), pages=pages, bits=self._bits)
 
-def _photometric(tags: Tags) -> Any:
-    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
+    def _number(self, tag: int, default: int = 0) -> int:
+        return self._directory.number(tag, default)
 
+    def _one_of(self, tag: int, default: int) -> int:
+        values = set(self._directory.numbers(tag)[: max(self._number(_SAMPLES, 1), 1)]) or {default}
+        if len(values) > 1:
+            words = "samples of different sizes" if tag == _BITS else "samples of different kinds"
+            raise UnreadableError(f"is a TIFF with {words}, which can't be read here: {_SAVE_ANEW}")
+        return int(values.pop())
 
-def _has_planes(tags: Tags) -> bool:
-    planes = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == _SEPARATE_PLANES
-    return planes and bool(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) > 1)
+    def _read_photometric(self) -> int:
+        if _PHOTOMETRIC in self._directory.tags:
+            return self._number(_PHOTOMETRIC)
+        return _YCBCR if self._compression == _OLD_JPEG else _BLACK_IS_ZERO if self._number(_SAMPLES, 1) < 3 else _RGB
 
+    def _check_kind(self) -> None:
+        """Refuse, by name, what can't be read."""
 
-def _predictor(tags: Tags) -> int:
-    known = tags.get(TiffImagePlugin.COMPRESSION) in _WITH_PREDICTOR
-    return tags.get(TiffImagePlugin.PREDICTOR, 1) if known else 1
+        def refuse(what: str) -> None:
+            raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
 
+        compression, samples = self._compression, self._samples
+        if self._photometric in (32803, 34892):
+            raise UnreadableError("is a camera's raw file: develop it to JPEG or TIFF first")
+        if compression not in _PLAIN and compression not in _PICTURES and compression != _OLD_JPEG:
+            refuse(f"{_OTHERS.get(compression, f'number {compression}')} compression")
+        if self._photometric not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
+            refuse(f"{_NAMES.get(self._photometric, f'number {self._photometric}')} colors")
+        if self._format not in (_UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN):
+            refuse("complex numbers")
+        if self._format == _FLOAT and self._bits not in (16, 24, 32, 64):
+            refuse(f"floats of {self._bits} bits")
+        if self._format == _SIGNED and self._bits not in (8, 16, 32, 64):
+            refuse(f"signed numbers of {self._bits} bits")
+        if not (1 <= self._bits <= 32 or self._bits == 64):
+            refuse(f"samples of {self._bits} bits")
+        if self._photometric == _CMYK and self._number(_INKS, 1) != 1:
+            refuse("inks other than cyan, magenta, yellow and black")
+        if not self._colors <= samples <= _MOST_SAMPLES:
+            refuse(f"{samples} samples a pixel")
+        if self._photometric in (_YCBCR, _LAB, _ICC_LAB) and (self._bits != 8 or samples != 3):
+            refuse(f"{'YCbCr' if self._photometric == _YCBCR else 'Lab'} of {samples} samples of {self._bits} bits")
+        if self._photometric == _PALETTE and (self._bits > 16 or self._format not in (_UNSIGNED, _UNKNOWN)):
+            refuse(f"a palette of {self._bits} bits")
 
-def _to_picture(array: NDArray[np.uint8], extra: int) -> Image.Image:
-    """Make a picture of (H, W, C) samples, the last of which is ``extra`` where C is even."""
-    colors = array.shape[2] - 1 + array.shape[2] % 2
-    if colors < array.shape[2] and extra not in (_PREMULTIPLIED, _ALPHA):
-        array = array[..., :colors]
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[array.shape[2]]
-    if extra == _PREMULTIPLIED:
-        mode = mode.replace("A", "a")
-    return Image.frombytes(mode, array.shape[1::-1], array.tobytes())
+    @property
+    def _colors(self) -> int:
+        return {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3, _ICC_LAB: 3}.get(self._photometric, 1)
 
+    @property
+    def _by_pillow(self) -> bool:
+        """Whether Pillow decodes the page: YCbCr that is no JPEG, Lab, and JPEG of the old kind."""
+        converted = self._compression in _PICTURES
+        return self._compression == _OLD_JPEG or (self._photometric in (_YCBCR, _LAB, _ICC_LAB) and not converted)
 
-def _read(content: bytes) -> NDArray[Any]:
-    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if array is None:
-        raise ValueError("its samples can't be read, or the file is truncated")
-    return np.asarray(array)
+    def _measure(self) -> Cost:
+        """Measure what decoding takes: of the parts, tiles or strips, as well as of the picture."""
+        if self._height < 1 or self._width < 1 or self._height > 2**31 or self._width > 2**31:
+            raise DirectoryError(f"it has no pixels: {self._width} x {self._height}")
+        separate = self._number(_PLANES, 1) == 2 and self._samples > 1
+        item = 1 if self._bits <= 8 else 2 if self._bits <= 16 else 4 if self._bits <= 32 else 8
+        if _TILE_WIDTH in self._directory.tags:
+            tall, wide = self._number(_TILE_HEIGHT), self._number(_TILE_WIDTH)
+        else:
+            tall, wide = self._number(_ROWS, self._height), self._width
+            tall = self._height if not 0 < tall < self._height else tall
+        if not (0 < tall < 2**31 and 0 < wide < 2**31):
+            raise DirectoryError("its tiles have no size")
+        parts = math.ceil(self._height / tall) * math.ceil(self._width / wide) * (self._samples if separate else 1)
+        part = tall * wide * item * (1 if separate else self._samples)
+        if parts > _MOST_PARTS:
+            raise UnreadableError(f"is a TIFF in {parts} strips or tiles, which are too many: {_SAVE_ANEW}")
+        if self._compression != _OLD_JPEG and (len(self._offsets) < parts or len(self._sizes) < parts):
+            raise DirectoryError(f"its directory lists {len(self._offsets)} of {parts} strips or tiles")
+        stored = sum(self._sizes[:parts])
+        if stored > 4 * len(self._file.content) + 1_000_000:
+            raise DirectoryError("its strips or tiles together are larger than the file")
+        whole = self._height * self._width * item * self._samples
+        work = parts * part // (item * self._samples) * (self._samples if separate else 1)
+        cost = Cost(self._height * self._width, whole + 3 * part + 2 * len(self._file.content), work)
+        if self._compression in _PICTURES:
+            cost = self._add_pictures(cost, parts, tall, wide)
+        # The picture of 8 bits, and Pillow's copy of it.
+        return cost.plus(memory=self._height * self._width * (4 + 4))
 
+    def _add_pictures(self, cost: Cost, parts: int, tall: int, wide: int) -> Cost:
+        """Measure strips and tiles that are files themselves, by their own headers, which their decoders obey."""
+        content = self._file.content
+        for offset, size in zip(self._offsets[:parts], self._sizes[:parts], strict=True):
+            if not size:
+                continue
+            inner = measure_part(content[int(offset) : int(offset + size)])
+            if inner.height > tall or inner.width > wide:
+                raise DirectoryError(f"a strip or tile of it is {inner.width} x {inner.height}, not {wide} x {tall}")
+            cost = cost.plus(work=max(inner.cost.work - inner.height * inner.width, 0))
+        return cost
 
-def _read_planes(content: bytes, tags: Tags, samples: int) -> NDArray[Any]:
-    """Read planes one after the other, each as a gray picture of a part of the strips."""
-    strips = len(tags.get(TiffImagePlugin.STRIPOFFSETS, ())) // samples
-    width = tags[TiffImagePlugin.IMAGEWIDTH]
-    parts = [slice(i * strips, (i + 1) * strips) for i in range(samples)]
-    return np.dstack([_read_as_gray(content, tags, width, part, _predictor(tags)) for part in parts])
+    @cached_property
+    def _rebuilt(self) -> bytes:
+        """The file with a directory of the checked tags alone."""
+        tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
+        if self._compression not in _WITH_PREDICTOR:
+            tags.pop(_PREDICTOR, None)
+        return self._directory.layout.rebuild(self._file.content, tags)
 
+    def decode(self) -> tuple[Image.Image, list[str]]:
+        """Decode to a picture of 8 bits with its profile and metadata, and notes on what happened to its samples.
 
-def _read_pairs(content: bytes, tags: Tags) -> NDArray[Any]:
-    """Read gray with alpha as gray of twice the width."""
-    predictor = _predictor(tags)
-    if predictor not in (1, _DIFFERENCES):
-        raise ValueError("gray with alpha in floats under a predictor can't be read; save it without compression")
-    width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
-    array = _read_as_gray(content, tags, width * 2, slice(None), predictor=1).reshape(height, width, 2)
-    if predictor == _DIFFERENCES:
-        array = np.cumsum(array, axis=1, dtype=array.dtype)  # Sums wrap around, as differences did.
-    return array
+        Raises
+        ------
+        Exception
+            Whatever decoders raise on damaged files.
+        """
+        if self._by_pillow:
+            with Image.open(io.BytesIO(self._rebuilt), formats=["TIFF"]) as decoded:
+                decoded.load()
+            # Only the pixels: Pillow adds a resolution that the file doesn't tell.
+            picture, notes = Image.frombytes(decoded.mode, decoded.size, decoded.tobytes()), list[str]()
+        else:
+            picture, notes = self._to_picture(self._read_samples())
+        self._add_metadata(picture)
+        return picture, notes
 
+    def _read_samples(self) -> NDArray[Any]:
+        """Read the samples, (H, W, C) of any type of numbers."""
+        import tifffile  # It takes as long as all else here together.
 
-def _read_as_gray(content: bytes, tags: Tags, width: int, strips: slice, predictor: int) -> NDArray[Any]:
-    """Read strips of a TIFF as a gray picture, by a directory of their own put before the file."""
-    if TiffImagePlugin.STRIPOFFSETS not in tags or TiffImagePlugin.STRIPBYTECOUNTS not in tags:
-        raise ValueError("of more than 8 bits, tiles are read only of gray and RGB in one plane; save it in strips")
-    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=content[:2])
+        with tifffile.TiffFile(io.BytesIO(self._rebuilt), _multifile=False) as file:
+            page = file.pages[0]
+            array = page.asarray(maxworkers=1, buffersize=1 << 20)
+            if page.axes == "SYX":
+                array = np.moveaxis(array, 0, 2)
+        del self.__dict__["_rebuilt"]
+        array = array.reshape(self._height, self._width, -1)
+        if array.shape[2] < self._colors:
+            raise ValueError(f"it has {array.shape[2]} samples a pixel, not {self._samples}")
+        return array
 
-    def put(tag: int, values: int | Sequence[int]) -> None:
-        directory.tagtype[tag] = TiffTags.LONG
-        directory[tag] = values
+    def _to_picture(self, array: NDArray[Any]) -> tuple[Image.Image, list[str]]:
+        extra = [int(value) for value in self._directory.numbers(_EXTRA)]
+        if self._photometric == _PALETTE:
+            return Image.fromarray(self._apply_palette(array[..., 0])), []
+        count = min(self._samples, array.shape[2])
+        # Where no kind is told, a fourth sample of RGB is alpha, as most programs have it.
+        kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0
+        alpha = kind in (_PREMULTIPLIED, _ALPHA) and self._colors in (1, 3)
+        array = array[..., : self._colors + alpha]
+        levels, note = to_bytes(array, bits=self._bits if self._format in (_UNSIGNED, _UNKNOWN) else None)
+        if self._photometric == _WHITE_IS_ZERO:
+            levels[..., 0] = 255 - levels[..., 0]
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
+        if self._photometric == _CMYK:
+            mode = "CMYK"
+        elif alpha and kind == _PREMULTIPLIED:
+            mode = mode.replace("A", "a")
+        return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes()), [note] * bool(note)
 
-    put(TiffImagePlugin.IMAGEWIDTH, width)
-    put(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, _BLACK_IS_ZERO)
-    put(TiffImagePlugin.SAMPLESPERPIXEL, 1)
-    put(TiffImagePlugin.PREDICTOR, predictor)
-    for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT):
-        if tag in tags:
-            put(tag, tags[tag][:1])
-    for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS):
-        put(tag, tags[tag][strips])
-    for tag in (
-        TiffImagePlugin.IMAGELENGTH,
-        TiffImagePlugin.COMPRESSION,
-        TiffImagePlugin.ROWSPERSTRIP,
-        TiffImagePlugin.FILLORDER,
-    ):
-        if tag in tags:
-            put(tag, tags[tag])
-    # Pillow counts the offsets of strips from the end of the directory.
-    header = content[:2] + struct.pack("<HL" if content[:2] == b"II" else ">HL", 42, 8)
-    return _read(header + directory.tobytes(offset=len(header)) + content)
+    def _apply_palette(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
+        colors: NDArray[Any] = np.array(self._directory.numbers(_COLORS), np.uint32)
+        if len(colors) < 3 or len(colors) % 3:
+            raise ValueError("it has no palette")
+        # Some writers fill 0..255 where the standard has 0..65,535.
+        colors = colors if colors.max() < 256 else colors >> 8
+        table = colors.reshape(3, -1).T.astype(np.uint8)
+        return table[np.minimum(indices, len(table) - 1)]
+
+    def _add_metadata(self, picture: Image.Image) -> None:
+        """Have the picture carry what Pillow's own pictures do."""
+        tags = self._file.first.tags | self._directory.tags
+        merged = Directory(self._directory.layout, tags)
+        for name, tag in (("icc_profile", _PROFILE), ("xmp", _XMP), ("iptc", _IPTC)):
+            if tag in tags:
+                picture.info[name] = bytes(tags[tag].data)
+        unit = {2: 1.0, 3: 2.54}.get(merged.number(_UNIT, 2))
+        across, down = merged.numbers(_X_RESOLUTION), merged.numbers(_Y_RESOLUTION)
+        if unit and across and down:
+            picture.info["dpi"] = across[0] * unit, down[0] * unit
+        known = {number: tag for number, tag in tags.items() if number not in _DECODED | {_XMP, _IPTC, _PROFILE}}
+        known.pop(_SUBIFDS, None)
+        layout = self._directory.layout
+        if layout.big:  # EXIF knows no offsets of 64 bits, nor does Pillow there.
+            layout = replace(layout, big=False)
+            known = {number: tag for number, tag in known.items() if tag.kind <= 12 and number not in _POINTERS}
+        with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
+            rebuilt = layout.rebuild(self._file.content, known)
+            check_exif(rebuilt)
+            exif = Image.Exif()
+            exif.load(rebuilt)
+            keep_letters(exif)
+            if exif:
+                picture.info["exif"] = exif.tobytes()

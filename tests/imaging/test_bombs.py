@@ -1,16 +1,22 @@
 """Files that are broken, and files that unpack to gigabytes."""
 
+import io
+import os
 import struct
+import time
 import zlib
+from contextlib import contextmanager
+from pathlib import Path
 
+import imagecodecs
 import numpy as np
-import psutil
 import pytest
+import tifffile
 from conftest import encode, random_images
-from image_files import RGB, bmp, chunk, opencv, pillow, psd, tiff
+from image_files import RGB, bmp, chunk, opencv, pillow, png, psd, tiff
 from PIL import Image
 
-from colorizer.imaging.decode import ImageError, decode_image
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "JPEG2000", "TGA"])
@@ -110,7 +116,12 @@ SIDE = 60_000
         (lambda size: patched_bomb("DDS", 12, size), struct.pack("<II", SIDE, SIDE)),
         (lambda size: patched_bomb("QOI", 4, size), struct.pack(">II", SIDE, SIDE)),
         (lambda size: b"P6 " + size + b" 255\n", b"60000 60000"),
-        (lambda side: psd(np.zeros((1, 1, 3), np.uint8), 3)[:14] + struct.pack(">II", side, side) + bytes(200), SIDE),
+        (
+            lambda side: psd(np.zeros((1, 1, 3), np.uint8), 3).replace(
+                bytes([0, 0, 0, 1] * 2), struct.pack(">II", side, side)
+            ),
+            SIDE,
+        ),
         (lambda side: ico_bomb(png_bomb(side)), 12_000),
         (lambda side: ico_bomb(bmp(32, 0, bytes(32), b"", side, side)[14:]), 30_000),
         (lambda side: icns_bomb(png_bomb(side)), 12_000),
@@ -130,11 +141,156 @@ SIDE = 60_000
 def test_bomb_is_refused_before_it_is_decoded(make, argument):
     bomb = make(argument)
     assert len(bomb) < 300_000
-    memory = psutil.Process()
-    before = memory.memory_info().rss
-    with pytest.raises(ImageError, match=r"megapixels|damaged|no image"):
+    with measured() as taken, pytest.raises(ImageError, match=r"megapixels|damaged|no image"):
         decode_image(bomb)
-    assert memory.memory_info().rss - before < 100e6
+    assert taken["bytes"] < 100e6
+
+
+@contextmanager
+def measured():
+    """Measure how far the resident memory of this process rises at its peak, and the processor's seconds."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("the peak of memory is known on Linux alone")
+
+    def read(name: str) -> int:
+        return 1024 * int(status.read_text().split(name + ":")[1].split()[0])
+
+    Path("/proc/self/clear_refs").write_text("5")  # The peak is that from now on.
+    before, started, taken = read("VmRSS"), time.process_time(), {}
+    yield taken
+    taken["bytes"], taken["seconds"] = read("VmHWM") - before, time.process_time() - started
+
+
+def test_the_peak_is_measured_not_what_stays():
+    with measured() as taken:
+        bytes(np.ones(200_000_000, np.uint8)[:1])
+    assert 190e6 < taken["bytes"] < 250e6
+
+
+# === Structures that take more than their pictures ===
+
+
+def giant_tile() -> bytes:
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.zeros((96, 96), np.uint8), tile=(96, 96), compression="deflate", metadata=None)
+    side = struct.pack("<I", 30_000)
+    changed = bytearray(content.getvalue())
+    for tag in (322, 323):
+        at = changed.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        changed[at : at + 4] = side
+    return bytes(changed)
+
+
+def picture_in_a_tile() -> bytes:
+    """A strip whose JPEG is far larger than the strip."""
+    content = pillow(Image.new("L", (64, 64)), "TIFF", compression="jpeg")
+    at = content.index(b"\xff\xc0") + 5
+    return content[:at] + struct.pack(">HH", 9000, 9000) + content[at + 4 :]
+
+
+def exif_bomb(length: int) -> bytes:
+    """A directory of tags whose values all are the whole rest of the file."""
+    count = 4000
+    entries = b"".join(struct.pack(">HHII", 50_000 + i, 7, length, 16) for i in range(count))
+    return b"MM\0*\0\0\0\x08" + struct.pack(">H", count) + entries + bytes(4 + length)
+
+
+def exif_png() -> bytes:
+    return png(RGB, chunk(b"eXIf", exif_bomb(2_000_000)))
+
+
+def exif_webp() -> bytes:
+    content = pillow(Image.new("RGB", (8, 8)), "WEBP", exif=b"Exif\0\0" + exif_bomb(2_000_000))
+    assert len(content) > 2_000_000
+    return content
+
+
+def exif_jpeg() -> bytes:
+    """EXIF in many segments, which Pillow joins."""
+    exif = exif_bomb(2_000_000)
+    parts = [exif[i : i + 60_000] for i in range(0, len(exif), 60_000)]
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts)
+    content = encode(RGB, "JPEG")
+    return content[:2] + segments + content[2:]
+
+
+def many_scans() -> bytes:
+    content = pillow(Image.new("L", (6000, 6000)), "JPEG", progressive=True)
+    at = content.rindex(b"\xff\xda")
+    scan = content[at:-2]
+    return content[:-2] + scan * 3000 + content[-2:]
+
+
+def gif_comment() -> bytes:
+    """A comment in small parts, which Pillow joins one after the other."""
+    content = pillow(Image.new("L", (8, 8)), "GIF")
+    at = content.index(b"\x2c", 13)
+    return content[:at] + b"\x21\xfe" + (b"\xff" + bytes(255)) * 60_000 + b"\0" + content[at:]
+
+
+def many_chunks() -> bytes:
+    small = chunk(b"abCd", b"")
+    return png(RGB, *[small] * 400_000)
+
+
+def deep_floats() -> bytes:
+    buffer = io.BytesIO()
+    zeros = np.zeros((3000, 3000), np.float64)
+    tifffile.imwrite(buffer, zeros, compression="deflate", rowsperstrip=500, metadata=None)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (giant_tile, "MB of memory to decode"),
+        (picture_in_a_tile, "a strip or tile of it is 9000 x 9000"),
+        (exif_png, "EXIF that would take far more memory"),
+        (exif_webp, "EXIF that would take far more memory"),
+        (exif_jpeg, "EXIF that would take far more memory"),
+        (many_scans, "would take as long to decode as"),
+        (gif_comment, "too long a comment"),
+        (many_chunks, "more than .* chunks"),
+        (deep_floats, "MB of memory to decode"),
+    ],
+)
+def test_structure_that_takes_too_much_is_refused_in_words(make, words):
+    content = make()
+    decode_image(encode(RGB))
+    with measured() as taken, pytest.raises(ImageError, match=words):
+        decode_with_metadata(content, max_memory=100_000_000 if make is deep_floats else 500_000_000)
+    assert taken["bytes"] < 20e6 + 3 * len(content)
+    assert taken["seconds"] < 3
+
+
+@pytest.mark.parametrize("prefix", [b"xmp", b"xap"])
+def test_xmp_with_many_openings_and_no_end_takes_no_time(prefix):
+    xmp = b"<x:xmpmeta>" + b"<%b:Thumbnails" % prefix * 200_000
+    picture = Image.fromarray(RGB)
+    picture.info["xmp"] = xmp
+    with measured() as taken:
+        decode_with_metadata(picture)
+    assert taken["seconds"] < 2
+
+
+def test_a_sparse_file_and_a_pipe_are_not_read(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.write(encode(RGB))
+        file.truncate(4_000_000_000)
+    with measured() as taken, pytest.raises(ImageError, match=r"huge\.png has 4000 MB, which is too much"):
+        decode_image(tmp_path / "huge.png")
+    assert taken["bytes"] < 20e6
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match=r"pipe\.png is no regular file"):
+        decode_image(tmp_path / "pipe.png")
+
+
+def test_qoi_is_decoded_in_no_time():
+    content = imagecodecs.qoi_encode(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8))
+    with measured() as taken:
+        decode_image(content)
+    assert taken["seconds"] < 2
 
 
 def test_limit_can_be_raised_beyond_that_of_pillow(monkeypatch):

@@ -1,0 +1,383 @@
+"""One look at a file before anything of it is decoded: which kind it is, and what decoding it will take.
+
+A kind is told by its signature, those that can't be read as well. From the structure come all sizes that decoders
+obey: of the picture, of parts that are files themselves, the number of scans, frames and pages, and of what metadata
+point to. Each walk over a structure is linear in the length of the file, and bounded.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from colorizer.imaging.tags import check_exif
+
+
+class UnreadableError(ValueError):
+    """A file is whole but can't be read here; the message, which follows the file's name, says why."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What decoding takes: pixels of the result, bytes of memory at the peak, pixels that are decoded in all."""
+
+    pixels: int
+    memory: int
+    work: int
+
+    def plus(self, *, memory: int = 0, work: int = 0) -> "Cost":
+        """Add to the cost."""
+        return replace(self, memory=self.memory + memory, work=self.work + work)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file is: its kind (Pillow's name where it has one), its stored size, its cost and its pages or frames."""
+
+    kind: str
+    height: int
+    width: int
+    cost: Cost
+    pages: int = 1
+    bits: int = 8
+    whole: bool = True  # False if the file ends before its picture does, or lacks its end marker.
+
+
+_MOST_SEGMENTS = 20_000
+_MOST_BLOCKS = 1_000_000
+_MOST_COMMENT = 1_000_000  # Bytes; Pillow joins a comment's parts in quadratic time.
+_SLOW = 50  # Decoders in Python take at least so many times as long for a pixel.
+_SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+_RAW = "is a camera's raw file ({}): develop it to JPEG or TIFF first"
+_EXPORT = "is {}, no image: export its pictures as JPEG or PNG first"
+_OTHER = "is {}, which can't be read here: save it as PNG, JPEG or TIFF first"
+# Signatures of what can't be read: where they stand, their bytes, and the words for them.
+_UNREADABLE: list[tuple[int, bytes, str]] = [
+    (0, b"8BPS\0\2", _OTHER.format("a large Photoshop document (PSB)")),
+    (0, b"%PDF", _EXPORT.format("a PDF document")),
+    (0, b"%!PS", _EXPORT.format("a PostScript document")),
+    (0, b"\xc5\xd0\xd3\xc6", _EXPORT.format("a PostScript document")),
+    (8, b"CR\2\0", _RAW.format("CR2")),
+    (0, b"IIRO", _RAW.format("ORF")),
+    (0, b"IIRS", _RAW.format("ORF")),
+    (0, b"MMOR", _RAW.format("ORF")),
+    (0, b"IIU\0", _RAW.format("RW2")),
+    (0, b"FUJIFILMCCD-RAW", _RAW.format("RAF")),
+    (0, b"FOVb", _RAW.format("X3F")),
+    (0, b"\0MRM", _RAW.format("MRW")),
+    (0, b"II\xbc\1", _OTHER.format("a JPEG XR image")),
+    (0, b"FLIF", _OTHER.format("a FLIF image")),
+    (0, b"BPG\xfb", _OTHER.format("a BPG image")),
+    (0, b"gimp xcf", _OTHER.format("a GIMP document (XCF)")),
+    (0, b"v/1\1", _OTHER.format("an OpenEXR image")),
+    (0, b"#?RADIANCE", _OTHER.format("a Radiance HDR image")),
+    (0, b"#?RGBE", _OTHER.format("a Radiance HDR image")),
+    (0, b"AT&TFORM", _EXPORT.format("a DjVu document")),
+    (128, b"DICM", _OTHER.format("a DICOM image")),
+    (0, b"\x1aE\xdf\xa3", _EXPORT.format("a video (Matroska or WebM)")),
+    (0, b"\0\0\1\xba", _EXPORT.format("a video (MPEG)")),
+    (0, b"\0\0\1\xb3", _EXPORT.format("a video (MPEG)")),
+    (0, b"OggS", _EXPORT.format("a video or sound (Ogg)")),
+    (0, b"ID3", _EXPORT.format("a sound (MP3)")),
+    (8, b"AVI ", _EXPORT.format("a video (AVI)")),
+    (8, b"WAVE", _EXPORT.format("a sound (WAV)")),
+    (0, b"PK\3\4", _EXPORT.format("a ZIP archive")),
+    (0, b"Rar!", _EXPORT.format("a RAR archive")),
+    (0, b"7z\xbc\xaf", _EXPORT.format("a 7-Zip archive")),
+    (0, b"\x1f\x8b", _EXPORT.format("a gzip archive")),
+    (0, b"\xd0\xcf\x11\xe0", _EXPORT.format("an Office document")),
+    (0, b"\x89HDF", _EXPORT.format("an HDF5 file")),
+    (0, b"\xd7\xcd\xc6\x9a", _OTHER.format("a Windows metafile (WMF)")),
+    (40, b" EMF", _OTHER.format("a Windows metafile (EMF)")),
+]
+_BRANDS = {"avif": "AVIF", "avis": "AVIF", "heic": "HEIF", "heix": "HEIF", "hevc": "HEIF", "hevx": "HEIF"}
+_BRANDS |= {"heim": "HEIF", "heis": "HEIF", "hevm": "HEIF", "hevs": "HEIF", "mif1": "HEIF", "msf1": "HEIF"}
+_TEXT = re.compile(rb"\s*(?:<\?xml[^>]{0,300}>\s*|<!--.{0,1000}?-->\s*|<!DOCTYPE[^>]{0,300}>\s*){0,3}<(svg|html)", re.I)
+
+
+def tell_unreadable(content: bytes) -> str | None:
+    """Say what a file is whose kind is known but can't be read here; None for all others."""
+    for at, signature, words in _UNREADABLE:
+        if content[at : at + len(signature)] == signature:
+            return words
+    if content[4:8] == b"ftyp":
+        brands = [content[i : i + 4].decode("latin-1") for i in (8, *range(16, min(_box_size(content), 96), 4))]
+        if brands[0] == "crx ":
+            return _RAW.format("CR3")
+        if not any(brand in _BRANDS for brand in brands):
+            return _EXPORT.format("a video or sound (MP4)")
+    if text := _TEXT.match(content[:4096]):
+        svg = text[1].lower() == b"svg"
+        return _OTHER.format("an SVG drawing") if svg else _EXPORT.format("a web page")
+    return None
+
+
+def _box_size(content: bytes) -> int:
+    return int.from_bytes(content[:4], "big")
+
+
+def inspect(content: bytes, formats: list[str]) -> Facts:
+    """Look at a file of any kind but TIFF, which has `colorizer.imaging.tiff`.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    formats : list of str
+        Pillow's names of what else may be read.
+
+    Raises
+    ------
+    UnreadableError
+        If it can't be read here, or would take more work than any picture is worth.
+    ValueError, struct.error, OSError and others
+        If it is damaged; `PIL.UnidentifiedImageError` if it is no image at all.
+    """
+    if words := tell_unreadable(content):
+        raise UnreadableError(words)
+    if content[:2] == b"\xff\xd8":
+        facts = _inspect_jpeg(content)
+    elif content[:8] == b"\x89PNG\r\n\x1a\n":
+        facts = _inspect_png(content)
+    elif content[:4] == b"GIF8":
+        facts = _inspect_gif(content)
+    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        facts = _inspect_webp(content)
+    elif content[:4] == b"qoif":
+        width, height = struct.unpack_from(">II", content, 4)
+        facts = Facts("QOI", height, width, Cost(height * width, height * width * 8, height * width))
+    elif content[:2] == b"\xff\x0a" or content[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
+        facts = _inspect_jpegxl(content)
+    elif content[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or content[:4] == b"\xff\x4f\xff\x51":
+        facts = _inspect_jpeg2000(content)
+    else:
+        facts = _inspect_by_pillow(content, formats)
+    for inner in _list_inner(content, facts.kind):
+        with suppress(ValueError, struct.error, IndexError, OSError):
+            part = inspect(inner, formats)
+            if part.cost.pixels > facts.cost.pixels:
+                facts = replace(facts, height=part.height, width=part.width, cost=part.cost)
+    return replace(facts, cost=facts.cost.plus(memory=2 * len(content)))
+
+
+def measure_part(content: bytes) -> Facts:
+    """Look at a strip or tile of a TIFF that is a file itself: JPEG, WebP or JPEG 2000."""
+    if content[:2] == b"\xff\xd8":
+        return _inspect_jpeg(content)
+    if content[:4] == b"RIFF":
+        return _inspect_webp(content)
+    return _inspect_jpeg2000(content)
+
+
+def _inspect_jpeg(content: bytes) -> Facts:
+    at, scans, segments, exif = 2, 0, 0, b""
+    kind, bits, height, width, sampling = 0, 8, 0, 0, list[int]()
+    whole = False
+    while at + 4 <= len(content) or content[at : at + 2] == b"\xff\xd9":
+        if content[at] != 0xFF:  # Filling between segments, or a scan.
+            found = _NEXT_MARKER.search(content, at)
+            if found is None:
+                break
+            at = found.start()
+        marker = content[at + 1]
+        if marker == 0xD9:
+            whole = True
+            break
+        if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if (segments := segments + 1) > _MOST_SEGMENTS:
+            raise UnreadableError(f"is a JPEG of more than {_MOST_SEGMENTS} segments, which is no photo's")
+        (length,) = struct.unpack_from(">H", content, at + 2)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and not height:
+            kind = marker
+            bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
+            sampling = [content[at + 11 + 3 * i] for i in range(components)]
+        elif marker == 0xF7:
+            raise UnreadableError(_OTHER.format("a JPEG-LS image"))
+        elif marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0":
+            exif += content[at + 10 : at + 2 + length]
+        elif marker == 0xDA:
+            scans += 1
+        at += 2 + length
+        if marker == 0xDA:
+            found = _NEXT_MARKER.search(content, at)
+            if found is None:
+                break
+            at = found.start()
+    if not height or not width or not scans:
+        raise ValueError("it has no picture" if not scans else "its height or width is 0")
+    if kind in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
+        raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
+    if exif:
+        _check_metadata(exif)
+    pixels = height * width
+    areas = [(value >> 4) * (value & 15) for value in sampling] or [1]
+    # Of several scans the coefficients are kept, two bytes each.
+    coefficients = 2 * pixels * sum(areas) // max(areas) if kind in (0xC2, 0xCA) or scans > 1 else 0
+    cost = Cost(pixels, pixels * (8 if bits == 8 else 12) + coefficients, pixels * scans)
+    return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
+
+
+def _check_metadata(exif: bytes) -> None:
+    """Refuse EXIF whose parsing would take gigabytes; what is merely damaged is left out later."""
+    try:
+        check_exif(exif)
+    except ValueError as error:
+        if "larger" in str(error):
+            raise UnreadableError("has EXIF that would take far more memory than the file is long") from error
+
+
+def _inspect_png(content: bytes) -> Facts:
+    at, chunks, frames, height, width, bits, kind = 8, 0, 1, 0, 0, 8, 0
+    while at + 8 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, at)
+        if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
+            raise UnreadableError(f"is a PNG of more than {_MOST_SEGMENTS * 5} chunks, which is no picture's")
+        if name == b"IHDR" and not height:
+            width, height, bits, kind = struct.unpack_from(">IIBB", content, at + 8)
+        elif name == b"acTL" and length >= 4:
+            frames = max(struct.unpack_from(">I", content, at + 8)[0], 1)
+        elif name == b"eXIf":
+            _check_metadata(content[at + 8 : at + 8 + length])
+        at += 12 + length
+    pixels = height * width
+    deep = 2 * pixels if bits == 16 else 0
+    memory = pixels * (8 if kind in (2, 4, 6) else 5) + deep
+    return Facts("PNG", height, width, Cost(pixels, memory, pixels), pages=min(frames, chunks), bits=bits)
+
+
+def _inspect_gif(content: bytes) -> Facts:
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    at, frames, blocks, comment = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0), 0, 0, 0
+    while at < len(content):
+        if content[at] == 0x2C:
+            left, top, across, down, own = struct.unpack_from("<HHHHB", content, at + 1)
+            if not frames:
+                width, height = max(width, left + across), max(height, top + down)
+            frames += 1
+            at += 10 + (3 << (own & 7) + 1 if own & 128 else 0) + 1
+            is_comment = False
+        elif content[at] == 0x21:
+            at, is_comment = at + 2, content[at + 1 : at + 2] == b"\xfe"
+        else:
+            break
+        while at < len(content) and content[at]:
+            comment += content[at] if is_comment else 0
+            at += 1 + content[at]
+            if (blocks := blocks + 1) > _MOST_BLOCKS or comment > _MOST_COMMENT:
+                raise UnreadableError("is a GIF in too many pieces, or with too long a comment")
+        at += 1
+    pixels = height * width
+    return Facts("GIF", height, width, Cost(pixels, pixels * 14, pixels), pages=max(frames, 1))
+
+
+def _inspect_webp(content: bytes) -> Facts:
+    at, frames, height, width, chunks = 12, 0, 0, 0, 0
+    while at + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, at)
+        if (chunks := chunks + 1) > _MOST_SEGMENTS:
+            raise UnreadableError(f"is a WebP of more than {_MOST_SEGMENTS} chunks, which is no picture's")
+        size = (0, 0)
+        if name == b"VP8X":
+            size = (
+                int.from_bytes(content[at + 12 : at + 15], "little"),
+                int.from_bytes(content[at + 15 : at + 18], "little"),
+            )
+            size = size[0] + 1, size[1] + 1
+        elif name == b"VP8 ":
+            size = struct.unpack_from("<HH", content, at + 14)
+            size = size[0] & 0x3FFF, size[1] & 0x3FFF
+        elif name == b"VP8L":
+            packed = int.from_bytes(content[at + 9 : at + 13], "little")
+            size = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+        elif name == b"ANMF":
+            frames += 1
+        elif name == b"EXIF":
+            _check_metadata(content[at + 8 : at + 8 + length])
+        width, height = max(width, size[0]), max(height, size[1])
+        at += 8 + length + length % 2
+    pixels = height * width
+    return Facts("WEBP", height, width, Cost(pixels, pixels * 16, pixels), pages=max(frames, 1))
+
+
+def _read_24(content: bytes, at: int) -> int:
+    return int.from_bytes(content[at : at + 3], "little")
+
+
+def _inspect_jpeg2000(content: bytes) -> Facts:
+    start = content.find(b"\xff\x4f\xff\x51")
+    if start < 0:
+        raise ValueError("it has no codestream")
+    across, down, left, top = struct.unpack_from(">IIII", content, start + 8)
+    tile_across, tile_down = struct.unpack_from(">II", content, start + 24)
+    (components,) = struct.unpack_from(">H", content, start + 40)
+    width, height = across - left, down - top
+    if width < 1 or height < 1 or not tile_across or not tile_down:
+        raise ValueError("it has no pixels")
+    tiles = -(-across // tile_across) * -(-down // tile_down)
+    if tiles > _MOST_SEGMENTS:
+        raise UnreadableError(f"is a JPEG 2000 of {tiles} tiles, which are too many")
+    pixels = height * width
+    return Facts("JPEG2000", height, width, Cost(pixels, pixels * (4 * components + 8), pixels * 4))
+
+
+def _inspect_jpegxl(content: bytes) -> Facts:
+    """Read the size that a JPEG XL begins with; ISO/IEC 18181-1, section D.2."""
+    at, boxes = 0, 0
+    while content[at : at + 2] != b"\xff\x0a":  # The boxes before the codestream.
+        size, name = struct.unpack_from(">I4s", content, at)
+        if name in (b"jxlc", b"jxlp"):
+            at += 8 + (4 if name == b"jxlp" else 0)
+            break
+        if size < 8 or (boxes := boxes + 1) > _MOST_SEGMENTS:
+            raise ValueError("its boxes are damaged")
+        at += size
+    bits, place = int.from_bytes(content[at + 2 : at + 14], "little"), 0
+
+    def read(count: int) -> int:
+        nonlocal place
+        place += count
+        return bits >> (place - count) & ((1 << count) - 1)
+
+    small = read(1)
+
+    def read_length() -> int:
+        return (read(5) + 1) * 8 if small else read((9, 13, 18, 30)[read(2)]) + 1
+
+    height = read_length()
+    ratio = read(3)
+    across, down = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
+    width = height * across // down if ratio else read_length()
+    pixels = height * width
+    return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2))
+
+
+def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
+    with Image.open(io.BytesIO(content), formats=formats) as picture:
+        kind, height, width = picture.format or "", picture.height, picture.width
+        pages = int(getattr(picture, "n_frames", 1)) if kind in ("HEIF", "AVIF") else 1
+    pixels = height * width
+    runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
+    slow = kind in _SLOW_KINDS or runs or (kind == "PPM" and content[1:2] in b"123")
+    return Facts(kind, height, width, Cost(pixels, pixels * 12, pixels * (_SLOW if slow else 1)), pages=pages)
+
+
+def _list_inner(content: bytes, kind: str) -> Iterator[bytes]:
+    """List the files within a file of icons; their decoders obey their own headers."""
+    if kind == "ICO":
+        for i in range(min(int.from_bytes(content[4:6], "little"), 256)):
+            size, offset = struct.unpack_from("<II", content, 6 + 16 * i + 8)
+            yield content[offset : offset + min(size, 1 << 24)]
+    elif kind == "ICNS":
+        at, count = 8, 0
+        while at + 8 <= len(content) and count < 256:
+            (size,) = struct.unpack_from(">I", content, at + 4)
+            yield content[at + 8 : at + max(size, 8)]
+            at, count = at + max(size, 8), count + 1

@@ -1,0 +1,179 @@
+"""Directories of tags, as TIFF and EXIF have them: measured before anything parses or decodes what they point to."""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8"}
+_NUMBERS |= {18: "u8", 5: "u4", 10: "i4"}  # Fractions are pairs.
+_FRACTIONS = (5, 10)
+_MOST_TAGS = 4096
+_MOST_IN_CHAIN = 300_000
+_SPARE = 65_536  # Bytes that the values of a directory may have beyond the length of its file.
+_EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
+_PREFIXES = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+
+
+class DirectoryError(ValueError):
+    """A directory is damaged, or its values would take far more memory than the file; the message says which."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag of a directory: its type, the number of its values, and their bytes in the file's byte order."""
+
+    kind: int
+    count: int
+    data: memoryview
+
+
+@dataclass
+class Directory:
+    """A directory: its tags, by number, those that it names more than once, and where the next one stands (or 0)."""
+
+    layout: "Layout"
+    tags: dict[int, Tag] = field(default_factory=dict)
+    repeated: set[int] = field(default_factory=set)
+    following: int = 0
+
+    def numbers(self, tag: int) -> list[float]:
+        """Give the values of a tag; empty if it isn't there or holds no numbers."""
+        found = self.tags.get(tag)
+        if found is None or found.kind not in _NUMBERS:
+            return []
+        values = np.frombuffer(found.data, self.layout.order + _NUMBERS[found.kind])
+        if found.kind in _FRACTIONS:
+            above, below = values[::2], values[1::2]
+            return [float(a) / float(b) if b else 0.0 for a, b in zip(above, below, strict=True)]
+        return list(values.tolist())
+
+    def number(self, tag: int, default: int = 0) -> int:
+        """Give the first value of a tag, as a whole number."""
+        values = self.numbers(tag)
+        return int(values[0]) if values and np.isfinite(values[0]) else default
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file of directories is laid out: its byte order, and whether its offsets have 64 bits (BigTIFF)."""
+
+    order: str
+    big: bool
+    first: int
+
+    @classmethod
+    def read(cls, content: bytes) -> "Layout":
+        """Read the header of a TIFF, or of EXIF; `DirectoryError` if it is none."""
+        if bytes(content[:4]) not in _PREFIXES:
+            raise DirectoryError("its header is not that of a TIFF")
+        order, big = _PREFIXES[bytes(content[:4])]
+        try:
+            (first,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", content, 8 if big else 4)
+        except struct.error as error:
+            raise DirectoryError("its header is cut off") from error
+        return cls(order, big, first)
+
+    def directory(self, content: bytes, at: int) -> Directory:
+        """Read the directory at an offset.
+
+        Of a tag that is named twice the first counts. Values that lie beyond the end of the file are left out, as
+        those of unknown types are. No value is copied.
+
+        Raises
+        ------
+        DirectoryError
+            If it is cut off, or if its values together are larger than the file.
+        """
+        count_format, entry_format = ("Q", "HHQ8s") if self.big else ("H", "HHI4s")
+        entry = struct.Struct(self.order + entry_format)
+        try:
+            (count,) = struct.unpack_from(self.order + count_format, content, at)
+            start = at + struct.calcsize(count_format)
+            if count > _MOST_TAGS:
+                raise DirectoryError(f"a directory of it has {count} tags")
+            entries = [entry.unpack_from(content, start + i * entry.size) for i in range(count)]
+        except struct.error as error:
+            raise DirectoryError("a directory of it is cut off") from error
+        found, total, view = Directory(self), 0, memoryview(content)
+        for tag, kind, number, inline in entries:
+            size = _SIZES.get(kind, 0) * number
+            offset = struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", inline)[0] if size > len(inline) else None
+            if not size or (offset is not None and offset + size > len(content)):
+                continue
+            total += size
+            if total > len(content) + _SPARE:
+                raise DirectoryError("the values of its tags are larger than the file")
+            if tag in found.tags:
+                found.repeated.add(tag)
+                continue
+            data = memoryview(inline)[:size] if offset is None else view[offset : offset + size]
+            found.tags[tag] = Tag(kind, number, data)
+        try:
+            link = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", content, start + count * entry.size)
+            found.following = link[0]
+        except struct.error:
+            pass  # Of the last directory some writers leave the link out.
+        return found
+
+    def chain(self, content: bytes) -> Iterator[Directory]:
+        """Read the directories one after the other; a chain that leads in a circle ends there.
+
+        What is damaged behind the first ends the chain: the first is what counts.
+        """
+        at, seen, tags = self.first, set[int](), 0
+        while at and at not in seen and tags < _MOST_IN_CHAIN:
+            try:
+                directory = self.directory(content, at)
+            except DirectoryError:
+                if not seen:
+                    raise
+                return
+            seen.add(at)
+            tags += 1 + len(directory.tags)
+            yield directory
+            at = directory.following
+
+    def rebuild(self, content: bytes, tags: dict[int, Tag]) -> bytes:
+        """Give a file whose only directory has these tags, and whose other content stands where it stood."""
+        pointer, width = ("Q", 8) if self.big else ("I", 4)
+        at = len(content) + len(content) % 2
+        place = at + (8 if self.big else 2) + len(tags) * (20 if self.big else 12) + width
+        entries, values = b"", b""
+        for number, tag in sorted(tags.items()):
+            inline = bytes(tag.data)
+            if len(inline) > width:
+                inline, values = struct.pack(self.order + pointer, place + len(values)), values + inline
+                values += bytes(len(values) % 2)
+            entries += struct.pack(self.order + ("HHQ" if self.big else "HHI"), number, tag.kind, tag.count)
+            entries += inline.ljust(width, b"\0")
+        directory = struct.pack(self.order + ("Q" if self.big else "H"), len(tags)) + entries + bytes(width) + values
+        prefix = next(prefix for prefix, (order, big) in _PREFIXES.items() if (order, big) == (self.order, self.big))
+        sizes = struct.pack(self.order + "HH", 8, 0) if self.big else b""
+        header = prefix + sizes + struct.pack(self.order + pointer, at)
+        rest = memoryview(content)[len(header) :]
+        return b"".join([header, rest, bytes(at - len(content)), directory])
+
+
+def check_exif(exif: bytes) -> None:
+    """Raise `DirectoryError` if the directories of EXIF would take more memory than a few times their length.
+
+    Parsers read the values of each tag, and tags may share their bytes: a few kilobytes can take gigabytes.
+    """
+    content = exif.removeprefix(b"Exif\0\0")
+    layout = Layout.read(content)
+    for directory in _at_most(layout.chain(content), 2):  # The second is the thumbnail's.
+        _check_below(layout, content, directory, depth=2)
+
+
+def _check_below(layout: Layout, content: bytes, directory: Directory, depth: int) -> None:
+    for pointer in (_EXIF, _GPS, _INTEROPERABILITY) if depth else ():
+        if at := directory.number(pointer):
+            _check_below(layout, content, layout.directory(content, at), depth - 1)
+
+
+def _at_most(directories: Iterable[Directory], count: int) -> Iterator[Directory]:
+    for _, directory in zip(range(count), directories, strict=False):
+        yield directory

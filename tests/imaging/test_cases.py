@@ -1,0 +1,230 @@
+"""Files that other programs write, whose pixels once came out wrong or that were refused for a wrong reason."""
+
+import io
+import struct
+import zlib
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from image_files import chunk, gray, pillow, png
+from PIL import Image
+
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata, inspect_image
+
+PLANE = np.tile(np.arange(40, 200, dtype=np.uint8), (100, 1))
+TRUTH = gray(PLANE)
+FLOATS = np.float32(PLANE / 255)
+MASK = np.zeros_like(PLANE)
+MASK[:10] = 255
+
+
+def write_tiff(array: np.ndarray, **options) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, array, **({"photometric": "minisblack"} | options))
+    return buffer.getvalue()
+
+
+def write_pages(*pages: tuple[np.ndarray, dict]) -> bytes:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for array, options in pages:
+            file.write(array, photometric="minisblack", metadata=None, **options)
+    return buffer.getvalue()
+
+
+def write_psd(channels: list[np.ndarray], mode: int, depth: int = 8, width: int = 0, layers: bytes = b"") -> bytes:
+    """Write a document of Photoshop whose rows are packed as PackBits."""
+
+    def pack(row: bytes) -> bytes:
+        return b"".join(bytes([len(row[i : i + 128]) - 1]) + row[i : i + 128] for i in range(0, len(row), 128))
+
+    height, width = len(channels[0]), width or channels[0].shape[1]
+    rows = [pack(row.tobytes()) for channel in channels for row in channel]
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, len(channels), height, width, depth, mode)
+    sizes = b"".join(struct.pack(">H", len(row)) for row in rows)
+    return header + bytes(8) + struct.pack(">I", len(layers)) + layers + b"\0\1" + sizes + b"".join(rows)
+
+
+def with_gamma(gamma: float) -> bytes:
+    stored = np.rint(255 * linear(PLANE / 255) ** gamma).astype(np.uint8)
+    return png(stored, chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))))
+
+
+def linear(value: np.ndarray) -> np.ndarray:
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def hot_pixel() -> np.ndarray:
+    array = FLOATS.copy()
+    array[50, 80] = 5
+    return array
+
+
+PALETTE = np.tile(np.arange(256, dtype=np.uint16), (3, 1))
+PAIR = np.dstack([PLANE, np.full_like(PLANE, 255)])
+THUMBNAIL = (PLANE[::8, ::8].copy(), {"subfiletype": 1})
+PACKED = np.packbits(PLANE <= 128, axis=1)
+BITS = gray(np.where(PLANE > 128, 255, 0).astype(np.uint8))
+DEEP = PLANE.astype(np.uint16) * 257
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(write_tiff(PLANE, photometric="palette", colormap=PALETTE), TRUTH, id="TIFF, palette of 8 bits"),
+        pytest.param(write_tiff(PLANE, photometric="palette", colormap=PALETTE * 256), TRUTH, id="TIFF, palette"),
+        pytest.param(write_psd([PLANE, MASK], 1), TRUTH, id="PSD, gray and a selection"),
+        pytest.param(write_psd([PLANE] * 3 + [MASK], 3), TRUTH, id="PSD, RGB and a selection"),
+        pytest.param(write_psd([PLANE] * 3 + [MASK] * 2, 3), TRUTH, id="PSD, RGB and two selections"),
+        pytest.param(
+            write_psd([np.full_like(PLANE, 255)] * 3 + [PLANE, MASK], 4), TRUTH, id="PSD, CMYK and a selection"
+        ),
+        pytest.param(write_psd([DEEP.astype(">u2")], 1, 16), TRUTH, id="PSD, 16 bits"),
+        pytest.param(write_psd([PACKED], 0, 1, PLANE.shape[1]), BITS, id="PSD, 1 bit"),
+        pytest.param(pillow(Image.fromarray(PLANE <= 128), "XBM"), BITS, id="XBM"),
+        pytest.param(write_pages(THUMBNAIL, (PLANE, {})), TRUTH, id="TIFF, thumbnail first"),
+        pytest.param(write_pages((*THUMBNAIL[:1], {"subfiletype": 1, "subifds": 1}), (PLANE, {})), TRUTH, id="SubIFD"),
+        pytest.param(write_tiff(PLANE.astype(np.int16) * 128), TRUTH, id="TIFF, signed 16 bits"),
+        pytest.param(write_tiff(PLANE.astype(np.int8) // 2), gray(PLANE.astype(np.int8).clip(0) // 2 * 2), id="int8"),
+        pytest.param(write_tiff(PLANE.astype(np.uint64) << 56), TRUTH, id="TIFF, 64 bits"),
+        pytest.param(write_tiff(PLANE.astype(np.float32)), TRUTH, id="TIFF, floats to 255"),
+        pytest.param(write_tiff(PLANE.astype(np.float32) * 257), TRUTH, id="TIFF, floats to 65,535"),
+        pytest.param(write_tiff(FLOATS.astype(np.float16)), TRUTH, id="TIFF, floats of 16 bits"),
+        pytest.param(with_gamma(1.0), TRUTH, id="PNG, gamma 1"),
+        pytest.param(with_gamma(0.5556), TRUTH, id="PNG, gamma 1/1.8"),
+        pytest.param(write_tiff(PAIR, extrasamples=["unspecified"]), TRUTH, id="TIFF, gray and what is no alpha"),
+        pytest.param(
+            write_tiff(PAIR, extrasamples=["assocalpha"]), np.dstack([TRUTH, PAIR[..., 1]]), id="premultiplied"
+        ),
+        pytest.param(write_tiff(PLANE, bigtiff=True, byteorder=">"), TRUTH, id="BigTIFF, big-endian"),
+        pytest.param(
+            write_tiff(np.stack([DEEP] * 3), photometric="rgb", planarconfig="separate", tile=(64, 64)),
+            TRUTH,
+            id="TIFF, tiles in planes",
+        ),
+        pytest.param(write_tiff(DEEP, compression="zstd"), TRUTH, id="TIFF, 16 bits, Zstandard"),
+        pytest.param(write_tiff(DEEP, compression="lzma", predictor=True), TRUTH, id="TIFF, 16 bits, LZMA"),
+        pytest.param(imagecodecs.jpegxl_encode(PLANE, lossless=True), TRUTH, id="JPEG XL"),
+        pytest.param(imagecodecs.qoi_encode(TRUTH), TRUTH, id="QOI"),
+    ],
+)
+def test_pixels_are_those_of_other_readers(content, expected):
+    decoded = decode_image(content)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).max() <= (6 if b"gAMA" in content else 1)
+    assert np.abs(decoded.astype(int) - expected).mean() <= 0.5
+
+
+def test_one_hot_pixel_does_not_darken_a_picture_of_floats():
+    decoded = decode_image(write_tiff(hot_pixel()))
+    assert np.count_nonzero(np.abs(decoded.astype(int) - TRUTH).max(axis=2) > 1) == 1
+
+
+def test_floats_beyond_all_ranges_are_stretched_and_that_is_told():
+    array = PLANE.astype(np.float32) * 1000
+    array[0, 0], array[0, 1] = 3e38, -3e38
+    image, metadata = decode_with_metadata(write_tiff(array))
+    assert image[50, 0, 0] <= 3
+    assert image[50, -1, 0] >= 252
+    assert any("stretched" in note for note in metadata["notes"])
+
+
+def test_only_a_negative_count_of_layers_makes_a_channel_the_transparency():
+    layers = struct.pack(">Ih", 2, -1) + bytes(4)
+    decoded = decode_image(write_psd([PLANE] * 3 + [MASK], 3, layers=layers))
+    assert np.array_equal(decoded, np.dstack([TRUTH, MASK]))
+    layers = struct.pack(">Ih", 2, 1) + bytes(4)
+    assert decode_image(write_psd([PLANE] * 3 + [MASK], 3, layers=layers)).shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("palette", "expected"), [(b"\xff" * 3 + bytes(3), BITS), (bytes(3) + b"\xff" * 3, 255 - BITS)]
+)
+def test_pcx_of_one_bit_goes_by_its_palette(palette, expected):
+    content = pillow(Image.fromarray(PLANE <= 128), "PCX")
+    assert np.array_equal(decode_image(content[:16] + palette + content[22:]), expected)
+
+
+def test_runs_of_an_odd_number_of_pixels_in_a_bmp():
+    header = struct.pack("<IiiHHIIiiII", 40, 5, 2, 1, 4, 2, 12, 0, 0, 16, 0)
+    ladder = bytes(value for i in range(16) for value in (i * 17, i * 17, i * 17, 0))
+    runs = b"\0\5\x12\x34\x50\0\0\0\5\x67\0\1"
+    content = b"BM" + struct.pack("<IHHI", 54 + 64 + len(runs), 0, 0, 54 + 64) + header + ladder + runs
+    assert decode_image(content)[..., 0].tolist() == [[102, 119, 102, 119, 102], [17, 34, 51, 68, 85]]
+
+
+@pytest.mark.parametrize(
+    ("content", "pages"),
+    [
+        (write_pages((PLANE, {}), (255 - PLANE, {}), (PLANE, {})), 3),
+        (write_pages((PLANE, {}), THUMBNAIL), 1),
+        (pillow(Image.fromarray(PLANE), "GIF", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
+        (pillow(Image.fromarray(PLANE), "PNG", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
+        (pillow(Image.fromarray(PLANE), "WEBP", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
+    ],
+    ids=["TIFF", "TIFF with a thumbnail", "GIF", "APNG", "WebP"],
+)
+def test_pages_and_frames_are_counted_and_told(content, pages):
+    assert inspect_image(content).pages == pages
+    _, metadata = decode_with_metadata(content)
+    assert any(f"the first of {pages}" in note for note in metadata.get("notes", [])) == (pages > 1)
+    second, _ = decode_with_metadata(content, page=pages - 1)
+    if pages == 2:
+        assert np.abs(second[..., 0].astype(int) - MASK).mean() < 8
+
+
+def test_a_jpeg_that_lacks_nothing_but_its_end_is_read():
+    content = pillow(Image.fromarray(PLANE), "JPEG")
+    assert np.array_equal(decode_image(content[:-2]), decode_image(content))
+    with pytest.raises(ImageError, match="damaged and can't be decoded: it ends before its picture does"):
+        decode_image(content[: len(content) * 3 // 4])
+
+
+def test_jpeg_of_twelve_bits_and_without_loss():
+    levels = np.rint(np.float64(PLANE) / 255 * 4095).astype(np.uint16)
+    decoded = decode_image(imagecodecs.jpeg8_encode(levels, level=100, bitspersample=12))
+    assert np.abs(decoded.astype(int) - TRUTH).max() <= 2
+    decoded = decode_image(imagecodecs.jpeg8_encode(PLANE, lossless=True))
+    assert np.array_equal(decoded, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"8BPS\0\2" + bytes(40), "Photoshop document .PSB."),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "MP4"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0crx isom", "raw file .CR3."),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(40), "raw file .CR2."),
+        (b"v/1\1" + bytes(40), "OpenEXR"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"PK\3\4" + bytes(40), "ZIP"),
+        (write_tiff(PLANE, photometric="cfa"), "raw file"),
+        (write_tiff(PLANE, extratags=[(50706, 1, 4, b"\1\4\0\0", True)]), "DNG"),
+        (write_tiff(PLANE, compression="lerc"), "TIFF with LERC compression.*can't be read here: save it"),
+        (write_tiff(FLOATS.astype(np.complex64)), "TIFF with complex numbers.*save it"),
+        (imagecodecs.jpegls_encode(PLANE), "JPEG-LS"),
+    ],
+)
+def test_kinds_that_can_not_be_read_are_called_by_their_names(tmp_path, content, words):
+    (tmp_path / "scan.xyz").write_bytes(content)
+    with pytest.raises(ImageError, match=rf"scan\.xyz is .*{words}") as told:
+        decode_image(tmp_path / "scan.xyz")
+    assert "damaged" not in str(told.value)
+
+
+def test_deep_png_with_a_gamma():
+    stored = np.rint(linear(PLANE / 255) * 65535).astype(np.uint16)
+    content = png(stored, chunk(b"gAMA", struct.pack(">I", 100_000)))
+    assert np.abs(decode_image(content).astype(int) - TRUTH).max() <= 1
+    srgb = chunk(b"sRGB", b"\0")
+    assert np.array_equal(decode_image(png(PLANE, chunk(b"gAMA", struct.pack(">I", 100_000)), srgb)), TRUTH)
+
+
+def test_a_text_chunk_can_not_fill_the_memory():
+    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
+    with pytest.raises(ImageError):
+        decode_image(png(PLANE, bomb))
