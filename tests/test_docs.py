@@ -29,14 +29,14 @@ def test_figures_equal_the_records():
         "U-Net (`--vividness 0`)": unet,
         "Autoencoder, color on own luma": metrics,
         "Autoencoder, its own picture (`--raw`)": metrics["raw"],
-        "Gray copy (no model)": metrics["gray_copy"],
+        "Gray baseline (no model)": metrics["gray_baseline"],
     }
     assert rows().keys() == figures.keys()
     for name, cells in rows().items():
         record = figures[name]
         expected = [
             f"{record['mse']:.5f}",
-            f"{record['error_left']:.3f}",
+            f"{record['relative_mse']:.3f}",
             f"{record['psnr']:.1f}",
             f"{record['ssim']:.3f}",
             f"{record['delta_e']:.1f}",
@@ -49,7 +49,7 @@ def test_further_figures_equal_their_records():
     for name in re.findall(r"checkpoints/unet/metrics-[a-z-]+\.json", README):
         record = json.loads((ROOT / name).read_text())
         assert record["model_sha256"] == json.loads((ROOT / "checkpoints/unet/config.json").read_text())["model_sha256"]
-        assert f"{record['error_left']:.3f} of the" in README
+        assert f"relative MSE of {record['relative_mse']:.3f}" in README.replace("\n", " ")
 
 
 def test_model_card_equals_the_record():
@@ -57,10 +57,10 @@ def test_model_card_equals_the_record():
     record = json.loads((ROOT / "checkpoints/unet/metrics.json").read_text())
     abilities = record["abilities"]
     for figures in abilities["vividness"].values():
-        assert f"| {figures['error_left']:.3f} | {figures['colorfulness_ratio']:.3f} |" in card
-    hints = [record["error_left"], *abilities["hints"].values()]
-    assert f"| error left | {' | '.join(f'{figure:.3f}' for figure in hints)} |" in card
-    for name, figure in record["by_class"].items():
+        assert f"| {figures['relative_mse']:.3f} | {figures['colorfulness_ratio']:.3f} |" in card
+    hints = [record["relative_mse"], *abilities["hints"].values()]
+    assert f"| relative MSE | {' | '.join(f'{figure:.3f}' for figure in hints)} |" in card
+    for name, figure in record["by_group"].items():
         assert f"{name} {figure:.3f}" in card.replace("\n", " ")
     assert f"{abilities['alternatives']['delta_e_median']:.1f} apart" in card
     assert f"{abilities['alternatives']['chroma_variance_ratio']:.2f} of the truth" in card

@@ -83,12 +83,12 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     assert figures["uoft-cs/cifar10", "mse", "0"] == metrics["mse"]
     assert figures["uoft-cs/cifar10", "ssim", "0"] == metrics["ssim"]
     vivid = json.loads((folder / "metrics-vivid.json").read_text())
-    assert figures["uoft-cs/cifar10", "error_left", "1"] == vivid["error_left"]
+    assert figures["uoft-cs/cifar10", "relative_mse", "1"] == vivid["relative_mse"]
     assert (card.data.license, card.data.datasets) == ("mit", ["uoft-cs/cifar10"])
     for section in ("Use", "Intended use", "Limits", "Training data", "Results", "Good and bad results", "Cite"):
         assert f"\n## {section}\n" in card.text
     assert "saved as JPEG" in card.text
-    assert f"{metrics['gray_copy']['psnr']:.3f}" in card.text
+    assert f"{metrics['gray_baseline']['psnr']:.3f}" in card.text
     assert 'load("hf://ada/unet")' in card.text
     pictures = [line.partition("](")[2].rstrip(")") for line in card.text.splitlines() if line.startswith("![")]
     assert "good-and-bad.png" in pictures

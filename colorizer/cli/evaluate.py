@@ -16,7 +16,7 @@ def add_parser(commands: Commands) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="measure a model on a data set",
-        description="Measure how well the colors of a data set come back, beside the gray copy as baseline.",
+        description="Measure how well the colors of a data set come back, beside the gray baseline.",
     )
     evaluate.add_argument(
         "--data",
@@ -30,6 +30,9 @@ def add_parser(commands: Commands) -> None:
     evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
     evaluate.add_argument(
         "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+    )
+    evaluate.add_argument(
+        "--aged", action="store_true", help="measure the colors of aged copies too: blind to red, faded, damaged"
     )
     evaluate.add_argument(
         "--per-image",
@@ -55,20 +58,25 @@ def _evaluate(options: argparse.Namespace) -> int:
             detail=options.detail,
             size=options.size,
             abilities=options.abilities,
+            aged=options.aged,
             per_image=options.per_image,
             skip_corrupt=options.skip_corrupt,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
-    print(f"{'':22}{'MSE':>9}{'error left':>12}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
-    rows = {"color on own luma": figures, "network's picture": figures.get("raw"), "gray copy": figures["gray_copy"]}
+    print(f"{'':22}{'MSE':>9}{'relative MSE':>14}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
+    rows = {
+        "color on own luma": figures,
+        "network's picture": figures.get("raw"),
+        "gray baseline": figures["gray_baseline"],
+    }
     for name, row in rows.items():
         if row is None:
             continue
-        left = "-" if row["error_left"] is None else f"{row['error_left']:.3f}"
+        relative = "-" if row["relative_mse"] is None else f"{row['relative_mse']:.3f}"
         print(
-            f"{name:22}{row['mse']:9.5f}{left:>12}{row['psnr']:8.2f}{row['ssim']:8.3f}"
+            f"{name:22}{row['mse']:9.5f}{relative:>14}{row['psnr']:8.2f}{row['ssim']:8.3f}"
             f"{row['delta_e']:11.2f}{row['colorfulness']:14.1f}"
         )
     return 0

@@ -1,7 +1,7 @@
 """A data set: images that are decoded when they are asked for, and a validation part split off."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,16 @@ from colorizer.imaging.decode import ImageError, decode_image, image_format
 
 logger = logging.getLogger(__name__)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ALL = "all"
+"""The split of data that have no splits: whatever split is asked for, it is these images."""
 
 
 class DatasetError(Exception):
     """Data can't be found or read; the message says what was tried and what to do."""
+
+
+class NoSplitError(DatasetError):
+    """Data have splits, but not the one that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,19 @@ class ImageDataset:
     name : str
         What the data are called in records; never a path.
     split : str
-        ``train``, ``test`` or ``validation``.
+        ``train``, ``test``, ``validation`` or `ALL`.
     sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
         What `decode_image` reads, an entry an image.
     ids : sequence of str
-        What an image is called in messages: file and row.
+        What an image is called in messages: file and row, and its own path where the data keep it.
     labels : (N,) int64, or None
         Class of each image.
     class_names : tuple of str
         Names of the classes; empty where unknown.
     sha256 : str
         SHA-256 of the bytes of the files that the images came from, in order of name.
+    groups : sequence of str, or None
+        What kind of image each is: the first folder of its path, or the name of its class. None where unknown.
     """
 
     name: str
@@ -47,6 +55,7 @@ class ImageDataset:
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
     sha256: str
+    groups: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -65,7 +74,14 @@ class ImageDataset:
             sources=[self.sources[i] for i in indices],
             ids=[self.ids[i] for i in indices],
             labels=None if self.labels is None else self.labels[indices],
+            groups=None if self.groups is None else [self.groups[i] for i in indices],
         )
+
+    def drop_groups(self, names: Collection[str]) -> "ImageDataset":
+        """Leave out the images of some groups."""
+        if self.groups is None:
+            return self
+        return self.take(np.array([i for i, group in enumerate(self.groups) if group not in names], np.int64))
 
     def decode(self, *, skip_corrupt: bool = False) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode all images in turn, with their indices.

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, ImageDataset
+from colorizer.data.dataset import (
+    ALL,
+    CIFAR10_CLASSES,
+    DatasetError,
+    ImageDataset,
+    NoSplitError,
+    split_validation,
+)
 from colorizer.imaging.decode import readable_extensions
 
 logger = logging.getLogger(__name__)
@@ -38,7 +45,7 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
         images side by side, of any size.
     split : str
         ``train``, ``test`` or ``validation`` (also ``valid``). A folder of images without folders named after splits
-        is its own only split.
+        has none: it is taken as a whole, and the split of the result is `ALL`.
     download : bool
         Whether data may be fetched from the network; without, only what is on the disk already is taken.
 
@@ -62,6 +69,32 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
     dataset = _load_folder(folder, split)
     logger.info("%s: %d images (%s) from the folder %s", dataset.name, len(dataset), split, folder)
     return dataset
+
+
+def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    """Load the images to train on and those to validate on.
+
+    Data that have a split ``validation`` are validated on it; else a part of the training images is split off.
+
+    Parameters
+    ----------
+    data : str
+        As in `load_dataset`.
+    fraction, seed : float, int
+        As in `colorizer.data.dataset.split_validation`.
+
+    Raises
+    ------
+    DatasetError
+        As in `load_dataset`; also if one of the two parts would be empty.
+    """
+    train = load_dataset(data, "train")
+    if data != "cifar10" and train.split != ALL:
+        try:
+            return train, load_dataset(data, "validation")
+        except NoSplitError:
+            pass
+    return split_validation(train, fraction, seed)
 
 
 # === CIFAR-10: local folder, Hub, Keras ===
@@ -135,7 +168,8 @@ def _cifar10_keras(split: str, download: bool) -> ImageDataset:
 
 def _from_pixels(images: NDArray[np.uint8], labels: Any, split: str, sha256: str) -> ImageDataset:
     ids = [f"cifar10 {split} row {i}" for i in range(len(images))]
-    return ImageDataset("cifar10", split, images, ids, np.asarray(labels, np.int64), CIFAR10_CLASSES, sha256)
+    groups = [CIFAR10_CLASSES[label] for label in labels]
+    return ImageDataset("cifar10", split, images, ids, np.asarray(labels, np.int64), CIFAR10_CLASSES, sha256, groups)
 
 
 # === Folders ===
@@ -149,7 +183,7 @@ def _load_folder(folder: Path, split: str, name: str = "") -> ImageDataset:
         wanted = [path for path in parquet if _parquet_split(path) in _SPLIT_NAMES[split]]
         if not wanted:
             found = ", ".join(sorted({_parquet_split(path) for path in parquet}))
-            raise DatasetError(f"no Parquet file of the split {split!r} in {folder}; there are: {found}")
+            raise NoSplitError(f"no Parquet file of the split {split!r} in {folder}; there are: {found}")
         return _load_parquet(wanted, name, split)
     batches = next((path.parent for path in sorted(folder.rglob("test_batch")) if path.is_file()), None)
     if batches is not None:
@@ -178,6 +212,7 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
 
     sources: list[bytes] = []
     ids: list[str] = []
+    paths_inside: list[str] = []
     labels: list[int] = []
     class_names: tuple[str, ...] = ()
     digest = hashlib.sha256()
@@ -192,7 +227,9 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
         cells = table.column(column).to_pylist()
         # A cell is a struct of bytes and path, as the Hub has it, or the bytes alone. A missing one is a corrupt row.
         sources += [(cell["bytes"] if isinstance(cell, dict) else cell) or b"" for cell in cells]
-        ids += [f"{path.name} row {i}" for i in range(len(cells))]
+        inside = [(cell.get("path") if isinstance(cell, dict) else None) or "" for cell in cells]
+        paths_inside += inside
+        ids += [f"{path.name} row {i}" + (f" ({own})" if own else "") for i, own in enumerate(inside)]
         if "label" in table.column_names:
             labels += table.column("label").to_pylist()
             class_names = class_names or _class_names(table, column)
@@ -204,7 +241,15 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
         class_names = CIFAR10_CLASSES
     if known is not None and known.max(initial=-1) >= len(class_names):
         class_names = tuple(str(label) for label in range(known.max() + 1))
-    return ImageDataset(name, split, sources, ids, known, class_names, digest.hexdigest())
+    groups = _first_folders(paths_inside)
+    if groups is None and known is not None:
+        groups = [class_names[label] for label in known]
+    return ImageDataset(name, split, sources, ids, known, class_names, digest.hexdigest(), groups)
+
+
+def _first_folders(paths: Sequence[str]) -> list[str] | None:
+    """Give the first folder of each path; None where one lies in no folder."""
+    return [path.split("/")[0] for path in paths] if all("/" in path.strip("/") for path in paths) else None
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...]:
@@ -236,7 +281,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def _load_batches(folder: Path, split: str) -> ImageDataset:
     if split not in CIFAR10_ROWS:
-        raise DatasetError(f"cifar-10-batches-py has the splits train and test, not {split}")
+        raise NoSplitError(f"cifar-10-batches-py has the splits train and test, not {split}")
     paths = [folder / "test_batch"] if split == "test" else sorted(folder.glob("data_batch_*"))
     if not paths:
         raise DatasetError(f"no data_batch_* in {folder}")
@@ -267,19 +312,19 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
             )
         inside = next((one for one in _SPLIT_NAMES[split] if one in splits), None)
         if inside is None:
-            raise DatasetError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
+            raise NoSplitError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
         folder /= inside
         paths = [path for path in paths if path.is_relative_to(folder)]
     if not paths:
         raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
     ids = [path.relative_to(folder).as_posix() for path in paths]
-    # A folder a class: every image lies in a folder, and its first folder names the class.
-    classes = tuple(sorted({i.split("/")[0] for i in ids})) if all("/" in i for i in ids) else ()
-    labels = np.array([classes.index(i.split("/")[0]) for i in ids], np.int64) if classes else None
+    groups = _first_folders(ids)
+    classes = tuple(sorted(set(groups or ())))
+    labels = np.array([classes.index(group) for group in groups], np.int64) if groups else None
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes())
-    return ImageDataset(name, split, paths, ids, labels, classes, digest.hexdigest())
+    return ImageDataset(name, split if splits else ALL, paths, ids, labels, classes, digest.hexdigest(), groups)
 
 
 def _find_images(folder: Path) -> list[Path]:

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import get_args
 
-import numpy as np
-
-from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, ImageDataset
+from colorizer.data.dataset import DatasetError, ImageDataset
 from colorizer.data.sources import load_dataset
 from colorizer.evaluation.image_errors import ImageErrors, Order, find_errors
 from colorizer.files import resource_folder
@@ -63,8 +61,7 @@ class Gallery:
     @property
     def class_names(self) -> list[str]:
         """List the classes that there are images of, all of them together first."""
-        present = [] if self.dataset.labels is None else sorted(set(self.dataset.labels.tolist()))
-        return [ALL_CLASSES, *(self.dataset.class_names[label] for label in present)]
+        return [ALL_CLASSES, *sorted(set(self.dataset.groups or ()))]
 
     @property
     def orders(self) -> list[tuple[str, Order]]:
@@ -84,14 +81,14 @@ class Gallery:
         if order is not None and order not in self.orders:
             raise ValueError(f"there are no errors to sort by for {order!r}")
         rows = range(len(self.dataset)) if order is None else self.errors[order[0]].sort(order[1])
-        if class_name == ALL_CLASSES or self.dataset.labels is None:
+        groups = self.dataset.groups
+        if class_name == ALL_CLASSES or groups is None:
             return list(rows)
-        wanted = self.dataset.class_names.index(class_name)
-        return [row for row in rows if self.dataset.labels[row] == wanted]
+        return [row for row in rows if groups[row] == class_name]
 
     def caption(self, row: int) -> str:
         """Name an image by its class and its number from 1 on."""
-        name = "" if self.dataset.labels is None else f"{self.dataset.class_names[self.dataset.labels[row]]}, "
+        name = "" if self.dataset.groups is None else f"{self.dataset.groups[row]}, "
         return f"{name}image {row + 1:,}"
 
 
@@ -99,8 +96,7 @@ class Gallery:
 def load_samples() -> ImageDataset:
     """Load the images of the test split that come with the project."""
     dataset = load_dataset(str(resource_folder("samples") / "cifar10"), "test")
-    labels = [CIFAR10_CLASSES.index(name.split("_")[1].split(".")[0]) for name in dataset.ids]
-    return replace(dataset, labels=np.array(labels), class_names=CIFAR10_CLASSES)
+    return replace(dataset, groups=[name.split("_")[1].split(".")[0] for name in dataset.ids])
 
 
 def take_page(rows: Sequence[int], number: float | None) -> tuple[list[int], int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 from colorizer.inference.checkpoint import Checkpoint
 
 MEANING = """
-*Error left*: squared error against the true colors, as a share of the gray copy's; 100% is no better than gray.
+*Relative MSE*: squared error against the true colors over the gray baseline's; 100% is no better than gray.
 *PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal.
 """
 
@@ -18,13 +18,13 @@ def title(model: str) -> str:
     return _TITLES.get(model, model)
 
 
-def build_table(gray_copy: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray copy and of results by their names in Markdown."""
-    lines = ["| | Error left | PSNR | SSIM |", "|:--|--:|--:|--:|"]
-    for name, figures in {"Gray copy": gray_copy, **results}.items():
+def build_table(gray: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray baseline and of results by their names in Markdown."""
+    lines = ["| | Relative MSE | PSNR | SSIM |", "|:--|--:|--:|--:|"]
+    for name, figures in {"Gray baseline": gray, **results}.items():
         # A true image that is gray itself leaves no error to compare with.
-        left = f"{figures['mse'] / gray_copy['mse']:.0%}" if gray_copy["mse"] else "–"
-        lines.append(f"| {name} | {left} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |")
+        relative = f"{figures['mse'] / gray['mse']:.0%}" if gray["mse"] else "–"
+        lines.append(f"| {name} | {relative} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |")
     return "\n".join(lines)
 
 
@@ -38,7 +38,7 @@ def describe_records(models: Iterable[str]) -> str:
 
 
 def _describe(records: list[tuple[str, dict[str, Any]]]) -> str:
-    gray, data, count = records[0][1]["gray_copy"], records[0][1]["data"], records[0][1]["n"]
+    gray, data, count = records[0][1]["gray_baseline"], records[0][1]["data"], records[0][1]["n"]
     copies = ", as copies saved in JPEG" if data["name"] == "cifar10" and data.get("encoding") == "JPEG" else ""
     results: dict[str, Any] = {}
     words = []

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from colorizer.data.dataset import DatasetError, ImageDataset
+from colorizer.data.dataset import ALL, DatasetError, ImageDataset
 from colorizer.data.sources import load_dataset
+from colorizer.evaluation.aged import AgedFigures
 from colorizer.evaluation.image_errors import ImageErrors, save_errors
-from colorizer.evaluation.metrics import compare, psnr, ratio
+from colorizer.evaluation.metrics import ChromaByLuma, compare, psnr, psnr_gain, ratio
 from colorizer.evaluation.unet_extras import AbilityFigures
 from colorizer.files import write_whole
 from colorizer.imaging.color import fit_within, gray_copy
-from colorizer.inference.checkpoint import Checkpoint
+from colorizer.inference.checkpoint import CONFIG, Checkpoint
 from colorizer.inference.colorizer import DEFAULT_DETAIL, Colorizer
 from colorizer.machine import describe_machine, describe_versions
 
@@ -35,6 +36,7 @@ def evaluate(
     detail: int = DEFAULT_DETAIL,
     size: int | None = None,
     abilities: bool = False,
+    aged: bool = False,
     per_image: bool = False,
     skip_corrupt: bool = False,
 ) -> dict[str, Any]:
@@ -53,6 +55,8 @@ def evaluate(
     abilities : bool
         Measure also what the U-Net does beyond one answer, see `colorizer.evaluation.unet_extras`; it takes about ten
         times as long.
+    aged : bool
+        Measure also the colors of aged copies of the images, see `colorizer.evaluation.aged`.
     per_image : bool
         Write the error of each image too, beside `output`: ``metrics.json`` gets a ``metrics-images.csv``, whose name
         and SHA-256 stand under ``per_image``.
@@ -63,16 +67,18 @@ def evaluate(
     -------
     dict
         What was written. At the top the figures of the model's color on the images' own luma: means over the images of
-        what `colorizer.evaluation.metrics.compare` gives, ``psnr_of_mean_mse``, and ``error_left``: the mean squared
-        error over that of the gray copy, None where all images are gray. Under ``raw`` and ``gray_copy`` the same
-        figures of the network's own picture (the autoencoder's only) and of the luma copied to three channels; under
-        ``by_class`` the error left by class, where the data have classes; under ``abilities`` those. No path stands in
-        it.
+        what `colorizer.evaluation.metrics.compare` gives; ``psnr_of_mean_mse``; ``relative_mse``, the mean squared
+        error over that of the gray baseline (the luma in all three channels), None where all images are gray;
+        ``psnr_gain`` and ``n_color``, see `colorizer.evaluation.metrics.psnr_gain`; and ``chroma_by_luma``, see
+        `colorizer.evaluation.metrics.ChromaByLuma`. Under ``raw`` and ``gray_baseline`` the same figures of the
+        network's own picture (the autoencoder's only) and of the baseline; under ``by_group`` the relative MSE of each
+        group of images, where the data have groups; under ``abilities`` and ``aged`` those. No path stands in it.
 
     Raises
     ------
     colorizer.inference.checkpoint.ModelError, colorizer.data.dataset.DatasetError
-        If the model or the data can't be loaded, or images are corrupt, or there is none.
+        If the model or the data can't be loaded, images are corrupt, there is none, or a folder without splits is the
+        one that the model was trained on.
     ValueError
         If a number is out of its range, the output is a folder, or abilities are asked of the autoencoder.
     OSError
@@ -92,10 +98,13 @@ def evaluate(
     if size is not None and size < 1:
         raise ValueError(f"the size must be at least 1 pixel, got {size}")
     dataset = load_dataset(data, split)
+    _refuse_training_data(dataset, checkpoint.read_record(CONFIG))
     further = AbilityFigures(colorizer, detail) if abilities else None
+    old = AgedFigures(colorizer, vividness, detail) if aged else None
+    by_luma = ChromaByLuma()
 
     indices: list[int] = []
-    rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_copy": []}
+    rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_baseline": []}
     if paints:
         rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
@@ -103,22 +112,25 @@ def evaluate(
             images = list(chunk.values())
             results = {
                 "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail),
-                "gray_copy": [gray_copy(truth) for truth in images],
+                "gray_baseline": [gray_copy(truth) for truth in images],
             }
             if paints:
                 results["raw"] = colorizer.colorize_batch(images, raw=True)
             for i, truth in enumerate(images):
                 for kind, pictures in results.items():
                     rows[kind].append(compare(truth, pictures[i]))
+            by_luma.add(images, results["joined"])
             if further:
                 further.add(images)
+            if old:
+                old.add(images, rows["gray_baseline"][-len(images) :])
             indices += chunk
             progress.update(len(images))
 
     if not indices:
         raise DatasetError(f"{dataset.name} ({dataset.split}) has no image that can be measured")
-    errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_copy"))
-    baseline = float(baselines.mean())
+    errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_baseline"))
+    gray = rows["gray_baseline"]
     kept: dict[str, Any] = {}
     if per_image:
         measured = ImageErrors(np.array(indices), errors, baselines)
@@ -129,11 +141,13 @@ def evaluate(
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": detail,
-        **_summary(rows.pop("joined"), baseline),
-        "mse_gray_copy": baseline,
-        **{kind: _summary(measured, baseline) for kind, measured in rows.items()},
-        "by_class": _by_class(dataset, indices, errors, baselines),
+        **_summary(rows.pop("joined"), gray),
+        "mse_gray_baseline": float(baselines.mean()),
+        "chroma_by_luma": by_luma.summary(),
+        **{kind: _summary(measured, gray) for kind, measured in rows.items()},
+        "by_group": _by_group(dataset, indices, errors, baselines),
         **({"abilities": further.summary()} if further else {}),
+        **({"aged": old.summary()} if old else {}),
         **kept,
         "machine": describe_machine(),
         "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
@@ -156,25 +170,32 @@ def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iter
         yield chunk
 
 
-def _by_class(
+def _refuse_training_data(dataset: ImageDataset, config: dict[str, Any]) -> None:
+    """Raise `DatasetError` if a folder without splits is what the record of the training names."""
+    known = config.get("data", []) if dataset.split == ALL else []
+    if any(data.get("sha256") == dataset.sha256 for data in known):
+        raise DatasetError(f"{dataset.name} is what the model was trained on: measure it on other images")
+
+
+def _by_group(
     dataset: ImageDataset, indices: list[int], errors: NDArray[np.float64], baselines: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Compute the error left by class; empty where the data have no classes."""
-    if dataset.labels is None:
+    """Compute the relative MSE by group; empty where the data have no groups."""
+    if dataset.groups is None:
         return {}
-    totals, gray = (np.bincount(dataset.labels[indices], values) for values in (errors, baselines))
-    return {dataset.class_names[label]: float(totals[label] / gray[label]) for label in np.flatnonzero(gray)}
+    names, groups = np.unique([dataset.groups[index] for index in indices], return_inverse=True)
+    totals, gray = (np.bincount(groups, values) for values in (errors, baselines))
+    return {str(names[group]): float(totals[group] / gray[group]) for group in np.flatnonzero(gray)}
 
 
-def _mean(rows: list[dict[str, float]], key: str) -> float:
-    return float(np.mean([row[key] for row in rows]))
-
-
-def _summary(rows: list[dict[str, float]], baseline: float) -> dict[str, float | None]:
-    means = {key: _mean(rows, key) for key in rows[0]}
+def _summary(rows: list[dict[str, float]], gray: list[dict[str, float]]) -> dict[str, float | None]:
+    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    gain, colored = psnr_gain(rows, gray)
     return {
         "n": len(rows),
         **means,
         "psnr_of_mean_mse": psnr(means["mse"]),
-        "error_left": ratio(means["mse"], baseline),
+        "relative_mse": ratio(means["mse"], float(np.mean([row["mse"] for row in gray]))),
+        "psnr_gain": gain,
+        "n_color": colored,
     }

@@ -14,7 +14,7 @@ from colorizer.files import sha256, write_whole
 from colorizer.inference.checkpoint import Checkpoint, ModelError
 
 Order = Literal["best", "typical", "worst"]
-_COLUMNS = ("row", "mse", "mse_gray_copy")
+_COLUMNS = ("row", "mse", "mse_gray_baseline")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class ImageErrors:
     rows : (N,) int64
         Places of the images in the data set; corrupt ones may be missing.
     errors, baselines : (N,) float64
-        Mean squared errors of the model's color on the image's luma and of the gray copy, of RGB in [0, 1].
+        Mean squared errors of the model's color on the image's luma and of the gray baseline, of RGB in [0, 1].
     """
 
     rows: NDArray[np.int64]
@@ -44,9 +44,9 @@ class ImageErrors:
 
 
 def rank(errors: NDArray[np.float64], baselines: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Order images by the error left, the least first.
+    """Order images by their relative MSE, the least first.
 
-    Only the more colorful half of them, by the gray copy's error: where there is hardly any color, the ratio says
+    Only the more colorful half of them, by the gray baseline's error: where there is hardly any color, the ratio says
     nothing.
 
     Parameters

@@ -3,12 +3,21 @@
 RGB is scaled to [0, 1] in errors. Only `compare` needs scikit-image, which the demo does without.
 """
 
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.imaging.color import to_chroma, to_luma
+
 PSNR_CAP = 50.0
 """PSNR in dB that counts at most: two equal images would have infinity, and spoil every mean."""
+LEAST_COLORFULNESS = 5.0
+"""Colorfulness from which on an image counts in ``psnr_gain``: nearly gray ones would drown it."""
+_AUC_THRESHOLDS = 151  # 0 to 150.
+_LUMA_RANGES = 8
+_LEAST_PART = 0.01  # Of all pixels: a range of luma with fewer has no figure.
 
 
 def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
@@ -23,7 +32,7 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
     -------
     dict
         What `measure_error` gives. ``delta_e``: mean CIEDE2000 color difference, about 1 where a person just sees it.
-        ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
+        ``auc``: see `auc`. ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
 
     Raises
     ------
@@ -33,9 +42,12 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
     # Here, since it takes a second, and the demo is installed without.
     from skimage.color import deltaE_ciede2000, rgb2lab
 
+    figures = measure_error(truth, result)
+    lab, lab_truth = rgb2lab(result), rgb2lab(truth)
     return {
-        **measure_error(truth, result),
-        "delta_e": float(deltaE_ciede2000(rgb2lab(truth), rgb2lab(result)).mean()),
+        **figures,
+        "delta_e": float(deltaE_ciede2000(lab_truth, lab).mean()),
+        "auc": auc(lab_truth, lab),
         "colorfulness": colorfulness(result),
         "colorfulness_truth": colorfulness(truth),
     }
@@ -65,14 +77,57 @@ def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[s
     return {"mse": mse, "psnr": psnr(mse), "ssim": ssim(truth, result)}
 
 
+def auc(truth: NDArray[np.float64], result: NDArray[np.float64]) -> float:
+    """Measure in how many pixels a result comes close to the truth in color, whatever their lightness.
+
+    Parameters
+    ----------
+    truth, result : (H, W, 3) float
+        Images in CIE Lab.
+
+    Returns
+    -------
+    float
+        Area under a curve, in percent: the share of pixels whose distance in (a*, b*) is at most a threshold, averaged
+        over the thresholds 0, 1, ... 150.
+
+    References
+    ----------
+    R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016, section 3.1.
+    """
+    distances = np.hypot(*np.moveaxis(truth[..., 1:] - result[..., 1:], -1, 0))
+    # A pixel counts from the first threshold that is no less than its distance on.
+    counted = np.maximum(_AUC_THRESHOLDS - np.ceil(distances), 0)
+    return float(100 * counted.mean() / _AUC_THRESHOLDS)
+
+
 def ratio(value: float, whole: float) -> float | None:
-    """Divide; None where the whole is 0, as the error of gray images' gray copies is."""
+    """Divide; None where the whole is 0, as the error of the gray baseline of gray images is."""
     return value / whole if whole else None
 
 
 def psnr(mse: float) -> float:
     """Turn a mean squared error of values in [0, 1] into the peak signal-to-noise ratio in dB, at most `PSNR_CAP`."""
     return min(PSNR_CAP, -10 * float(np.log10(max(mse, 1e-12))))
+
+
+def psnr_gain(rows: Sequence[dict[str, float]], gray: Sequence[dict[str, float]]) -> tuple[float | None, int]:
+    """Average by how many dB the results of images are above their gray baselines.
+
+    Parameters
+    ----------
+    rows, gray : sequence of dict
+        What `compare` gives of the results and of the gray baselines of the same images.
+
+    Returns
+    -------
+    tuple of float or None, and int
+        The mean over the images whose own colorfulness is at least `LEAST_COLORFULNESS`, and how many these are; None
+        where there are none.
+    """
+    pairs = zip(rows, gray, strict=True)
+    gains = [row["psnr"] - plain["psnr"] for row, plain in pairs if plain["colorfulness_truth"] >= LEAST_COLORFULNESS]
+    return float(np.mean(gains)) if gains else None, len(gains)
 
 
 def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
@@ -122,3 +177,24 @@ def colorfulness(rgb: NDArray[np.uint8]) -> float:
     red_green, yellow_blue = red - green, (red + green) / 2 - blue
     spread = np.hypot(red_green.std(), yellow_blue.std())
     return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
+
+
+class ChromaByLuma:
+    """How colorful results are beside the truth, in eight equal ranges of luma from black to white."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((3, _LUMA_RANGES))  # Pixels, chroma of the truth, chroma of the result.
+
+    def add(self, truths: Iterable[NDArray[np.uint8]], results: Iterable[NDArray[np.uint8]]) -> None:
+        """Count pairs of RGB images (H, W, 3) uint8; the ranges are those of the true image's luma."""
+        for truth, result in zip(truths, results, strict=True):
+            ranges = (to_luma(truth).astype(np.int64) * _LUMA_RANGES // 256).ravel()
+            for sums, image in zip(self._sums, (None, truth, result), strict=True):
+                weights = None if image is None else np.linalg.norm(to_chroma(image), axis=-1).ravel()
+                sums += np.bincount(ranges, weights, _LUMA_RANGES)
+
+    def summary(self) -> list[float | None]:
+        """Give mean chroma over the truth's by range, dark to light; None where fewer than 1 % of the pixels lie."""
+        pixels, truth, result = self._sums
+        enough = (pixels >= _LEAST_PART * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
+        return [float(r / t) if e else None for r, t, e in zip(result, truth, enough, strict=True)]

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.segmentation import felzenszwalb
 
-from colorizer.evaluation.metrics import colorfulness, ratio
-from colorizer.imaging.color import gray_copy, to_chroma, to_luma
+from colorizer.evaluation.metrics import ChromaByLuma, colorfulness, ratio
+from colorizer.imaging.color import gray_copy, resize, to_chroma, to_luma
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 
 VIVIDNESS = (0.0, DEFAULT_VIVIDNESS, 1.0)
@@ -18,6 +19,7 @@ ALTERNATIVES = 4
 ALTERNATIVES_OF = 1000  # Images, the first of the data: they take as long as forty plain ones each.
 _PATCH = 2  # Side of the block of pixels whose mean color is a hint.
 _DOUBT_BINS = 10
+_CONFIDENCE_BINS = 15
 
 
 class AbilityFigures:
@@ -43,7 +45,9 @@ class AbilityFigures:
         self._hinted = dict.fromkeys(HINTS, 0.0)
         self._colorful = dict.fromkeys(VIVIDNESS, 0.0)
         self._colorful_truth = 0.0
-        self._by_doubt = np.zeros((_DOUBT_BINS, 4))  # Pixels; sums of doubt, squared error, that of the gray copy.
+        self._by_luma = {vividness: ChromaByLuma() for vividness in VIVIDNESS}
+        self._confidence = np.zeros((_CONFIDENCE_BINS, 3))  # Cells; sums of confidence, of hits.
+        self._by_doubt = np.zeros((_DOUBT_BINS, 4))  # Pixels; sums of doubt, squared error, that of the gray baseline.
         self._differences: list[float] = []
         self._variances = np.zeros(2)  # Of chroma within segments: alternatives, truth.
 
@@ -55,6 +59,7 @@ class AbilityFigures:
             results = self._colorizer.colorize_batch(truths, vividness=vividness, detail=self._detail)
             self._errors[vividness] += sum(map(_mse, truths, results))
             self._colorful[vividness] += sum(map(colorfulness, results))
+            self._by_luma[vividness].add(truths, results)
             if vividness == 0:
                 self._add_doubt(truths, results)
         for count in HINTS:
@@ -72,27 +77,35 @@ class AbilityFigures:
         Returns
         -------
         dict
-            ``vividness``: by value, ``error_left`` and ``colorfulness_ratio``, to the truth's. ``hints``: error left
-            with so many true ones at random places, at vividness 0. ``doubt``: by tenth of the predicted uncertainty,
-            its mean, the part of the pixels that have it, and their squared error beside the gray copy's.
-            ``alternatives``: how many images and results each, the median CIEDE2000 between two of an image, and the
-            variance of their chroma within segments of even luma over the truth's.
+            ``vividness``: by value, ``relative_mse``, ``colorfulness_ratio``, to the truth's, and ``chroma_by_luma``.
+            ``hints``: relative MSE with so many true ones at random places, at vividness 0. ``doubt``: by tenth of the
+            predicted uncertainty, its mean, the part of the pixels that have it, and their squared error beside the
+            gray baseline's. ``calibration_error``: see `calibration_error`. ``alternatives``: how many images and
+            results each, the median CIEDE2000 between two of an image, and the variance of their chroma within segments
+            of even luma over the truth's.
         """
         pixels = self._by_doubt[:, 0].sum()
         return {
             "vividness": {
                 str(vividness): {
-                    "error_left": ratio(self._errors[vividness], self._gray),
+                    "relative_mse": ratio(self._errors[vividness], self._gray),
                     "colorfulness_ratio": ratio(self._colorful[vividness], self._colorful_truth),
+                    "chroma_by_luma": self._by_luma[vividness].summary(),
                 }
                 for vividness in VIVIDNESS
             },
             "hints": {str(count): ratio(self._hinted[count], self._gray) for count in HINTS},
             "doubt": [
-                {"mean": total / count, "pixels": count / pixels, "mse": error / count, "mse_gray_copy": gray / count}
+                {
+                    "mean": total / count,
+                    "pixels": count / pixels,
+                    "mse": error / count,
+                    "mse_gray_baseline": gray / count,
+                }
                 for count, total, error, gray in self._by_doubt.tolist()
                 if count
             ],
+            "calibration_error": calibration_error(self._confidence),
             "alternatives": {
                 "images": min(self._count, ALTERNATIVES_OF),
                 "each": ALTERNATIVES,
@@ -103,6 +116,7 @@ class AbilityFigures:
 
     def _add_doubt(self, truths: Sequence[NDArray[np.uint8]], results: Sequence[NDArray[np.uint8]]) -> None:
         for truth, result in zip(truths, results, strict=True):
+            self._confidence += count_hits(*self._colorizer.predict_distribution(truth, detail=self._detail), truth)
             doubt = self._colorizer.uncertainty(truth, detail=self._detail).ravel()
             errors = [_squared_error(truth, image).ravel() for image in (result, gray_copy(truth))]
             bins = np.minimum((doubt * _DOUBT_BINS).astype(int), _DOUBT_BINS - 1)
@@ -120,6 +134,45 @@ class AbilityFigures:
         segments = felzenszwalb(to_luma(truth), scale=50, sigma=0.5, min_size=20)
         variances = [variance_within(to_chroma(image), segments) for image in (*results, truth)]
         self._variances += np.array([np.mean(variances[:-1]), variances[-1]])
+
+
+def count_hits(
+    bins: NDArray[np.float32], probabilities: NDArray[np.float32], truth: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Count how often the likeliest bin is the true one, by how likely it is.
+
+    Parameters
+    ----------
+    bins : (K, 2) float32
+        Cb and Cr of the bins.
+    probabilities : (h, w, K) float32
+        The predicted distribution in each cell of a grid.
+    truth : (H, W, 3) uint8
+        The true image. The true bin of a cell is the nearest to the mean chroma in it.
+
+    Returns
+    -------
+    (15, 3) float64
+        By equal ranges of the likeliest bin's probability: cells, sum of that probability, cells where it is true.
+    """
+    height, width = probabilities.shape[:2]
+    chroma = resize(to_chroma(truth), height, width, cv2.INTER_AREA)
+    nearest = np.argmin(np.sum((chroma[:, :, None] - bins) ** 2, axis=-1), axis=-1)
+    likeliest, confidence = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+    ranges = np.minimum((confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1).ravel()
+    counted = (None, confidence.ravel(), (likeliest == nearest).ravel())
+    return np.stack([np.bincount(ranges, values, _CONFIDENCE_BINS) for values in counted], axis=1)
+
+
+def calibration_error(counts: NDArray[np.float64]) -> float:
+    """Compute the expected calibration error from the sums of `count_hits`: 0 if confidence is accuracy.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
+    """
+    cells, confidence, hits = counts.T
+    return float(np.abs(confidence - hits).sum() / cells.sum())
 
 
 def true_hints(truth: NDArray[np.uint8], rng: np.random.Generator, count: int) -> list[tuple[int, int, list[int]]]:

@@ -310,6 +310,31 @@ class Colorizer:
         _check(vividness, detail)
         return list(self._painter.predict_chroma(lumas, vividness=vividness, detail=detail))
 
+    def predict_distribution(
+        self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Predict how likely each color is, in each cell of a thumbnail; U-Net only.
+
+        Parameters
+        ----------
+        image, detail, max_pixels
+            As in `colorize`.
+
+        Returns
+        -------
+        tuple of (K, 2) and (h, w, K) float32
+            Cb and Cr of the bins, in [-0.5, 0.5], and their probabilities.
+
+        Raises
+        ------
+        colorizer.imaging.decode.ImageError
+            If the image can't be decoded.
+        ValueError
+            If the model predicts no distribution, or a number is out of its range.
+        """
+        _check(0, detail)
+        return self._painter.predict_distribution(_read_luma(image, max_pixels), detail=detail)
+
     def uncertainty(
         self,
         image: Any,

@@ -80,6 +80,12 @@ class Painter(ABC):
         """List chromas (n, 2) float32, n at most `count`, that are likely at a place; the likeliest first."""
         self.refuse("hints")
 
+    def predict_distribution(
+        self, luma: NDArray[np.uint8], *, detail: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Predict how likely each color is: bins (K, 2) float32 and their probabilities (h, w, K) float32."""
+        self.refuse("uncertainty")
+
     def predict_uncertainty(
         self, luma: NDArray[np.uint8], *, detail: int, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:

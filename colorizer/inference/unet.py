@@ -104,6 +104,13 @@ class UNetPainter(Painter):
         thumbnail = shrink(luma, detail)
         return doubt(next(self._distributions([thumbnail], [lay_hints(chroma_grid(thumbnail), hints)])), self._bins)
 
+    def predict_distribution(
+        self, luma: NDArray[np.uint8], *, detail: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Predict how likely each color is: bins (K, 2) and, at half of the working size, probabilities (h, w, K)."""
+        thumbnail = shrink(luma, detail)
+        return self._bins, next(self._distributions([thumbnail], [lay_hints(chroma_grid(thumbnail))]))
+
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
     ) -> Iterator[NDArray[np.float32]]:

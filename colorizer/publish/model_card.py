@@ -43,7 +43,7 @@ _WHAT = {
 }
 _METRICS = {
     "mse": "Mean squared error",
-    "error_left": "Error left (MSE over that of the gray copy)",
+    "relative_mse": "Relative MSE (MSE over that of the gray baseline)",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
     "delta_e": "CIEDE2000",
@@ -58,12 +58,11 @@ _LIMITS = """
 _COPIES = """
 **CIFAR-10 stands here for copies that had been saved as JPEG.** JPEG keeps color coarser than brightness, so both the
 colors that the model learned and the true colors that it is measured against have lost some of their detail. The
-figures compare with each other and with the gray copy beside them, not with figures on the lossless originals. The
+figures compare with each other and with the gray baseline beside them, not with figures on the lossless originals. The
 SHA-256 in `config.json` and in the records of the figures tell the files apart."""
 _MEANING = """
-Means over the images. `error_left` is the mean squared error (`mse`) over that of the gray copy, which is the gray
-image in all three channels and what a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an
-image."""
+Means over the images. `relative_mse` is the mean squared error (`mse`) over that of the gray baseline, the gray image
+in all three channels, which a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image."""
 _CARD = """---
 {metadata}
 ---
@@ -109,7 +108,7 @@ medical, scientific or satellite images.
 ![Sample images: grayscale, colorized, ground truth]({picture})
 
 Of the sample images of the project, the first of the CIFAR-10 test set, colorized with the default options: the {shown}
-with the least error left, then the {shown} with the most.
+with the least relative MSE, then the {shown} with the most.
 
 ## Training
 
@@ -169,7 +168,7 @@ def plan_model(repo: str, model: str) -> Upload:
 
 
 def _draw_good_and_bad(colorizer: Colorizer) -> bytes:
-    """Draw the samples with the least and the most error left, best first, as a PNG file."""
+    """Draw the samples with the least and the most relative MSE, best first, as a PNG file."""
     truth = np.stack([decode_image(path) for path in sorted((resource_folder("samples") / "cifar10").glob("*.png"))])
     gray = np.stack([gray_copy(image) for image in truth])
     painted = np.stack(colorizer.colorize_batch(list(truth)))
@@ -243,7 +242,7 @@ def _name(data: dict[str, Any]) -> str:
 
 
 def _results(records: list[dict[str, Any]]) -> str:
-    """Lay out the figures of all records, each beside those of the gray copy."""
+    """Lay out the figures of all records, each beside those of the gray baseline."""
     if not records:
         return "Not measured yet: `colorizer evaluate` does it."
     lines = ["| data | images | | " + " | ".join(_METRICS) + " |", "|---|---|---|" + "---|" * len(_METRICS)]
@@ -251,7 +250,7 @@ def _results(records: list[dict[str, Any]]) -> str:
         data = f"{_name(record['data'])}, {record['data']['split']}"
         rows = {f"colorized, vividness {record['vividness']:g}": record}
         rows |= {"network's own picture": record["raw"]} if "raw" in record else {}
-        for name, row in {**rows, "gray copy": record["gray_copy"]}.items():
+        for name, row in {**rows, "gray baseline": record["gray_baseline"]}.items():
             figures = " | ".join(f"{row[key]:.{5 if key == 'mse' else 3}f}" for key in _METRICS)
             lines.append(f"| {data} | {row['n']:,} | {name} | {figures} |")
     return "\n".join([*lines, _MEANING])

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import keras
 
-from colorizer.data.dataset import split_validation
-from colorizer.data.sources import load_dataset
+from colorizer.data.sources import load_parts
 from colorizer.evaluation import plots
 from colorizer.files import sha256
 from colorizer.machine import describe_machine, describe_versions
@@ -56,7 +55,7 @@ def fit(config: TrainConfig) -> Path:
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     precision = resolve_precision(config.precision)
-    sets = [split_validation(load_dataset(d, "train"), config.validation, config.seed) for d in config.data]
+    sets = [load_parts(d, config.validation, config.seed) for d in config.data]
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)
     if config.init:

@@ -60,13 +60,13 @@ class ChromaLoss(keras.losses.Loss):
 
 
 class ErrorLeft(keras.metrics.Metric):
-    """Squared error in RGB of the mean of the predicted distribution, over that of the gray copy.
+    """Squared error in RGB of the mean of the predicted distribution, over that of the gray baseline.
 
     Every image counts the same, whatever its size.
     """
 
     def __init__(self, bins: NDArray[np.float32]) -> None:
-        super().__init__(name="error_left")
+        super().__init__(name="relative_mse")
         self._bins = bins
         self._error = self.add_weight(name="error", initializer="zeros")
         self._gray = self.add_weight(name="gray", initializer="zeros")
@@ -78,7 +78,7 @@ class ErrorLeft(keras.metrics.Metric):
         self._gray.assign_add(_rgb_error(y_true))
 
     def result(self) -> Any:
-        """Give the ratio: 1 for the gray copy, 0 for the truth."""
+        """Give the ratio: 1 for the gray baseline, 0 for the truth."""
         return self._error / ops.maximum(self._gray, 1e-12)
 
 
@@ -95,7 +95,7 @@ class UNetRecipe(Recipe):
         self._classes = sum(counts)
         self._offsets = np.cumsum([0, *counts])[:-1]
         # Keras names figures by their output where there are several.
-        self.monitor = "val_chroma_error_left" if self._classes else "val_error_left"
+        self.monitor = "val_chroma_relative_mse" if self._classes else "val_relative_mse"
 
     def build(self) -> keras.Model:
         return build_unet(len(self._bins), self.config.widths, self.config.dropout, self._classes)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from conftest import ROOT, encode, random_images
 from colorizer import Colorizer, decode_image
 from colorizer.cli import main
 from colorizer.data.dataset import CIFAR10_CLASSES
+from colorizer.data.sources import load_dataset
+from colorizer.imaging.aging import VERSIONS
 
 IMAGES = random_images(4, 40)
 
@@ -181,18 +184,21 @@ def test_evaluate(cifar_folder, tmp_path, capsys):
     arguments = ["evaluate", "--model", "autoencoder", "--data", str(cifar_folder), "--output", str(output)]
     assert main(arguments) == 0
     figures = json.loads(output.read_text())
-    keys = {"n", "mse", "psnr", "psnr_of_mean_mse", "ssim", "delta_e", "colorfulness", "error_left"}
-    assert keys | {"colorfulness_truth", "mse_gray_copy", "model", "data", "versions"} <= figures.keys()
+    keys = {"n", "mse", "psnr", "psnr_of_mean_mse", "ssim", "delta_e", "colorfulness", "relative_mse", "auc"}
+    keys |= {"psnr_gain", "n_color", "colorfulness_truth"}
+    assert keys | {"chroma_by_luma", "mse_gray_baseline", "model", "data", "versions"} <= figures.keys()
     assert keys <= figures["raw"].keys()
-    assert keys <= figures["gray_copy"].keys()
+    assert keys <= figures["gray_baseline"].keys()
     assert figures["n"] == 10
     assert figures["model"] == "autoencoder"
     assert figures["data"]["name"] == "cifar10"
-    assert figures["gray_copy"]["error_left"] == 1
-    assert figures["error_left"] == pytest.approx(figures["mse"] / figures["mse_gray_copy"])
-    assert figures["gray_copy"]["colorfulness"] == 0
+    assert figures["gray_baseline"]["relative_mse"] == 1
+    assert figures["relative_mse"] == pytest.approx(figures["mse"] / figures["mse_gray_baseline"])
+    assert figures["gray_baseline"]["colorfulness"] == figures["gray_baseline"]["psnr_gain"] == 0
+    assert figures["n_color"] == 10
+    assert figures["psnr_gain"] == pytest.approx(figures["psnr"] - figures["gray_baseline"]["psnr"])
     assert str(tmp_path) not in output.read_text()
-    assert "error left" in capsys.readouterr().out
+    assert "relative MSE" in capsys.readouterr().out
 
 
 def test_evaluate_without_data_tells_what_to_do(tmp_path, capsys):
@@ -252,7 +258,7 @@ def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
     assert main([*command, "--vividness", "0.5"]) == 0
     figures = json.loads(output.read_text())
     assert (figures["model"], figures["n"], figures["vividness"]) == ("unet", 10, 0.5)
-    assert figures["gray_copy"]["error_left"] == 1
+    assert figures["gray_baseline"]["relative_mse"] == 1
     assert "raw" not in figures
     assert "network's picture" not in capsys.readouterr().out
 
@@ -260,19 +266,23 @@ def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
 def test_evaluate_abilities(cifar_folder, tmp_path):
     output = tmp_path / "m.json"
     command = ["evaluate", "--data", str(cifar_folder), "--output", str(output), "--size", "24"]
-    assert main([*command, "--abilities"]) == 0
+    assert main([*command, "--abilities", "--aged"]) == 0
     figures = json.loads(output.read_text())
     assert figures["data"]["size"] == 24
+    assert figures["aged"].keys() == VERSIONS.keys()
+    assert all(row["mse"] > 0 for row in figures["aged"].values())
     abilities = figures["abilities"]
-    assert abilities["vividness"]["0.0"]["error_left"] == pytest.approx(figures["error_left"])
+    assert abilities["vividness"]["0.0"]["relative_mse"] == pytest.approx(figures["relative_mse"])
     ratios = [entry["colorfulness_ratio"] for entry in abilities["vividness"].values()]
     assert ratios == sorted(ratios)
+    assert abilities["vividness"]["0.0"]["chroma_by_luma"] == figures["chroma_by_luma"]
+    assert 0 < abilities["calibration_error"] < 1
     # The truth told at sixteen places leaves less error than the truth told at one.
     assert abilities["hints"]["16"] < abilities["hints"]["1"]
     assert sum(entry["pixels"] for entry in abilities["doubt"]) == pytest.approx(1)
     assert all(0 <= entry["mean"] <= 1 for entry in abilities["doubt"])
     assert abilities["alternatives"]["delta_e_median"] > 0
-    assert set(figures["by_class"]) <= set(CIFAR10_CLASSES)
+    assert figures["by_group"].keys() == set(CIFAR10_CLASSES)
 
 
 def test_evaluate_odd_images(tmp_path, capsys):
@@ -283,15 +293,33 @@ def test_evaluate_odd_images(tmp_path, capsys):
     command = ["evaluate", "--output", str(output), "--data"]
     assert main([*command, str(tmp_path / "gray"), "--abilities"]) == 0
     figures = json.loads(output.read_text(), parse_constant=pytest.fail)  # NaN is no JSON.
-    assert figures["error_left"] is None
+    assert figures["relative_mse"] is None
     assert figures["abilities"]["hints"]["4"] is None
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/a.png").write_bytes(b"broken")
     assert main([*command, str(tmp_path / "broken"), "--skip-corrupt"]) == 1
     assert "no image that can be measured" in capsys.readouterr().err
+    assert figures["psnr_gain"] is None
+    assert figures["n_color"] == 0
     for place in (tmp_path, ""):
         assert main(["evaluate", "--data", str(tmp_path / "gray"), "--output", str(place)]) == 2
         assert "the name of a file is needed" in capsys.readouterr().err
+
+
+def test_evaluate_refuses_the_folder_that_was_trained_on(tmp_path, capsys):
+    """A folder without splits is the same for training and evaluation."""
+    model, images = tmp_path / "model", tmp_path / "pictures"
+    shutil.copytree(ROOT / "checkpoints/autoencoder", model)
+    images.mkdir()
+    (images / "a.png").write_bytes(encode(IMAGES[0]))
+    record = json.loads((model / "config.json").read_text())
+    record["data"].append(load_dataset(str(images), "train").record())
+    (model / "config.json").write_text(json.dumps(record))
+    command = ["evaluate", "--model", str(model), "--data", str(images), "--output", str(tmp_path / "m.json")]
+    assert main(command) == 1
+    assert "pictures is what the model was trained on" in capsys.readouterr().err
+    (images / "b.png").write_bytes(encode(IMAGES[1]))
+    assert main(command) == 0
 
 
 def test_evaluate_knows_that_the_autoencoder_has_one_answer(cifar_folder, tmp_path, capsys):

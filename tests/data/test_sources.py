@@ -3,15 +3,20 @@ import logging
 import pickle
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import encode, random_images, write_parquet
 
 from colorizer.data import sources
 from colorizer.data.arrays import load_array
 from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, split_validation
-from colorizer.data.sources import load_dataset
+from colorizer.data.sources import load_dataset, load_parts
 from colorizer.imaging.color import to_luma
 from colorizer.training.autoencoder import build_pipeline
+
+IMAGES = random_images(8)
+PATHS = ("rooms/1.jpg", "rooms/2.jpg", "street/b/1.jpg")
 
 
 def test_parquet_folder(cifar_folder):
@@ -20,6 +25,7 @@ def test_parquet_folder(cifar_folder):
     assert np.array_equal(train[3], random_images(40, seed=1)[3])
     assert test.labels.tolist() == list(range(10))
     assert test.class_names == CIFAR10_CLASSES
+    assert test.groups == list(CIFAR10_CLASSES)
     content = (cifar_folder / "plain_text/test-00000-of-00001.parquet").read_bytes()
     assert test.record() == {
         "name": "cifar10",
@@ -256,3 +262,51 @@ def _fail(*arguments, **options):
 
 def test_names_in_records_are_no_paths(cifar_folder):
     assert sources.load_dataset(str(cifar_folder / "plain_text")).name == "cifar10"
+
+
+def test_the_first_folder_of_a_path_is_the_group(tmp_path):
+    cells = [{"bytes": encode(image), "path": path} for image, path in zip(IMAGES[:3], PATHS, strict=True)]
+    pq.write_table(pa.table({"image": cells}), tmp_path / "train.parquet")
+    dataset = load_dataset(str(tmp_path), "train")
+    assert dataset.groups == ["rooms", "rooms", "street"]
+    assert dataset.ids[2] == "train.parquet row 2 (street/b/1.jpg)"
+    kept = dataset.drop_groups(["rooms", "beach"])
+    assert kept.ids == dataset.ids[2:]
+    assert kept.groups == ["street"]
+    cells[1]["path"] = "1.jpg"
+    pq.write_table(pa.table({"image": cells, "label": [0, 1, 1]}), tmp_path / "train.parquet")
+    assert load_dataset(str(tmp_path), "train").groups == ["0", "1", "1"], "a path without a folder names no group"
+
+
+def test_a_folder_without_splits_is_taken_whole(tmp_path):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(encode(IMAGES[0]))
+    for split in ("train", "test", "valid"):
+        dataset = load_dataset(str(tmp_path), split)
+        assert (dataset.split, len(dataset), dataset.groups) == ("all", 2, ["a", "b"])
+
+
+def test_a_split_of_validation_is_validated_on(tmp_path):
+    for split, count in (("train", 8), ("valid", 3)):
+        write_parquet(tmp_path / f"{split}.parquet", [encode(image) for image in IMAGES[:count]])
+    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    assert (len(train), len(validation), validation.split) == (8, 3, "validation")
+    (tmp_path / "valid.parquet").unlink()
+    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    assert (len(train), len(validation), validation.split) == (6, 2, "train")
+
+
+def test_a_folder_without_splits_is_divided(tmp_path):
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(encode(IMAGES[i]))
+    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    assert sorted(train.ids + validation.ids) == [f"{i}.png" for i in range(4)]
+    assert len(validation) == 1
+
+
+def test_a_broken_split_of_validation_is_no_absent_one(tmp_path):
+    write_parquet(tmp_path / "train.parquet", [encode(image) for image in IMAGES[:4]])
+    (tmp_path / "valid.parquet").write_bytes(b"broken")
+    with pytest.raises(DatasetError, match=r"valid\.parquet can't be read"):
+        load_parts(str(tmp_path), 0.25, 0)

@@ -31,7 +31,7 @@ def test_the_data_set_where_there_is_one(cifar_folder: Path, monkeypatch: pytest
 
 def test_sorted_within_a_class():
     samples = load_samples()
-    cats = [row for row in range(20) if samples.class_names[samples.labels[row]] == "cat"]
+    cats = [row for row in range(20) if samples.groups[row] == "cat"]
     errors = np.linspace(1, 0.1, 20)
     gallery = Gallery(samples, "", {"unet": ImageErrors(np.arange(20), errors, np.ones(20))})
     assert gallery.orders == [("unet", "best"), ("unet", "typical"), ("unet", "worst")]

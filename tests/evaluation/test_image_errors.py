@@ -39,7 +39,7 @@ def test_evaluate_records_each_image(model: Path, cifar_folder: Path):
     assert found is not None
     assert found.rows.tolist() == list(range(10))
     assert found.errors.mean() == pytest.approx(record["mse"], rel=1e-3)
-    assert found.baselines.mean() == pytest.approx(record["mse_gray_copy"], rel=1e-3)
+    assert found.baselines.mean() == pytest.approx(record["mse_gray_baseline"], rel=1e-3)
     truth = dataset[3]
     assert found.errors[3] == pytest.approx(compare(truth, Colorizer.load(model).colorize(truth))["mse"], rel=1e-3)
 

@@ -53,3 +53,38 @@ def test_small_images_have_figures_too(shape):
 def test_other_sizes_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         metrics.compare(TRUTH, TRUTH[:5])
+
+
+def test_auc_is_the_area_under_the_share_of_close_pixels():
+    """As in section 3.1 of Zhang et al. 2016: a share for each threshold from 0 to 150, and their mean."""
+    truth = np.random.default_rng(0).uniform(-60, 60, (9, 9, 3))
+    result = truth + np.random.default_rng(1).normal(0, 40, truth.shape)
+    distances = np.sqrt(((truth - result)[..., 1:] ** 2).sum(axis=-1))
+    shares = [np.mean(distances <= threshold) for threshold in range(151)]
+    assert metrics.auc(truth, result) == pytest.approx(100 * np.mean(shares))
+    assert metrics.auc(truth, truth + np.array([30, 0, 0])) == 100  # Lightness doesn't count.
+    assert metrics.auc(truth, truth + np.array([0, 151, 0])) == 0
+
+
+def test_psnr_gain_leaves_nearly_gray_images_out():
+    rows = [{"psnr": 30.0}, {"psnr": 20.0}, {"psnr": 10.0}]
+    gray = [{"psnr": 28.0, "colorfulness_truth": 5.0}, {"psnr": 21.0, "colorfulness_truth": 50.0}]
+    gray.append({"psnr": 40.0, "colorfulness_truth": 4.9})
+    assert metrics.psnr_gain(rows, gray) == (0.5, 2)
+    assert metrics.psnr_gain(rows[2:], gray[2:]) == (None, 0)
+
+
+def test_chroma_by_luma():
+    dark, light = np.full((10, 10, 3), (60, 0, 0), np.uint8), np.full((10, 10, 3), (255, 200, 200), np.uint8)
+    figures = metrics.ChromaByLuma()
+    figures.add([dark, light], [dark // 2, gray_copy(light)])
+    figures.add([np.full((1, 1, 3), (0, 255, 0), np.uint8)], [np.zeros((1, 1, 3), np.uint8)])
+    # 18 and 216 of 256; a single pixel of 201 is less than 1 %.
+    assert figures.summary() == [pytest.approx(0.5)] + 5 * [None] + [pytest.approx(0, abs=1e-5), None]
+
+
+def test_chroma_by_luma_of_gray_images_has_no_figure():
+    figures = metrics.ChromaByLuma()
+    gray = np.full((4, 4, 3), 100, np.uint8)
+    figures.add([gray], [gray])
+    assert figures.summary() == 8 * [None]

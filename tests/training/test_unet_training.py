@@ -82,7 +82,7 @@ def test_training_goes_on_from_published_weights_and_without_classes(config, tmp
     )
     for expected, actual in zip(before, after, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-6)
-    assert "val_error_left" in (further / "history.csv").read_text()
+    assert "val_relative_mse" in (further / "history.csv").read_text()
 
 
 def test_classes_of_validation_count_and_the_prior_is_of_all_classes(config, tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_classes_of_validation_count_and_the_prior_is_of_all_classes(config, tmp
     assert UNetRecipe(config, [(blue_only, both)]).build().output["label"].shape[1] == 2
 
 
-def test_each_image_counts_the_same_in_the_error_left():
+def test_each_image_counts_the_same_in_the_relative_mse():
     bins = build_bins()
     metric = ErrorLeft(bins)
     rng = np.random.default_rng(0)

@@ -22,7 +22,7 @@ _WAYS = """
 autoencoder paints by itself, from the few numbers that it keeps of an image.
 """
 _SORTED = """
-Sorted by the error left that `colorizer evaluate` recorded of each image (the U-Net's at vividness 0), of the more
+Sorted by the relative MSE that `colorizer evaluate` recorded of each image (the U-Net's at vividness 0), of the more
 colorful half of the images: where there is hardly any color, it says nothing. *Typical* begins with the middle one.
 """
 

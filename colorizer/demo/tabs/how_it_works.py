@@ -228,7 +228,7 @@ def _explain_join(model: str) -> str:
     if "raw" not in record:
         return words
     return (
-        f"{words}\n\nOver {record['n']:,} test images the decoder's own picture leaves "
-        f"{record['raw']['error_left']:.0%} of the gray copy's squared error: that of a picture without any color. Its "
-        f"color on the own brightness leaves {record['error_left']:.0%}."
+        f"{words}\n\nOver {record['n']:,} test images the decoder's own picture has "
+        f"{record['raw']['relative_mse']:.0%} of the squared error of the gray baseline, a picture without any color. "
+        f"Its color on the image's own brightness has {record['relative_mse']:.0%}."
     )

@@ -1,0 +1,86 @@
+"""How well a model colors old photographs: fixed aged copies of color photographs, whose true colors are known."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.evaluation.metrics import compare, psnr_gain, ratio
+from colorizer.imaging.aging import VERSIONS, Window, age_as
+from colorizer.imaging.color import resize, to_luma
+from colorizer.imaging.upsampling import join_upsampled
+from colorizer.inference.colorizer import Colorizer
+
+_KEPT = ("mse", "psnr", "delta_e", "auc", "colorfulness")
+
+
+class AgedFigures:
+    """Gathers figures of aged copies chunk by chunk; `summary` gives them.
+
+    Chroma is predicted from the aged copy and joined with the clean luma, so that only its colors are judged.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        The model.
+    vividness, detail : float, int
+        As in `Colorizer.colorize`.
+    """
+
+    def __init__(self, colorizer: Colorizer, vividness: float, detail: int) -> None:
+        self._colorizer = colorizer
+        self._vividness = vividness
+        self._detail = detail
+        self._rows: dict[str, list[dict[str, float]]] = {version: [] for version in VERSIONS}
+        self._gray: list[dict[str, float]] = []
+
+    def add(self, truths: Sequence[NDArray[np.uint8]], gray: Sequence[dict[str, float]]) -> None:
+        """Measure some images (H, W, 3) uint8, whose gray baselines measure as given by `compare`."""
+        self._gray += gray
+        for version, rows in self._rows.items():
+            copies, windows = zip(*(age_as(truth, version) for truth in truths), strict=True)
+            chromas = self._colorizer.predict_chroma(copies, vividness=self._vividness, detail=self._detail)
+            for truth, copy, window, chroma in zip(truths, copies, windows, chromas, strict=True):
+                cut = cut_chroma(chroma, copy.shape, window)
+                rows.append(compare(truth, join_upsampled(to_luma(truth), cut)))
+
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Give the figures of all images so far by version, named as in `colorizer.evaluation.evaluate.evaluate`."""
+        baseline = float(np.mean([row["mse"] for row in self._gray]))
+        figures: dict[str, dict[str, float | None]] = {}
+        for version, rows in self._rows.items():
+            means = {key: float(np.mean([row[key] for row in rows])) for key in _KEPT}
+            figures[version] = {
+                "relative_mse": ratio(means["mse"], baseline),
+                "psnr_gain": psnr_gain(rows, self._gray)[0],
+                **means,
+            }
+        return figures
+
+
+def cut_chroma(chroma: NDArray[np.float32], shape: tuple[int, ...], window: Window) -> NDArray[np.float32]:
+    """Cut small chroma to a window of the picture that it belongs to.
+
+    Parameters
+    ----------
+    chroma : (h, w, 2) float32
+        Chroma of a picture, at another size.
+    shape : (int, int)
+        Height and width of the picture.
+    window : tuple of two slices
+        Rows and columns of the picture that are wanted.
+
+    Returns
+    -------
+    (h', w', 2) float32
+        At the scale of `chroma`.
+    """
+    height, width = shape
+    rows, columns = window
+    inside = rows.stop - rows.start, columns.stop - columns.start
+    if inside == (height, width):
+        return chroma
+    full = resize(chroma, height, width, cv2.INTER_LINEAR)[window]
+    small = (max(1, round(len(chroma) * inside[0] / height)), max(1, round(chroma.shape[1] * inside[1] / width)))
+    return resize(np.ascontiguousarray(full), *small, cv2.INTER_AREA)
