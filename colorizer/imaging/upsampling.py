@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from colorizer.imaging.color import FROM_CHROMA, join, resize
 from colorizer.machine import count_cores
 
-_GUIDED_SIDE = 256  # Long side at which the guided filter works; more costs time and measures no better.
+GUIDED_SIDE = 256
+"""Long side at which the guided filter works; more costs time and measures no better."""
 _CORRECTIONS = 3
 _TOGETHER = 16  # Small pictures joined at once, their chroma as channels of one picture.
 _BLOCK_PIXELS = 1 << 18  # Joined at a time: float planes of a whole 100-megapixel scan would take gigabytes.
@@ -49,7 +50,7 @@ def join_each(planes: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -
     """Give `join_upsampled` of each pair of luma and chroma; small ones of one size in a row are joined together."""
     for (size, low), group in groupby(planes, lambda pair: (pair[0].shape, pair[1].shape[:2])):
         # By other than whole parts, OpenCV shrinks no more than four channels.
-        if max(size) > _GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:
+        if max(size) > GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:
             for luma, chroma in group:
                 yield from _join_stack(luma[..., None], chroma[:, :, None])
         while part := list(islice(group, _TOGETHER)):
@@ -64,7 +65,7 @@ def _join_stack(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> Iterato
     chroma = resize(chroma, min(low[0], height), min(low[1], width), cv2.INTER_AREA)
     low, guided = chroma.shape[:2], (height, width)
     if low != guided:
-        scale = min(1.0, _GUIDED_SIDE / max(height, width))
+        scale = min(1.0, GUIDED_SIDE / max(height, width))
         guided = (max(round(height * scale), low[0]), max(round(width * scale), low[1]))
         guide = resize(luma, *guided, cv2.INTER_AREA).reshape(*guided, count).astype(np.float32) / np.float32(255)
         guide = np.repeat(guide, 2, axis=2)
@@ -74,6 +75,25 @@ def _join_stack(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> Iterato
         return
     wide = join(luma.reshape(height, -1), chroma.reshape(height, -1, 2)).reshape(height, width, count, 3)
     yield from wide.transpose(2, 0, 1, 3).copy()
+
+
+def upsample(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring small chroma (h, w, 2) to the size of luma (H, W), at most `GUIDED_SIDE` long, led by its edges."""
+    height, width = luma.shape
+    chroma = resize(chroma, min(chroma.shape[0], height), min(chroma.shape[1], width), cv2.INTER_AREA)
+    return chroma if chroma.shape[:2] == luma.shape else _upsample_guided(chroma, _guide(luma))
+
+
+def fit_chroma(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find slope and offset, (H, W, 2) each, by which chroma (H, W, 2) follows from luma (H, W) in [0, 1].
+
+    They vary slowly: enlarged, they make of a larger luma plane the chroma of its size.
+    """
+    return _fit(chroma, _guide(luma), (1, 1), 1e-4)
+
+
+def _guide(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.repeat(luma[..., None].astype(np.float32) / np.float32(255), 2, axis=2)
 
 
 def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,202 @@
+"""`colorize_video`: a film in, the same film in color out, in memory that doesn't grow with its length."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av.error
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.video import VideoError
+from colorizer.video.planes import Look, add_color, describe, read_luma, to_full, to_square, turn
+from colorizer.video.reading import Film
+from colorizer.video.steadying import EVERY, Steadier
+from colorizer.video.unfinished import Progress, Unfinished
+from colorizer.video.writing import Part, Plan, join_parts, open_encoder, plan_writing
+
+PART_SECONDS = 10.0
+"""Length of what is encoded in one piece; a run that is stopped loses no more."""
+_TOGETHER = 8  # Frames that go through the network at once.
+_PIXELS_TOGETHER = 1 << 24
+
+Tell = Callable[[int, int | None], None]
+"""Is told how many frames are done, and of how many; None where the file doesn't tell."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a film.
+
+    Attributes
+    ----------
+    frames : int
+        Frames that were written.
+    height, width : int
+        Of a stored frame.
+    seconds : float
+        From the first frame to the last.
+    damaged : tuple of float
+        Seconds, in the film, of frames that were left out or patched up since they are damaged.
+    notes : tuple of str
+        What did not stay as it was, and how the run began, in words.
+    """
+
+    frames: int
+    height: int
+    width: int
+    seconds: float
+    damaged: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def colorize_video(
+    source: str | Path,
+    target: str | Path,
+    colorizer: Colorizer,
+    *,
+    vividness: float = DEFAULT_VIVIDNESS,
+    detail: int = DEFAULT_DETAIL,
+    lossless: bool = False,
+    every: int = EVERY,
+    progress: Tell | None = None,
+    part_seconds: float = PART_SECONDS,
+) -> Summary:
+    """Colorize a film, steadily from frame to frame.
+
+    The film's own luma, times, sound, subtitles, chapters and flags are kept; `Summary.notes` tells what couldn't be.
+    A run that was stopped leaves what it finished in a hidden folder beside the target, and the same call goes on
+    there. The target has its name only once it is whole.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        MP4, MOV, MKV, WebM, AVI or MPEG.
+    target : str or pathlib.Path
+        ``.mp4``, ``.mov`` or ``.mkv``, which is replaced if it exists.
+    colorizer : Colorizer
+        The model.
+    vividness, detail
+        As in `Colorizer.colorize`.
+    lossless : bool
+        FFV1 instead of H.264, in ``.mkv``.
+    every : int
+        Of so many frames the network sees one; the others take their color from those before.
+    progress : callable, optional
+        Is told how many frames are done, and of how many. What it raises stops the run.
+    part_seconds : float
+        Length of what is encoded in one piece, between two points where a stopped run can go on.
+
+    Returns
+    -------
+    Summary
+        What was written.
+
+    Raises
+    ------
+    VideoError
+        If the film can't be read, or written as it is asked for; decided before the first frame, where it can be.
+    OSError
+        If a file can't be read or written.
+    """
+    source, target = Path(source), Path(target)
+    if every < 1:
+        raise ValueError(f"every must be at least 1, got {every}")
+    if target.exists() and target.samefile(source):
+        raise VideoError(f"{target} is the film itself: give the result another name")
+    with Film.open(source) as film:
+        look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
+        plan = plan_writing(film, look, target, lossless)
+        predict = partial(_predict, colorizer, vividness, detail)
+        settings: dict[str, Any] = {
+            "every": every,
+            "part_seconds": part_seconds,
+            "detail": detail,
+            "vividness": vividness,
+        }
+        settings |= {"codec": plan.codec, **plan.options}
+        try:
+            with Unfinished.open(source, target, settings, _fingerprint(predict)) as unfinished:
+                done = _color(film, look, plan, unfinished, Steadier(predict, every), part_seconds, progress)
+                if not done.frames:
+                    raise VideoError(f"{source.name} has no picture that can be decoded")
+                whole = unfinished.folder / "film.part"
+                join_parts(film, look, plan, unfinished.parts(), whole, target.suffix.lower())
+                whole.replace(target)
+                unfinished.remove()
+                notes = (*plan.notes, *unfinished.notes)
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(target)) from error
+            raise VideoError(f"{target.name} can't be written: {error.strerror}") from error
+    seconds = float((done.last - done.first) * film.time_base)
+    return Summary(done.frames, look.height, look.width, seconds, done.damaged, notes)
+
+
+def _color(
+    film: Film,
+    look: Look,
+    plan: Plan,
+    unfinished: Unfinished,
+    steadier: Steadier,
+    part_seconds: float,
+    progress: Tell | None,
+) -> Progress:
+    """Color what is not done yet, part by part."""
+    done = unfinished.load()
+    steadier.state = done.state
+    film.damaged = list(done.damaged)
+    total = film.total
+    if progress is not None:
+        progress(done.frames, total)
+    frames = film.frames(done.last if done.frames else None)
+    together = max(1, min(_TOGETHER, _PIXELS_TOGETHER // (look.height * look.width)))
+    following = next(frames, None)
+    while following is not None:
+        first = done.first if done.frames else following.pts
+        count, last, end = done.frames, following.pts, following.pts + part_seconds / film.time_base
+        with unfinished.begin() as path, Part(path, open_encoder(film, look, plan)) as part:
+            while following is not None and following.pts < end:
+                batch: list[VideoFrame] = []
+                while following is not None and following.pts < end and len(batch) < together:
+                    batch.append(following)
+                    following = next(frames, None)
+                for frame in _color_batch(batch, look, steadier):
+                    part.add(frame)
+                count, last = count + len(batch), batch[-1].pts
+                if progress is not None:
+                    progress(count, total)
+            part.add(None)
+        # What was read ahead and is damaged is counted when it is its turn.
+        damaged = tuple(seconds for seconds in film.damaged if seconds <= last * film.time_base)
+        done = Progress(count, first, last, damaged, steadier.state)
+        unfinished.finish(done)
+    return replace(done, damaged=tuple(sorted(film.damaged)))
+
+
+def _color_batch(frames: list[VideoFrame], look: Look, steadier: Steadier) -> Iterator[VideoFrame]:
+    stored = [read_luma(frame, look) for frame in frames]
+    lumas = [to_full(luma, look) for luma in stored]
+    upright = [turn(to_square(luma, look.aspect), look.rotation) for luma in lumas]
+    for frame, own, luma, (_, chroma) in zip(frames, stored, lumas, steadier.steady(upright), strict=True):
+        yield add_color(frame, own, luma, chroma, look)
+
+
+def _predict(
+    colorizer: Colorizer, vividness: float, detail: int, lumas: list[NDArray[np.uint8]]
+) -> list[NDArray[np.float32]]:
+    return colorizer.predict_chroma(lumas, vividness=vividness, detail=detail)
+
+
+def _fingerprint(predict: Callable[[list[NDArray[np.uint8]]], list[NDArray[np.float32]]]) -> list[float]:
+    """Tell weights and what is done with them apart by what they make of a picture."""
+    rows, columns = np.mgrid[:96, :128].astype(np.float32)
+    picture = 128 + 60 * np.sin(rows / 9) * np.cos(columns / 13) + columns / 4
+    chroma = predict([picture.astype(np.uint8)])[0]
+    part = np.linspace(0, 1, 5)[:-1]
+    picked = chroma[(part * chroma.shape[0]).astype(int)][:, (part * chroma.shape[1]).astype(int)]
+    return [float(value) for value in picked.reshape(-1)]

@@ -1,0 +1,263 @@
+"""Films read: their frames in order, each with its time, and what there is to know of them before the first."""
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from colorizer.video import VideoError
+
+# Chosen by what a file contains, whatever it is called. Playlists, which lead to other files and hosts, are none.
+_DEMUXERS = "mov,matroska,avi,mpeg,mpegts"
+_SEEK_BACK = Fraction(3)  # Seconds before the wanted frame: what comes right after a jump is not always whole.
+_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: a cover, no film.
+_PROGRESSIVE = 1  # FFmpeg's AV_FIELD_PROGRESSIVE
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a file as a video, and only that one file.
+
+    Raises
+    ------
+    VideoError
+        If it is none of a kind that is read, or damaged at its beginning.
+    OSError
+        If it can't be read.
+    """
+    if path.is_file() and path.stat().st_size == 0:
+        raise VideoError(f"{path.name} is empty (0 bytes)")
+    options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
+    try:
+        return av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"{path.name} is no video that can be read (MP4, MOV, MKV, WebM, AVI, MPEG), or damaged"
+        ) from error
+
+
+@dataclass
+class Film:
+    """A video that is open: its main stream of pictures and what is known of it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    container : av.container.InputContainer
+        The file, opened.
+    stream : av.video.stream.VideoStream
+        The pictures; covers are passed over.
+    first : av.video.frame.VideoFrame
+        The first picture that can be decoded.
+    damaged : list of float
+        Seconds of the frames that couldn't be decoded or had to be patched up, as far as frames were read; infinity
+        where the file breaks off.
+    """
+
+    path: Path
+    container: InputContainer
+    stream: VideoStream
+    first: VideoFrame = field(init=False)
+    damaged: list[float] = field(default_factory=list)
+    _counted: float = -math.inf  # Seconds up to which an earlier run noted what is damaged.
+
+    @classmethod
+    def open(cls, path: Path) -> "Film":
+        """Open a file; `VideoError` if it has no pictures, or none that can be decoded."""
+        container = open_video(path)
+        try:
+            stream = _choose_stream(container, path)
+            film = cls(path, container, stream)
+            first = next(film._decode(), None)
+            if first is None:
+                raise VideoError(f"{path.name} has no picture that can be decoded")
+        except BaseException:
+            container.close()
+            raise
+        film.first, film.damaged = first, []
+        return film
+
+    def __enter__(self) -> "Film":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of a tick of the frames' times."""
+        return self.stream.time_base or Fraction(1, 90_000)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, as far as there is such a thing."""
+        rate = self.stream.guessed_rate or self.stream.average_rate or Fraction(25)
+        return rate if 0 < rate <= 1000 else Fraction(25)
+
+    @property
+    def step(self) -> int:
+        """Ticks from one frame to the next, as far as there is such a thing."""
+        return max(1, round(1 / (self.rate * self.time_base)))
+
+    @property
+    def total(self) -> int | None:
+        """How many frames there are, or about; None if nothing tells."""
+        if self.stream.frames:
+            return self.stream.frames
+        if self.container.duration:
+            return max(1, round(Fraction(self.container.duration, 1_000_000) * self.rate))
+        return None
+
+    @property
+    def is_interlaced(self) -> bool:
+        """Whether a frame holds two fields, of different times."""
+        return self.first.interlaced_frame or self.stream.codec_context.field_order > _PROGRESSIVE
+
+    def frames(self, after: int | None = None) -> Iterator[VideoFrame]:
+        """Decode the frames, or those after the one with the given time.
+
+        Each has a time later than that of the one before: where a file tells none, or one that doesn't fit, it is put
+        one step later.
+
+        Parameters
+        ----------
+        after : int, optional
+            Time of a frame, in ticks, as an earlier reading of this file gave it.
+        """
+        if after is not None:
+            self._counted = float(after * self.time_base)
+            frames = self._frames_from(after)
+            if frames is not None:
+                yield from frames
+                return
+        self._seek(None)
+        for frame in self._timed(self._decode(), None):
+            if after is None or frame.pts > after:
+                yield frame
+
+    def _frames_from(self, after: int) -> Iterator[VideoFrame] | None:
+        """Jump and decode up to a frame, to go on behind it; None if the jump didn't lead to it for certain."""
+        with suppress(av.error.FFmpegError):
+            self._seek(after - int(_SEEK_BACK / self.time_base))
+            frames = self._decode()
+            for frame in frames:
+                if frame.pts is None or frame.pts > after:
+                    return None
+                if frame.pts == after:
+                    return self._timed(frames, after)
+        return None
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        """Decode what can be decoded, and note the seconds of what can't."""
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.has_sidedata("encryption_info"):
+                    raise VideoError(f"{self.path.name} is encrypted")
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    self._note(packet.pts if packet.pts is not None else packet.dts)
+                    continue
+                for frame in frames:
+                    if frame.is_corrupt:
+                        self._note(frame.pts)
+                    yield frame
+        except av.error.InvalidDataError:  # Of a container that is broken from here on: what came before counts.
+            self._note(None)
+
+    def _note(self, ticks: int | None) -> None:
+        """Note that something is damaged, unless an earlier run did."""
+        seconds = float(ticks * self.time_base) if ticks is not None else math.inf
+        if seconds > self._counted:
+            self.damaged.append(seconds)
+
+    def _seek(self, ticks: int | None) -> None:
+        start = self.stream.start_time or 0
+        ticks = start if ticks is None else max(ticks, start)
+        try:
+            self.container.seek(min(ticks, start) if ticks <= start else ticks, stream=self.stream)
+        except av.error.FFmpegError:
+            # Of a file without an index. From its beginning there is always a way.
+            self.container.close()
+            self.container = open_video(self.path)
+            self.stream = _choose_stream(self.container, self.path)
+
+    def _timed(self, frames: Iterator[VideoFrame], last: int | None) -> Iterator[VideoFrame]:
+        for frame in frames:
+            if frame.pts is None:
+                frame.pts = (self.stream.start_time or 0) if last is None else last + self.step
+            if last is not None and frame.pts <= last:
+                frame.pts = last + 1
+            last = frame.pts
+            if (frame.width, frame.height) != (self.first.width, self.first.height):
+                raise VideoError(
+                    f"{self.path.name} changes its size at {float(frame.pts * self.time_base):.1f} s, from "
+                    f"{self.first.width} x {self.first.height} to {frame.width} x {frame.height} pixels: split it there"
+                )
+            if frame.format.name != self.first.format.name:
+                frame = frame.reformat(format=self.first.format.name)
+            yield frame
+
+
+def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Read the frame that is shown at a time, upright and with square pixels.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A video.
+    seconds : float
+        Since its beginning.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        RGB.
+
+    Raises
+    ------
+    VideoError
+        If it can't be read, or ends before that time.
+    """
+    from colorizer.video.planes import to_square, turn
+
+    if not seconds >= 0:
+        raise VideoError(f"a frame's time is 0 seconds or more, got {seconds}")
+    with Film.open(path) as film:
+        wanted = (film.stream.start_time or 0) + int(Fraction(seconds) / film.time_base)
+        film._seek(wanted)
+        shown: VideoFrame | None = None
+        for frame in film._timed(film._decode(), None):
+            if shown is not None and frame.pts > wanted:
+                break
+            shown = frame
+        else:
+            if shown is None or wanted >= shown.pts + 2 * film.step:
+                raise VideoError(f"{path.name} ends before {seconds:g} seconds")
+        rgb = shown.to_ndarray(format="rgb24")
+        return turn(to_square(rgb, film.stream.sample_aspect_ratio), film.first.rotation)
+
+
+def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if stream.disposition.value & _ATTACHED_PICTURE:
+            continue
+        if stream.codec_context is None:
+            raise VideoError(f"{path.name} is coded in a way that this build of FFmpeg can't decode")
+        if stream.codec_context.codec_tag in ("encv", "drmi"):
+            raise VideoError(f"{path.name} is encrypted")
+        stream.thread_type = "AUTO"
+        return stream
+    raise VideoError(f"{path.name} has no video in it")

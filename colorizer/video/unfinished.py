@@ -1,0 +1,158 @@
+"""What a run leaves that was stopped: the parts it finished, and where it was."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorizer.video.steadying import State
+
+_ALIKE = 2e-3  # Of chroma: no other weights come so close.
+_PROBE = 1 << 20  # Bytes at the beginning, middle and end of a file that tell it from others.
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a film is.
+
+    Attributes
+    ----------
+    frames : int
+        Frames that are done.
+    first, last : int
+        Times of the first and the last of them, in ticks.
+    damaged : tuple of float
+        Seconds of the frames that are damaged, so far.
+    state : State, optional
+        Color after the last.
+    """
+
+    frames: int = 0
+    first: int = 0
+    last: int = 0
+    damaged: tuple[float, ...] = ()
+    state: State | None = None
+
+
+@dataclass
+class Unfinished:
+    """The hidden folder beside a film that is being made.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where it is.
+    notes : list of str
+        What was found there, in words.
+    """
+
+    folder: Path
+    notes: list[str] = field(default_factory=list)
+    _count: int = 0
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, source: Path, target: Path, settings: dict[str, Any], fingerprint: list[float]
+    ) -> Iterator["Unfinished"]:
+        """Take up what an earlier run left, if it was of the same film, settings and weights; else begin anew."""
+        name = target.name
+        if len(os.fsencode(name)) > 200:
+            name = hashlib.sha256(os.fsencode(name)).hexdigest()
+        folder = target.with_name(f".{name}.unfinished")
+        unfinished = cls(folder)
+        record = {"source": _describe(source), "settings": settings, "versions": _versions()}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished._take_up(record, fingerprint)
+        try:
+            yield unfinished
+        finally:
+            for leftover in folder.glob("*.part"):
+                leftover.unlink(missing_ok=True)
+            if not unfinished._count:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _take_up(self, record: dict[str, Any], fingerprint: list[float]) -> None:
+        path = self.folder / "record.json"
+        found: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            found = json.loads(path.read_text())
+        before = found.pop("fingerprint", None)
+        weights_differ = (
+            not isinstance(before, list)
+            or len(before) != len(fingerprint)
+            or not np.allclose(before, fingerprint, rtol=0, atol=_ALIKE)
+        )
+        differ = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
+        differ += ["weights"] * weights_differ
+        if differ:
+            if found:
+                self.notes.append(f"begun anew: of what an earlier run left, {', '.join(differ)} differed")
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir()
+            path.write_text(json.dumps({**record, "fingerprint": fingerprint}, indent=1))
+        while self._name(".npz").exists() and self._name(".packets").exists():
+            self._count += 1
+
+    def _name(self, ending: str, number: int | None = None) -> Path:
+        return self.folder / f"{self._count if number is None else number:06}{ending}"
+
+    def parts(self) -> list[Path]:
+        """List the finished parts, in order."""
+        return [self._name(".packets", number) for number in range(self._count)]
+
+    def load(self) -> Progress:
+        """Give how far the film was, and note it."""
+        if not self._count:
+            return Progress()
+        with np.load(self._name(".npz", self._count - 1)) as saved:
+            frames, first, last, index = (int(value) for value in saved["progress"])
+            state = State(saved["luma"], saved["chroma"], saved["count"], index)
+            self.notes.append(f"went on behind the first {frames} frames, which were done")
+            return Progress(frames, first, last, tuple(saved["damaged"].tolist()), state)
+
+    @contextmanager
+    def begin(self) -> Iterator[Path]:
+        """Give the path of the next part's file, under a name that tells that it is not finished."""
+        yield self._name(".part")
+
+    def finish(self, done: Progress) -> None:
+        """Note that the part is finished, and how far the film is with it."""
+        assert done.state is not None
+        arrays: dict[str, Any] = {"luma": done.state.luma, "chroma": done.state.chroma, "count": done.state.count}
+        arrays["progress"] = np.array([done.frames, done.first, done.last, done.state.index], np.int64)
+        arrays["damaged"] = np.array(done.damaged, float)
+        temporary = self._name(".state.part")
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        self._name(".part").replace(self._name(".packets"))
+        temporary.replace(self._name(".npz"))  # Last: a part without it is not finished.
+        self._count += 1
+
+    def remove(self) -> None:
+        """Remove the folder, when the film is whole."""
+        self._count = 0
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    """Tell a file from others without reading all of it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for start in sorted({0, max(0, size // 2 - _PROBE // 2), max(0, size - _PROBE)}):
+            file.seek(start)
+            digest.update(file.read(_PROBE))
+    return {"bytes": size, "sha256 of parts": digest.hexdigest(), "changed": path.stat().st_mtime_ns}
+
+
+def _versions() -> dict[str, str]:
+    return {"av": version("av"), "colorizer": version("colorizer")}
