@@ -149,3 +149,30 @@ def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple
         )
     order = np.random.default_rng(seed).permutation(len(dataset))
     return dataset.take(np.sort(order[count:])), dataset.take(np.sort(order[:count]))
+
+
+def hold_out(
+    sets: Sequence[tuple[ImageDataset, ImageDataset]], names: Collection[str]
+) -> list[tuple[ImageDataset, ImageDataset]]:
+    """Leave whole groups out of training, to see what is learned of kinds of images that were never shown.
+
+    Parameters
+    ----------
+    sets : sequence of pairs of ImageDataset
+        Training and validation images of each data set. Validation keeps all groups.
+    names : collection of str
+        Groups, see `ImageDataset`.
+
+    Raises
+    ------
+    DatasetError
+        If no training images are of a group, or none are left of a data set.
+    """
+    groups = sorted({group for train, _ in sets for group in train.groups or ()})
+    if unknown := sorted(set(names) - set(groups)):
+        raise DatasetError(f"no group {', '.join(unknown)} to hold out; there are: {', '.join(groups) or 'none'}")
+    kept = [(train.drop_groups(names), validation) for train, validation in sets]
+    for train, _ in kept:
+        if not len(train):
+            raise DatasetError(f"with all its groups held out, no image of {train.name} is left for training")
+    return kept

@@ -36,7 +36,10 @@ class TrainConfig:
     sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
     dropout: float = _option(0.3, "part of the features at the smallest scale that is dropped", "unet")
     weight_decay: float = _option(0.1, "decay of weights", "unet")
-    validation: float = _option(0.05, "part of the training split that is kept for validation")
+    hold_out: tuple[str, ...] = _option((), "groups of images (first folders of their paths) not to train on")
+    validation: float = _option(
+        0.05, "part of the training split kept for validation, where data have none of their own"
+    )
     patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
     seed: int = _option(0, "of weights, order and mirroring")
     precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keras
 
+from colorizer.data.dataset import hold_out
 from colorizer.data.sources import load_parts
 from colorizer.evaluation import plots
 from colorizer.files import sha256
@@ -55,7 +56,7 @@ def fit(config: TrainConfig) -> Path:
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     precision = resolve_precision(config.precision)
-    sets = [load_parts(d, config.validation, config.seed) for d in config.data]
+    sets = hold_out([load_parts(d, config.validation, config.seed) for d in config.data], config.hold_out)
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)
     if config.init:

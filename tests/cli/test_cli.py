@@ -218,13 +218,8 @@ def test_abilities_of_the_unet(tmp_path):
     abilities = ["--hint", "5,6,#c06060", "--hint", "30,30,#4060a0", "--alternatives", "2", "--seed", "7"]
     assert main([*command, *abilities, "--uncertainty"]) == 0
     assert files(out) == ["a-1.png", "a-2.png", "a-uncertainty.png"]
-    expected = Colorizer.load("unet").colorize(
-        IMAGES[0],
-        vividness=0.8,
-        detail=40,
-        hints=[(5, 6, "#c06060"), (30, 30, "#4060a0")],
-        alternatives=2,
-        seed=7,
+    expected = Colorizer.load("unet").colorize_alternatives(
+        IMAGES[0], 2, vividness=0.8, detail=40, hints=[(5, 6, "#c06060"), (30, 30, "#4060a0")], seed=7
     )
     assert np.array_equal(decode_image(out / "a-1.png"), expected[0])
     assert np.array_equal(decode_image(out / "a-2.png"), expected[1])

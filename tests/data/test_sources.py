@@ -10,7 +10,7 @@ from conftest import encode, random_images, write_parquet
 
 from colorizer.data import sources
 from colorizer.data.arrays import load_array
-from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, split_validation
+from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, hold_out, split_validation
 from colorizer.data.sources import load_dataset, load_parts
 from colorizer.imaging.color import to_luma
 from colorizer.training.autoencoder import build_pipeline
@@ -310,3 +310,17 @@ def test_a_broken_split_of_validation_is_no_absent_one(tmp_path):
     (tmp_path / "valid.parquet").write_bytes(b"broken")
     with pytest.raises(DatasetError, match=r"valid\.parquet can't be read"):
         load_parts(str(tmp_path), 0.25, 0)
+
+
+def test_groups_are_held_out_of_training_only(tmp_path):
+    cells = [{"bytes": encode(image), "path": path} for image, path in zip(IMAGES, PATHS, strict=False)]
+    for split in ("train", "valid"):
+        pq.write_table(pa.table({"image": cells}), tmp_path / f"{split}.parquet")
+    parts = load_parts(str(tmp_path), 0.25, 0)
+    ((train, validation),) = hold_out([parts], ["rooms"])
+    assert (train.groups, validation.groups) == (["street"], ["rooms", "rooms", "street"])
+    assert hold_out([parts], []) == [parts]
+    with pytest.raises(DatasetError, match="no group beach to hold out; there are: rooms, street"):
+        hold_out([parts], ["rooms", "beach"])
+    with pytest.raises(DatasetError, match=r"no image of .* is left"):
+        hold_out([parts], ["rooms", "street"])

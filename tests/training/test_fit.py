@@ -214,6 +214,16 @@ def test_nonsense_ends_in_a_line_before_the_first_epoch(config, option, words):
     assert "\n" not in str(error.value)
 
 
+def test_held_out_groups_are_not_trained_on(config):
+    """The groups of CIFAR-10 are its classes."""
+    folder = fit(replace(config, epochs=1, hold_out=("cat", "dog")))
+    record = json.loads((folder / "config.json").read_text())
+    assert record["data"][0]["rows"] < 32
+    assert record["training"]["hold_out"] == ["cat", "dog"]
+    with pytest.raises(DatasetError, match="no group tiger"):
+        fit(replace(config, hold_out=("tiger",), overwrite=True))
+
+
 def test_corrupt_images_stop_training_unless_skipped(config, tmp_path):
     cells = [encode(image) for image in random_images(40)]
     cells[7] = cells[7][:40]
