@@ -1,0 +1,225 @@
+"""Visitors' files are decoded in processes of their own, and the network is used by one visitor at a time.
+
+Whatever a file does, it costs its sender a sentence: a process that takes too much memory or time, or crashes, is
+ended, and another takes its place. A visitor has one file decoded at a time, and one more may wait.
+"""
+
+import atexit
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from gradio.context import LocalContext
+from numpy.typing import NDArray
+
+from colorizer.imaging.child import MEMORY, SECONDS, unpack
+from colorizer.imaging.decode import ImageError
+from colorizer.imaging.metadata import Metadata
+
+_PROCESSES = 2
+_PATIENCE = 60.0  # Seconds by the clock, for one file: a loaded machine is slow.
+_GLANCE = 0.05  # Seconds between two looks at what a process takes.
+_SPARE = 30_000_000  # Bytes that a process may have above its limit before it is ended: its limit comes first.
+
+
+class _Child:
+    """A process that decodes, started when it is first needed and again when it has died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._start = 0  # Bytes, resident.
+
+    def decode(self, path: Path, max_pixels: int, seconds: int) -> tuple[NDArray[np.uint8], Metadata]:
+        """Decode a file; raises `ImageError` also if the process had to be ended, or has crashed."""
+        with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
+            output = Path(folder) / "pixels.npy"
+            question = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
+            answer = self._ask(question, path.name)
+            if "error" in answer:
+                raise ImageError(answer["error"])
+            if "missing" in answer:
+                raise FileNotFoundError(2, os.strerror(2), str(path))
+            return np.load(output, allow_pickle=False), unpack(answer["metadata"])
+
+    def _ask(self, question: dict[str, Any], name: str) -> dict[str, Any]:
+        process = self.start()
+        if process.stdin is None or process.stdout is None:  # For the type checker: both are pipes.
+            raise OSError("there is no pipe to the process that decodes")
+        reason: list[str] = []
+        done = threading.Event()
+        try:
+            if not self._start:
+                process.stdout.readline()  # It is ready.
+                self._start = psutil.Process(process.pid).memory_info().rss
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            arguments = process.pid, question["seconds"], done, reason
+            threading.Thread(target=self._watch, args=arguments, daemon=True).start()
+            line = process.stdout.readline()
+        except (BrokenPipeError, psutil.Error):  # It has ended while nobody asked.
+            line = ""
+        finally:
+            done.set()
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self.close()
+        raise ImageError(f"{name} {reason[0] if reason else _told_by(process.wait())}")
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start the process, unless it runs already."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "colorizer.imaging.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            self._start = 0
+        return self._process
+
+    def _watch(self, number: int, seconds: int, done: threading.Event, reason: list[str]) -> None:
+        """End the process if it takes too much: the system's own limits are not everywhere, nor of everything."""
+        waited = 0.0
+        try:
+            process = psutil.Process(number)
+            worked = sum(process.cpu_times()[:2])
+            while not done.wait(_GLANCE):
+                waited += _GLANCE
+                resident = process.memory_info().rss
+                if resident > self._start + MEMORY + _SPARE:
+                    reason.append("takes too much memory to decode: make it smaller first")
+                elif sum(process.cpu_times()[:2]) - worked > seconds + 1 or waited > _PATIENCE:
+                    reason.append("takes too long to decode: save it anew, or make it smaller, first")
+                if reason:
+                    process.kill()
+                    return
+        except psutil.Error:
+            return  # It has ended.
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _told_by(code: int) -> str:
+    """Say why a process ended that nobody has ended here."""
+    if sys.platform != "win32":
+        import signal
+
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return "takes too long to decode: save it anew, or make it smaller, first"
+    return "can't be decoded; it may be damaged, or take too much memory"
+
+
+class _Slots:
+    """So many processes for all, one a visitor; one more file of each may wait."""
+
+    def __init__(self, count: int) -> None:
+        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()  # That which has decoded before is ready.
+        self.children = [_Child() for _ in range(count)]
+        for child in self.children:
+            self._free.put(child)
+        self._lock = threading.Lock()
+        self._turns: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def take(self, visitor: str) -> Iterator[_Child]:
+        """Wait for a process; `ImageError` if the visitor has one, and another file waiting."""
+        with self._lock:
+            turn, waiting = self._turns.get(visitor, (threading.Lock(), 0))
+            if waiting >= 2:
+                raise ImageError("two of your files are being read; wait for them first")
+            self._turns[visitor] = turn, waiting + 1
+        try:
+            with turn:
+                child = self._free.get()
+                try:
+                    yield child
+                finally:
+                    self._free.put(child)
+        finally:
+            with self._lock:
+                turn, waiting = self._turns[visitor]
+                self._turns[visitor] = turn, waiting - 1
+                if waiting == 1:
+                    del self._turns[visitor]
+
+    def close(self) -> None:
+        """End all processes."""
+        for child in self.children:
+            child.close()
+
+
+_SLOTS = _Slots(_PROCESSES)
+atexit.register(_SLOTS.close)
+
+
+def start() -> None:
+    """Start the processes, so that the first visitor doesn't wait for them."""
+    for child in _SLOTS.children:
+        child.start()
+
+
+def decode(path: Path, max_pixels: int, *, seconds: int = SECONDS) -> tuple[NDArray[np.uint8], Metadata]:
+    """Decode a visitor's file in a process of its own, as `colorizer.imaging.decode.decode_with_metadata` does.
+
+    Raises
+    ------
+    ImageError
+        If that can't be done, or takes too much.
+    FileNotFoundError
+        If the file is gone by now.
+    """
+    with _SLOTS.take(_visitor()) as child:
+        return child.decode(path, max_pixels, seconds)
+
+
+def _visitor() -> str:
+    """Tell who asks: by the address, or by the session where all come through a proxy; empty outside of a request."""
+    request = LocalContext.request.get(None)
+    if request is None:
+        return ""
+    host = str(getattr(getattr(request, "client", None), "host", "") or "")
+    return f"{host} {getattr(request, 'session_hash', '') or ''}" if _is_local(host) else host
+
+
+def _is_local(host: str) -> bool:
+    return not host or host.startswith(("127.", "10.", "192.168.", "::1", "172."))
+
+
+class InTurn:
+    """A model that is used by one thread at a time; all else about a visitor's photo goes on beside it."""
+
+    _lock = threading.Lock()  # Of all models: the network uses all cores.
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._model, name)
+        return self._locked(value) if callable(value) else value
+
+    def _locked(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*args: Any, **options: Any) -> Any:
+            with self._lock:
+                return method(*args, **options)
+
+        return call

@@ -1,0 +1,176 @@
+"""Visitors' files are decoded in processes of their own, within limits."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import psutil
+import pytest
+from conftest import encode, random_images
+from image_files import camera_exif, pillow
+from PIL import Image
+
+from colorizer.demo import decoding
+from colorizer.imaging.child import MEMORY
+from colorizer.imaging.decode import ImageError, decode_with_metadata
+
+MAX_PIXELS = 50_000_000
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is known on Linux alone")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended():
+    yield
+    decoding._SLOTS.close()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def many_scans(side: int, count: int) -> bytes:
+    """A progressive JPEG with scans that add nothing."""
+    content = pillow(Image.new("L", (side, side)), "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + scan * count + content[-2:]
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "colorizer.imaging.child" in child.cmdline()]
+
+
+def test_a_file_comes_out_as_without_the_process(tmp_path):
+    image = random_images(1, 99)[0]
+    path = write(tmp_path / "a.jpg", encode(image, "JPEG", exif=camera_exif().tobytes(), dpi=(300, 300), comment=b"x"))
+    pixels, metadata = decoding.decode(path, MAX_PIXELS)
+    expected, kept = decode_with_metadata(path)
+    assert np.array_equal(pixels, expected)
+    assert metadata == kept
+
+
+def test_the_process_imports_neither_gradio_nor_the_network():
+    code = "import sys, colorizer.imaging.child; print([m for m in sys.modules if m.startswith(('gradio', 'ai_edge'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"[]"
+
+
+def test_errors_come_back_in_words(tmp_path):
+    with pytest.raises(ImageError, match=r"a\.jpg is no image"):
+        decoding.decode(write(tmp_path / "a.jpg", b"words"), MAX_PIXELS)
+    with pytest.raises(FileNotFoundError):
+        decoding.decode(tmp_path / "gone.jpg", MAX_PIXELS)
+    with pytest.raises(ImageError, match="megapixels"):
+        decoding.decode(write(tmp_path / "b.png", encode(random_images(1, 99)[0])), 100)
+
+
+def test_a_file_that_takes_too_long_costs_its_process(tmp_path):
+    path = write(tmp_path / "slow.jpg", many_scans(6000, 45))
+    with pytest.raises(ImageError, match=r"slow\.jpg takes too long to decode"):
+        decoding.decode(path, MAX_PIXELS, seconds=1)
+    assert decoding.decode(write(tmp_path / "a.png", encode(random_images(1)[0])), MAX_PIXELS)[0].shape == (32, 32, 3)
+
+
+def test_a_crash_costs_its_process(tmp_path):
+    path = write(tmp_path / "slow.jpg", many_scans(6000, 45))
+
+    def crash() -> None:
+        time.sleep(0.3)
+        for child in children():
+            os.kill(child.pid, signal.SIGSEGV)
+
+    decoding.start()
+    thread = threading.Thread(target=crash)
+    thread.start()
+    with pytest.raises(ImageError, match=r"slow\.jpg can't be decoded"):
+        decoding.decode(path, MAX_PIXELS)
+    thread.join()
+    assert decoding.decode(write(tmp_path / "a.png", encode(random_images(1)[0])), MAX_PIXELS)[0].shape == (32, 32, 3)
+
+
+def lying_avif() -> bytes:
+    """What its header tells is 64 x 64; what is decoded, 9,000 x 9,000."""
+    content = pillow(Image.new("L", (9000, 9000)), "AVIF", speed=10)
+    return content.replace(struct.pack(">II", 9000, 9000), struct.pack(">II", 64, 64))
+
+
+def largest_photo(format: str, **options) -> bytes:
+    """Fifty megapixels, as many as are taken."""
+    ramp = np.add.outer(np.arange(6000) // 32, np.arange(8300) // 32).astype(np.uint8)
+    return pillow(Image.fromarray(np.dstack([ramp, ramp.T.reshape(ramp.shape), ramp])), format, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [
+        lying_avif,
+        lambda: largest_photo("JPEG", progressive=True),
+        lambda: largest_photo("PNG", compress_level=1),
+        lambda: imagecodecs.jpegxl_encode(np.zeros((6000, 8300, 3), np.uint8), effort=1),
+        lambda: imagecodecs.jpeg2k_encode(np.zeros((3000, 4000, 3), np.uint8)),
+    ],
+)
+def test_no_file_takes_more_memory_than_the_limit(tmp_path, make):
+    decoding.start()
+    decoding.decode(write(tmp_path / "a.png", encode(random_images(1)[0])), MAX_PIXELS)
+    start = {child.pid: child.memory_info().rss for child in children()}
+    path = write(tmp_path / "large", make())
+    with suppress(ImageError):  # Refused or not, it takes no more.
+        decoding.decode(path, MAX_PIXELS)
+    for child in children():
+        peak = 1024 * int(Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+        assert peak - start.get(child.pid, peak) < MEMORY
+
+
+def test_a_visitor_has_one_file_read_and_one_waiting(tmp_path, monkeypatch):
+    slots = decoding._Slots(2)
+    held = threading.Event()
+
+    def hold() -> None:
+        with slots.take("a"):
+            held.wait(20)
+
+    threads = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while slots._turns.get("a", (None, 0))[1] < 2:
+        time.sleep(0.01)
+    with pytest.raises(ImageError, match="two of your files"), slots.take("a"):
+        pass
+    with slots.take("b"):  # Another visitor doesn't wait.
+        pass
+    held.set()
+    for thread in threads:
+        thread.join()
+    assert not slots._turns
+
+
+def test_the_network_is_used_by_one_at_a_time():
+    inside, most = 0, 0
+
+    class Model:
+        name = "unet"
+
+        def colorize(self) -> None:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.02)
+            inside -= 1
+
+    model = decoding.InTurn(Model())
+    threads = [threading.Thread(target=model.colorize) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert model.name == "unet"
