@@ -45,8 +45,10 @@ _METRICS = {
     "mse": "Mean squared error",
     "relative_mse": "Relative MSE (MSE over that of the gray baseline)",
     "psnr": "PSNR (dB)",
+    "psnr_gain": "PSNR gain over the gray baseline (dB)",
     "ssim": "SSIM",
     "delta_e": "CIEDE2000",
+    "auc": "AuC (Zhang et al. 2016)",
     "colorfulness": "Colorfulness",
 }
 _LIMITS = """
@@ -62,7 +64,9 @@ figures compare with each other and with the gray baseline beside them, not with
 SHA-256 in `config.json` and in the records of the figures tell the files apart."""
 _MEANING = """
 Means over the images. `relative_mse` is the mean squared error (`mse`) over that of the gray baseline, the gray image
-in all three channels, which a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image."""
+in all three channels, which a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image,
+and `psnr_gain` leaves out images that are nearly gray. `auc` is the share of pixels whose error in (a*, b*) is at most
+a threshold, averaged over thresholds from 0 to 150, in percent."""
 _CARD = """---
 {metadata}
 ---
@@ -231,6 +235,7 @@ def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
             metric_value=record[key],
         )
         for key, name in _METRICS.items()
+        if record.get(key) is not None
     ]
 
 
@@ -251,9 +256,14 @@ def _results(records: list[dict[str, Any]]) -> str:
         rows = {f"colorized, vividness {record['vividness']:g}": record}
         rows |= {"network's own picture": record["raw"]} if "raw" in record else {}
         for name, row in {**rows, "gray baseline": record["gray_baseline"]}.items():
-            figures = " | ".join(f"{row[key]:.{5 if key == 'mse' else 3}f}" for key in _METRICS)
+            figures = " | ".join(_format(row.get(key), 5 if key == "mse" else 3) for key in _METRICS)
             lines.append(f"| {data} | {row['n']:,} | {name} | {figures} |")
     return "\n".join([*lines, _MEANING])
+
+
+def _format(value: float | None, digits: int) -> str:
+    """Write a figure; a dash for one that wasn't measured or has no value, as of gray images alone."""
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _limits(folder: Path) -> str:
