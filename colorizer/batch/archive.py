@@ -2,8 +2,10 @@
 
 import csv
 import io
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,11 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.batch.names import fit_name, read_name
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, choose_ending, encode_image
+from colorizer.imaging.metadata import Metadata
 from colorizer.machine import name_lack
 
 REPORT = "report.csv"
+_MOST_MEMBERS = 10_000
+_LONGEST_DIRECTORY = 4_000_000  # Bytes of an archive's directory, which is parsed as a whole.
+_ARCHIVES = (b"PK\3\4", b"PK\5\6")  # How an archive begins; an image may end like one.
+_ENCRYPTED = 1  # A flag of a member.
+
+Decode = Callable[..., tuple[NDArray[np.uint8], Metadata]]
+"""Decodes a file's path or bytes within ``max_pixels``, as `colorizer.imaging.decode.decode_with_metadata` does."""
 
 
 class ArchiveError(ValueError):
@@ -33,11 +44,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Line:
-    """What became of an image: the name of its result, or what was wrong with it."""
+    """What became of an image: the name of its result, or what was wrong with it, and what else there is to know."""
 
     name: str
     result: str = ""
     error: str = ""
+    notes: str = ""
 
 
 def colorize_archive(
@@ -46,6 +58,7 @@ def colorize_archive(
     colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     limits: Limits = Limits(),
     tell: Callable[[int, int], None] = lambda done, total: None,
+    decode: Decode = decode_with_metadata,
 ) -> list[Line]:
     """Colorize images and write the results and a report, ``report.csv``, into a ZIP archive.
 
@@ -64,48 +77,45 @@ def colorize_archive(
         Checked before anything is decoded; sizes in archives are as these declare them, and no more is read.
     tell : callable
         Is told how many images of how many are done.
+    decode : callable
+        Decodes an image.
 
     Returns
     -------
     list of Line
-        What became of each image, in order.
+        What became of each image, in order, and at the end what was passed over: files of other kinds.
 
     Raises
     ------
     ArchiveError
         If there is no image, if there is too much, or if an archive can't be read.
     """
-    entries = list(_list_entries(paths))
-    if not entries:
-        raise ArchiveError(f"there are no images in {', '.join(path.name for path in paths) or 'what was sent'}")
-    if len(entries) > limits.images:
-        raise ArchiveError(f"{len(entries)} images are too many at once; the limit is {limits.images}")
-    size = sum(entry.size for entry in entries)
-    if size > limits.total_bytes:
-        raise ArchiveError(
-            f"{size / 1e6:.0f} MB, unpacked, are too much at once; the limit is {limits.total_bytes / 1e6:.0f} MB"
-        )
-    lines: list[Line] = []
-    # Under its own name once it is whole; stored, since images are compressed already.
-    unfinished = output.with_suffix(".part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-        for entry in entries:
-            tell(len(lines), len(entries))
-            try:
-                content = entry.read()
-                image, metadata = decode_with_metadata(content, max_pixels=limits.pixels)
-                result = colorize(image)
-                suffix = choose_ending(entry.name, content)
-                encoded = encode_image(result, EXTENSIONS[suffix.lower()], metadata)
-            except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
-                lack, words = name_lack(error), str(error).replace("the image", "it")
-                reason = f"there is {lack} left" if lack else words or type(error).__name__
-                lines.append(Line(entry.name, error=reason))
-                continue
-            name = _free_name(entry.name, suffix, {line.result.casefold() for line in lines})
-            archive.writestr(name, encoded)
-            lines.append(Line(entry.name, result=name))
-        archive.writestr(REPORT, _report(lines))
+    with ExitStack() as archives:
+        found = [entry for path in paths for entry in _list_entries(path, archives)]
+        entries = [entry for entry in found if entry.is_image]
+        if not entries:
+            raise ArchiveError(f"there are no images in {', '.join(path.name for path in paths) or 'what was sent'}")
+        if len(entries) > limits.images:
+            raise ArchiveError(f"{len(entries)} images are too many at once; the limit is {limits.images}")
+        size = sum(entry.size for entry in entries)
+        if size > limits.total_bytes:
+            raise ArchiveError(
+                f"{size / 1e6:.0f} MB, unpacked, are too much at once; the limit is {limits.total_bytes / 1e6:.0f} MB"
+            )
+        lines: list[Line] = []
+        # Under its own name once it is whole; stored, since images are compressed already.
+        unfinished = output.with_suffix(".part")
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+            for entry in entries:
+                tell(len(lines), len(entries))
+                line, content = _colorize_entry(entry, colorize, limits, decode)
+                if content:
+                    taken = {line.result.casefold() for line in lines}
+                    line = Line(line.name, _free_name(line.name, line.result, taken), notes=line.notes)
+                    archive.writestr(line.result, content)
+                lines.append(line)
+            lines += [Line(entry.name, error=_passed_over(entry.name)) for entry in found if not entry.is_image]
+            archive.writestr(REPORT, _report(lines))
     unfinished.replace(output)
     return lines
 
@@ -114,31 +124,79 @@ def colorize_archive(
 class _Entry:
     name: str
     size: int
-    read: Callable[[], bytes]
+    source: Callable[[], Path | bytes]
+    is_image: bool = True
 
 
-def _list_entries(paths: Sequence[Path]) -> Iterator[_Entry]:
-    for path in paths:
-        if not zipfile.is_zipfile(path):
-            yield _Entry(path.name, path.stat().st_size, path.read_bytes)
-            continue
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise ArchiveError(f"{path.name} is a damaged archive: {error}") from error
-        for member in members:
-            # Parts that lead upward or to a root are dropped: whoever unpacks the results is safe.
-            parts = [part for part in PurePosixPath(member.filename).parts if part not in ("/", "..")]
-            hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-            if parts and not member.is_dir() and not hidden and Path(parts[-1]).suffix.lower() in readable_extensions():
-                yield _Entry("/".join(parts), member.file_size, _reader(path, member))
+def _colorize_entry(
+    entry: _Entry, colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], limits: Limits, decode: Decode
+) -> tuple[Line, bytes]:
+    """Colorize an image; its line has the extension of the result for now, and the content is empty if it failed."""
+    try:
+        source = entry.source()
+        image, metadata = decode(source, max_pixels=limits.pixels)
+        result = colorize(image)
+        suffix = choose_ending(entry.name, source)
+        notes = "; ".join(metadata.get("notes", ()))
+        return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], metadata)
+    except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
+        lack = name_lack(error)
+        words = str(error).replace("the image", "it")
+        words = words.removeprefix(f"{PurePosixPath(entry.name).name} ")  # The line begins with it.
+        return Line(entry.name, error=f"there is {lack} left" if lack else words or type(error).__name__), b""
 
 
-def _reader(path: Path, member: zipfile.ZipInfo) -> Callable[[], bytes]:
+def _passed_over(name: str) -> str:
+    suffix = PurePosixPath(name).suffix
+    return f"passed over: {suffix} files are not read" if suffix else "passed over: it has no extension"
+
+
+def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
+    """List what lies in an archive, which stays open; of another file, that itself."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin not in _ARCHIVES:
+        yield _Entry(fit_name(path.name) or "image", path.stat().st_size, lambda: path)
+        return
+    try:
+        _check_directory(path)
+        archive = archives.enter_context(zipfile.ZipFile(path))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise ArchiveError(f"{path.name} is a damaged archive: {error}") from error
+    extensions = readable_extensions()
+    for member in archive.infolist():
+        name = fit_name(read_name(member))
+        hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+        if name and not member.is_dir() and not hidden:
+            is_image = Path(name).suffix.lower() in extensions
+            yield _Entry(name, member.file_size, _reader(archive, member), is_image)
+
+
+def _check_directory(path: Path) -> None:
+    """Raise `ArchiveError` if an archive's directory is larger than any that so few images need."""
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(size - 65_557, 0))
+        end = file.read()
+    at = end.rfind(b"PK\5\6")
+    if at < 0:
+        raise ValueError("its end is missing")
+    members, length = struct.unpack_from("<HI", end, at + 10)
+    if members == 0xFFFF or length == 0xFFFFFFFF:  # The numbers stand in a record of 64 bits before it.
+        wide = end.rfind(b"PK\6\6", 0, at)
+        if wide < 0:
+            raise ValueError("its end is damaged")
+        members, length = struct.unpack_from("<QQ", end, wide + 32)
+    if members > _MOST_MEMBERS or length > _LONGEST_DIRECTORY:
+        raise ArchiveError(f"{path.name} has {members} files; the limit is {_MOST_MEMBERS}")
+
+
+def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
+        if member.flag_bits & _ENCRYPTED:
+            raise ImageError("it is encrypted: unpack the archive with its password, and bring the images")
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            with archive.open(member) as file:
                 # An entry that lies about its size gives no more than it declared.
                 return file.read(member.file_size)
         except (OSError, MemoryError):
@@ -161,6 +219,11 @@ def _free_name(name: str, suffix: str, taken: set[str]) -> str:
 def _report(lines: Sequence[Line]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["image", "result", "error"])
-    writer.writerows((line.name, line.result, line.error) for line in lines)
+    writer.writerow(["image", "result", "error", "notes"])
+    writer.writerows(map(_plain, (line.name, line.result, line.error, line.notes)) for line in lines)
     return text.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """Keep a spreadsheet from taking text for a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

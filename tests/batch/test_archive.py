@@ -10,7 +10,8 @@ import pytest
 from conftest import encode, random_images
 
 from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
-from colorizer.imaging.decode import decode_image
+from colorizer.batch.names import fit_name
+from colorizer.imaging.decode import decode_image, decode_with_metadata
 
 
 def _invert(image: np.ndarray) -> np.ndarray:
@@ -33,14 +34,15 @@ def test_files_and_archives_become_one_archive(tmp_path: Path):
     paths = [tmp_path / "one.png", tmp_path / "broken.png", _zip(tmp_path / "more.zip", entries)]
     told: list[tuple[int, int]] = []
     lines = colorize_archive(paths, tmp_path / "out.zip", _invert, tell=lambda *both: told.append(both))
-    assert [line.name for line in lines] == ["one.png", "broken.png", "a/two.webp", "one.tif"]
+    assert [line.name for line in lines] == ["one.png", "broken.png", "a/two.webp", "one.tif", "notes.txt"]
+    assert lines[-1].error == "passed over: .txt files are not read"
     assert told == [(i, 4) for i in range(4)]
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert archive.namelist() == ["one-color.png", "a/two-color.webp", "one-color.tif", "report.csv"]
         for name, image in (("one-color.png", one), ("a/two-color.webp", two), ("one-color.tif", three)):
             np.testing.assert_array_equal(decode_image(archive.read(name)), 255 - image)
         rows = list(csv.reader(io.StringIO(archive.read("report.csv").decode())))
-    assert rows[0] == ["image", "result", "error"]
+    assert rows[0] == ["image", "result", "error", "notes"]
     assert rows[2][:2] == ["broken.png", ""]
     assert "can be read" in rows[2][2]
 
@@ -68,11 +70,81 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
 
 
 def test_lie_about_the_size_gives_no_more(tmp_path: Path):
-    path = _zip(tmp_path / "lie.zip", {"a.png": bytes(1_000_000)})
-    honest = (1_000_000).to_bytes(4, "little")
-    path.write_bytes(path.read_bytes().replace(honest, (10).to_bytes(4, "little")))
-    [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
+    """Of an archive that declares fewer bytes than it unpacks to, no more are unpacked than it declares."""
+    path = _zip(tmp_path / "lie.zip", {"a.bmp": bytes(30_000_000)})
+    path.write_bytes(path.read_bytes().replace((30_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    given: list[int] = []
+
+    def decode(source: bytes, max_pixels: int):
+        given.append(len(source))
+        return decode_with_metadata(source, max_pixels=max_pixels)
+
+    [line] = colorize_archive([path], tmp_path / "out.zip", _invert, decode=decode)
     assert line.error
+    assert all(size <= 10 for size in given)
+
+
+def test_directory_of_thousands_is_refused_and_one_of_few_parsed_once(tmp_path: Path, monkeypatch):
+    many = _zip(tmp_path / "many.zip", {f"{i}.txt": b"" for i in range(10_001)})
+    with pytest.raises(ArchiveError, match=r"many\.zip has 10001 files; the limit is 10000"):
+        colorize_archive([many], tmp_path / "out.zip", _invert)
+    path = _zip(tmp_path / "few.zip", {f"{i}.png": encode(random_images(1)[0]) for i in range(3)})
+    parsed: list[int] = []
+    real = zipfile.ZipFile._RealGetContents
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda self: (parsed.append(1), real(self))[1])
+    assert len(colorize_archive([path], tmp_path / "out.zip", _invert)) == 3
+    assert len(parsed) == 1
+
+
+def test_image_that_ends_like_an_archive_is_an_image(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(random_images(1)[0]) + b"PK\5\6" + bytes(18))
+    [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
+    assert line.result == "a-color.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "fit"),
+    [
+        ("..\\..\\b.png", "b.png"),
+        ("C:\\x\\b.png", "x/b.png"),
+        ("a:b|c?.png", "a_b_c_.png"),
+        ("NUL.png", "_NUL.png"),
+        ("com1/x.png", "_com1/x.png"),
+        ("x\x1b[31m\n.png", "x_[31m_.png"),
+        ("folder. /x.png", "folder/x.png"),
+        ("n" * 65_000 + ".png", "n" * 80 + ".png"),
+    ],
+)
+def test_names_are_made_fit_for_any_system(name: str, fit: str):
+    assert fit_name(name) == fit
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"), [("фото.png".encode(), "фото.png"), ("写真テスト.png".encode("cp932"), "写真テスト.png")]
+)
+def test_names_that_are_not_marked_as_utf8(tmp_path: Path, raw: bytes, name: str):
+    stand_in = b"n" * (len(raw) - 4) + b".png"
+    path = _zip(tmp_path / "a.zip", {stand_in.decode(): encode(random_images(1)[0])})
+    path.write_bytes(path.read_bytes().replace(stand_in, raw))
+    [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
+    assert line.name == name
+
+
+def test_encrypted_member_is_told_in_words(tmp_path: Path):
+    path = _zip(tmp_path / "a.zip", {"a.png": encode(random_images(1)[0])})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
+    assert line.error.startswith("it is encrypted: unpack the archive")
+
+
+def test_report_has_no_formulas(tmp_path: Path):
+    path = _zip(tmp_path / "a.zip", {"=1+1.png": encode(random_images(1)[0])})
+    colorize_archive([path], tmp_path / "out.zip", _invert)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.read("report.csv").decode().splitlines()[1].startswith("'=1+1.png,'=1+1-color.png")
 
 
 @pytest.mark.parametrize(

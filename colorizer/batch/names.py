@@ -1,0 +1,52 @@
+"""Names from archives of strangers: read in the encoding they were written in, and made fit for any system."""
+
+import re
+import zipfile
+from pathlib import PurePosixPath
+
+_UTF8 = 0x800  # The flag of a name in UTF-8.
+_LONGEST = 100  # Characters of a part of a name; most systems take 255 bytes.
+_MOST_PARTS = 16
+_KANA = re.compile("[\u3040-\u30ff]")
+_UNFIT = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
+
+
+def read_name(member: zipfile.ZipInfo) -> str:
+    """Read the name of an archive's member: of those not marked as UTF-8, many are all the same, or Japanese.
+
+    Others are read as code page 437, as the format has it.
+    """
+    name = member.orig_filename
+    if member.flag_bits & _UTF8:
+        return name
+    raw = name.encode("cp437", "replace")
+    for encoding in ("utf-8", "cp932"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "utf-8" or _KANA.search(text):
+            return text
+    return name
+
+
+def fit_name(name: str) -> str:
+    """Make a name fit for any system, within a folder; empty if nothing of it is.
+
+    Parts that lead upward, to a root or to a drive are dropped; characters that some system forbids, or that would
+    steer a terminal, and names that Windows keeps for devices, are changed; long parts are cut.
+    """
+    parts = []
+    for part in PurePosixPath(name.replace("\\", "/")).parts[-_MOST_PARTS:]:
+        if part in ("/", "//", "..") or re.fullmatch("[A-Za-z]:", part):
+            continue
+        part = _UNFIT.sub("_", part).rstrip(". ")
+        stem, dot, ending = part.rpartition(".")
+        if len(part) > _LONGEST:
+            part = f"{stem[: _LONGEST - 20]}{dot}{ending[:19]}" if dot else part[:_LONGEST]
+        if part.split(".")[0].strip().upper() in _RESERVED:
+            part = f"_{part}"
+        if part:
+            parts.append(part)
+    return "/".join(parts)
