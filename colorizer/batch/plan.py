@@ -1,13 +1,15 @@
 """Which files `colorizer colorize` reads and writes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
 from colorizer.imaging.decode import readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, FORMATS
+from colorizer.video import CONTAINERS
+from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _HERE = PurePath()
 DEEPER = " (folders within folders are taken with --recursive)"
@@ -32,11 +34,28 @@ class Job:
         """
         return all(_has_content(Path(target)) for target in self.targets)
 
+    @property
+    def is_video(self) -> bool:
+        """Whether the file to read is a video, by its name."""
+        return is_video(PurePath(self.source))
+
+
+def is_video(path: PurePath) -> bool:
+    """Tell whether a file is a video, by its name."""
+    return path.suffix.lower() in VIDEO_EXTENSIONS
+
 
 def plan_jobs(
-    inputs: Sequence[Path], output: Path, format: str | None, recursive: bool, endings: Sequence[str]
+    inputs: Sequence[Path],
+    output: Path,
+    format: str | None,
+    recursive: bool,
+    endings: Sequence[str],
+    video_suffix: str = ".mp4",
 ) -> list[Job]:
     """List the files to read, each with those to write: one for each of the endings of its name.
+
+    Videos are among them; their results in a folder have the suffix `video_suffix`.
 
     Raises
     ------
@@ -50,20 +69,21 @@ def plan_jobs(
             raise UsageError(f"{path} is neither a file nor a folder")
         if path.is_dir():
             check_apart(path, output)
-    is_image = output.suffix.lower() in {*EXTENSIONS, *readable_extensions()}
-    if len(inputs) == 1 and inputs[0].is_file() and is_image and not output.is_dir():
-        if output.suffix.lower() not in EXTENSIONS:
-            raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(EXTENSIONS)}")
+    is_file = output.suffix.lower() in {*EXTENSIONS, *readable_extensions(), *VIDEO_EXTENSIONS}
+    if len(inputs) == 1 and inputs[0].is_file() and is_file and not output.is_dir():
+        written = CONTAINERS if is_video(inputs[0]) and video_suffix in CONTAINERS else EXTENSIONS
+        if output.suffix.lower() not in written:
+            raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(written)}")
         if format is not None:
             raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
         jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
     else:
-        if output.is_file() or is_image:
+        if output.is_file() or is_file:
             raise UsageError(f"--output {output} must be a folder, unless there is one input file")
         sources = list(_find_sources(inputs, output, recursive))
         if not sources:
-            raise UsageError(f"no images in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
-        jobs = name_results(sources, output, format, endings)
+            raise UsageError(f"no images or videos in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
+        jobs = name_results(sources, output, format, endings, video_suffix)
     taken = {real_path(job.source) for job in jobs}
     for job in jobs:
         for target in job.targets:
@@ -82,36 +102,40 @@ def check_apart(source: Place, output: Place) -> None:
 
 
 def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, PurePath]]:
-    """Find the images of the inputs, each with its place in the tree of results."""
+    """Find the images and videos of the inputs, each with its place in the tree of results."""
+    extensions = readable_extensions() | VIDEO_EXTENSIONS
     for given in inputs:
         if given.is_file():
             yield given, Path(given.name)
             continue
         try:
-            for folder, images in find_images(given, output, recursive):
+            for folder, images in find_images(given, output, recursive, extensions):
                 yield from ((given / folder / image.name, folder / image.name) for image in images)
         except OSError as error:
             raise UsageError(f"{error.filename or given} can't be read: {error.strerror}") from error
 
 
 def find_images(
-    source: Place, output: Place, recursive: bool, place: PurePath = _HERE
+    source: Place, output: Place, recursive: bool, extensions: Set[str], place: PurePath = _HERE
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
-    """Find the folders to read, each with its place in the tree and its images; hidden ones are left out."""
+    """Find the folders to read, each with its place in the tree and its files of some kinds, but for hidden ones."""
     folder = join_place(source, place)
     if lies_within(folder, output):
         return  # Results of an earlier run, where the output lies within the input.
-    extensions = readable_extensions()
     files, folders = list_folder(folder)
     shown = (file for file in files if not file.name.startswith("."))
     yield place, [file for file in shown if PurePath(file.name).suffix.lower() in extensions]
     for name in folders if recursive else ():
         if not name.startswith("."):
-            yield from find_images(source, output, recursive, place / name)
+            yield from find_images(source, output, recursive, extensions, place / name)
 
 
 def name_results(
-    sources: Sequence[tuple[Place, PurePath]], output: Place, format: str | None, endings: Sequence[str]
+    sources: Sequence[tuple[Place, PurePath]],
+    output: Place,
+    format: str | None,
+    endings: Sequence[str],
+    video_suffix: str = ".mp4",
 ) -> list[Job]:
     """Name the results of files, each of which comes with its place in the tree of results.
 
@@ -125,6 +149,8 @@ def name_results(
     """
 
     def extension(place: PurePath) -> str:
+        if is_video(place):
+            return video_suffix
         return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
 
     short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)

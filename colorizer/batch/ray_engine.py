@@ -23,6 +23,7 @@ from colorizer.batch.options import PaintOptions, paint
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
+from colorizer.imaging.decode import readable_extensions
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import quiet_stderr
@@ -81,7 +82,7 @@ class FolderPlan:
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
-        for place, entries in find_images(self.source, self.output, self.recursive):
+        for place, entries in find_images(self.source, self.output, self.recursive, readable_extensions()):
             for job, is_done, file_size in self._jobs(place, entries):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size

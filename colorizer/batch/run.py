@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,11 +42,13 @@ class Outcome:
     reason: str = ""
     size: tuple[int, int] | None = None  # Height and width.
     seconds: float = 0.0  # Of work; the work on several files overlaps.
+    frames: int | None = None  # Of a video.
+    notes: tuple[str, ...] = ()  # Of what is not as it was in a video.
 
     def to_json(self) -> str:
         """Give a line of the report."""
         height, width = self.size or (None, None)
-        record = {
+        record: dict[str, Any] = {
             "source": str(self.job.source),
             "targets": [str(target) for target in self.job.targets],
             "status": self.status,
@@ -54,6 +57,8 @@ class Outcome:
             "height": height,
             "seconds": round(self.seconds, 4),
         }
+        if self.frames is not None:
+            record |= {"frames": self.frames, "notes": self.notes}
         return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -105,14 +110,14 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
                     batch.append((job, weight, reading.result()))
                 except _ERRORS as error:
                     room += weight
-                    yield Outcome(job, "failed", _reason(error))
+                    yield Outcome(job, "failed", explain(error))
             started = time.perf_counter()
             painted = _paint_each(paint, [picture.pixels for _, _, picture in batch]) if batch else []
             seconds = (time.perf_counter() - started) / max(len(batch), 1)
             for (job, weight, picture), results in zip(batch, painted, strict=True):
                 if isinstance(results, Exception):
                     room += weight
-                    yield Outcome(job, "failed", _reason(results), picture.pixels.shape[:2])
+                    yield Outcome(job, "failed", explain(results), picture.pixels.shape[:2])
                     continue
                 outcome = Outcome(job, "done", size=picture.pixels.shape[:2], seconds=picture.seconds + seconds)
                 behind.append((outcome, weight, writers.submit(_write, job, results, picture.metadata)))
@@ -175,9 +180,10 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
         seconds = outcome.seconds + writing.result()
         return Outcome(outcome.job, "done", size=outcome.size, seconds=seconds)
     except _ERRORS as error:
-        return Outcome(outcome.job, "failed", _reason(error), outcome.size, outcome.seconds)
+        return Outcome(outcome.job, "failed", explain(error), outcome.size, outcome.seconds)
 
 
-def _reason(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
+    """Say in words why a file failed."""
     lack = name_lack(error)
     return f"there is {lack} left" if lack else str(error) or type(error).__name__

@@ -1,12 +1,12 @@
-"""``colorizer colorize``: image files and folders."""
+"""``colorizer colorize``: images, videos, and folders of them."""
 
 import argparse
 import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from colorizer.batch.options import PaintOptions, check_model, paint
 from colorizer.batch.plan import Job, UsageError, plan_jobs
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
+from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
@@ -31,19 +32,20 @@ def add_parser(commands: Commands) -> None:
     """Add the command to those of `colorizer`."""
     colorize = commands.add_parser(
         "colorize",
-        help="colorize image files and folders",
-        description="Colorize image files and folders. A color image is treated as if it were gray.",
+        help="colorize images, videos, and folders of them",
+        description="Colorize images, videos, and folders of them. What has color already is treated as if it were "
+        "gray.",
         epilog="Examples: colorizer colorize grandma.jpg --output grandma-color.png; "
-        "colorizer colorize scans --recursive --output colored",
+        "colorizer colorize film.mp4 --output film-color.mp4; colorizer colorize scans --recursive --output colored",
     )
-    colorize.add_argument("inputs", nargs="+", type=_place, metavar="INPUT", help="image file, or folder of images")
+    colorize.add_argument("inputs", nargs="+", type=_place, metavar="INPUT", help="image, video, or folder of them")
     colorize.add_argument(
         "--output",
         required=True,
         type=_place,
         metavar="PATH",
-        help="file, if there is one input file and PATH ends in an image extension; else folder, in which the results "
-        "lie as the images lay in the input folders",
+        help="file, if there is one input file and PATH ends in the extension of an image or, for a video, in .mp4, "
+        ".mov or .mkv; else folder, in which the results lie as the files lay in the input folders",
     )
     colorize.add_argument(
         "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
@@ -71,6 +73,12 @@ def add_parser(commands: Commands) -> None:
     colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
     colorize.add_argument(
         "--format", choices=[*FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
+    )
+    colorize.add_argument(
+        "--frame", type=float, metavar="SECONDS", help="only the frame of a video that is shown then, as an image"
+    )
+    colorize.add_argument(
+        "--lossless", action="store_true", help="videos without loss, as FFV1 in .mkv, instead of as H.264"
     )
     colorize.add_argument("--recursive", action="store_true", help="take folders within folders too")
     colorize.add_argument("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
@@ -146,14 +154,16 @@ def _colorize(options: argparse.Namespace) -> int:
     outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
     counts: Counter[str] = Counter()
     failed: list[str] = []
+    notes: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(_open_report(options.report)) if options.report else None
-        for outcome in tqdm(outcomes, total=total, unit="image", disable=None):
+        for outcome in tqdm(outcomes, total=total, unit="file", disable=True if total == 1 else None):
             counts[outcome.status] += 1
             if report:
                 report.write(outcome.to_json())
             if outcome.status == "failed":
                 failed.append(f"{outcome.job.source}: {outcome.reason}")
+            notes += [f"{outcome.job.source}: {note}" for note in outcome.notes]
     print(
         f"{counts['done']} colorized"
         + (
@@ -162,7 +172,7 @@ def _colorize(options: argparse.Namespace) -> int:
         )
         + (f", {len(failed)} failed:" if failed else "")
     )
-    for line in failed:
+    for line in failed + notes:
         print(f"  {line}", file=sys.stderr)
     return 1 if failed else 0
 
@@ -179,11 +189,13 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     for place in (*options.inputs, options.output):
         if isinstance(place, str):
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
-    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings)
+    video_suffix = ".png" if options.frame is not None else ".mkv" if options.lossless else ".mp4"
+    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings, video_suffix)
+    jobs = _check_videos(jobs, options, asked)
     if options.report and real_path(options.report) in {
         real_path(place) for job in jobs for place in (job.source, *job.targets)
     }:
-        raise UsageError(f"--report {options.report} is an image of this run: give another name")
+        raise UsageError(f"--report {options.report} is a file of this run: give another name")
     todo: list[Job] = []
     done: list[Job] = []
     for job in jobs:
@@ -192,8 +204,55 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     if todo:
         model = Colorizer.load(options.model)
         check_model(model, asked)
-        outcomes = chain(outcomes, run_jobs(todo, partial(paint, model, options=asked), max_pixels=asked.max_pixels))
+        images = [job for job in todo if not job.is_video]
+        videos = [job for job in todo if job.is_video]
+        if options.frame is not None:
+            return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
+        if images:
+            run = run_jobs(images, partial(paint, model, options=asked), max_pixels=asked.max_pixels)
+            outcomes = chain(outcomes, run)
+        if videos:
+            outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
     return outcomes, len(jobs)
+
+
+def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
+    """Raise `UsageError` if something is asked that is not for videos; give the jobs that can be done."""
+    videos = [job for job in jobs if job.is_video]
+    if options.frame is not None:
+        if len(jobs) != 1 or not videos:
+            raise UsageError("--frame is for one video")
+        if options.lossless:
+            raise UsageError("--lossless is for whole videos, not for --frame")
+    if videos:
+        check_videos(asked, options.format)
+    elif options.lossless:
+        raise UsageError("--lossless is for videos, and there are none")
+    if not videos or can_read_videos():
+        return jobs
+    if len(videos) == len(jobs):
+        raise UsageError(MISSING)
+    print(f"{len(videos)} videos passed over: {MISSING}", file=sys.stderr)
+    return [job for job in jobs if not job.is_video]
+
+
+@contextmanager
+def _follow(job: Job) -> Iterator[Callable[[int, int | None], None]]:
+    """Show the progress of a video, with frames a second and the time that is left."""
+    bar: tqdm | None = None
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal bar
+        if bar is None:  # What an earlier run did is no measure of this one's speed.
+            name = Path(job.source).name
+            bar = tqdm(desc=name, initial=done, total=total, unit="frame", disable=None, leave=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield tell
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], None]:

@@ -59,7 +59,7 @@ def test_report_must_not_be_an_image_of_the_run(tmp_path, capsys):
     scans = make_scans(tmp_path / "scans", 1)
     report = ["--report", str(scans / "0/000.png")]
     assert main(["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), *report]) == 2
-    assert "is an image of this run" in capsys.readouterr().err
+    assert "is a file of this run" in capsys.readouterr().err
     assert decode_image(scans / "0/000.png").shape == (40, 40, 3)
 
 

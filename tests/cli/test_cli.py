@@ -123,7 +123,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "--format jpeg"),
         (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over another file"),
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
-        (["empty", "--output", "o"], "no images in empty"),
+        (["empty", "--output", "o"], "no images or videos in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
         (["/dev/null", "--output", "o"], "/dev/null is neither a file nor a folder"),
         (["scans/a.png", "--output", "o.png", "--detail", "0"], "--detail must be at least 2, got 0"),

@@ -1,0 +1,101 @@
+"""Videos among the files of a run: one after the other, since each keeps all cores busy."""
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import cv2
+
+from colorizer.batch.options import PaintOptions
+from colorizer.batch.plan import Job, UsageError
+from colorizer.batch.run import Outcome, explain
+from colorizer.imaging.encode import save_image
+from colorizer.inference.colorizer import Colorizer
+from colorizer.video import VideoError
+
+MISSING = "videos need PyAV, which is not installed: pip install .[video]"
+_ERRORS = (VideoError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
+
+Follow = Callable[[Job], AbstractContextManager[Callable[[int, int | None], None]]]
+"""Gives what is told how many frames of a video are done, and of how many."""
+
+
+def can_read_videos() -> bool:
+    """Tell whether PyAV is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+def check_videos(options: PaintOptions, format: str | None) -> None:
+    """Raise `UsageError` if something is asked that videos don't have."""
+    asked = {
+        "--hint": options.hints,
+        "--alternatives": options.alternatives,
+        "--uncertainty": options.uncertainty,
+        "--raw": options.raw,
+        "--format": format,
+    }
+    for option, given in asked.items():
+        if given:
+            raise UsageError(f"{option} is for images, and there are videos among the inputs")
+
+
+def run_videos(
+    jobs: Sequence[Job], model: Colorizer, options: PaintOptions, *, lossless: bool, follow: Follow
+) -> Iterator[Outcome]:
+    """Colorize videos, and tell of each as soon as its result is written.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The videos; what exists is written anew, and what a stopped run left is gone on with.
+    model : Colorizer
+        The model.
+    options : PaintOptions
+        Of which vividness and detail count.
+    lossless : bool
+        As in `colorizer.video.colorize.colorize_video`.
+    follow : callable
+        Is asked, for each video, whom to tell of its frames.
+    """
+    from colorizer.video.colorize import colorize_video
+
+    for job in jobs:
+        started = time.perf_counter()
+        try:
+            with follow(job) as progress:
+                summary = colorize_video(
+                    Path(job.source),
+                    Path(job.targets[0]),
+                    model,
+                    vividness=options.vividness,
+                    detail=options.detail,
+                    lossless=lossless,
+                    progress=progress,
+                )
+        except _ERRORS as error:
+            yield Outcome(job, "failed", explain(error), seconds=time.perf_counter() - started)
+            continue
+        notes = list(summary.notes)
+        if summary.damaged:
+            places = ", ".join(f"{seconds:.2f}" for seconds in summary.damaged[:10])
+            notes.append(f"{len(summary.damaged)} damaged frames left out or patched up, at {places} seconds")
+        seconds = time.perf_counter() - started
+        size = (summary.height, summary.width)
+        yield Outcome(job, "done", size=size, seconds=seconds, frames=summary.frames, notes=tuple(notes))
+
+
+def run_frame(job: Job, model: Colorizer, options: PaintOptions, second: float) -> Iterator[Outcome]:
+    """Colorize one frame of a video as an image."""
+    from colorizer.video.reading import read_frame
+
+    started = time.perf_counter()
+    try:
+        image = read_frame(Path(job.source), second)
+        image = model.colorize(image, vividness=options.vividness, detail=options.detail, max_pixels=options.max_pixels)
+        save_image(image, Path(job.targets[0]))
+    except _ERRORS as error:
+        yield Outcome(job, "failed", explain(error), seconds=time.perf_counter() - started)
+        return
+    yield Outcome(job, "done", size=image.shape[:2], seconds=time.perf_counter() - started, frames=1)
