@@ -10,11 +10,11 @@ app: .venv/app  ## the demo on http://127.0.0.1:7860
 web:  ## the page that colorizes in the browser, in web/dist; needs npm
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
-test: .venv/test  ## all tests but network and soak
-	$(BIN)/pytest -m "not network and not soak"
+test: .venv/test  ## all tests
+	$(BIN)/pytest
 
 check: lint  ## what to run before a commit: lint and the fast tests
-	$(BIN)/pytest -m "not network and not soak and not slow"
+	$(BIN)/pytest -m "not slow"
 
 lint: .venv/test
 	$(BIN)/ruff check .

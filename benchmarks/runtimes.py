@@ -3,8 +3,8 @@
 Start-up and memory are those of fresh processes; the ratio is of rounds in which both were measured in turn. Speed is
 the best of the rounds, of the network alone. The installed size is that of the packages that each extra of
 ``pyproject.toml`` brings, as they are installed here. Accuracy is measured on the first images of the CIFAR-10 test
-split. The record goes to ``benchmarks/results/runtimes.json`` and as a table into README.md, unless ``--quick`` only
-tries whether all works. ``--sizes`` measures the installed sizes anew and leaves the rest of the record as it is.
+split. The record goes to ``benchmarks/results/runtimes.json`` and as a table into docs/speed.md, unless ``--quick``
+only tries whether all works. ``--sizes`` measures the installed sizes anew and leaves the rest of the record as it is.
 """
 
 import json
@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 QUICK = "--quick" in sys.argv
 RECORD = ROOT / "benchmarks/results/runtimes.json"
 MARK = "<!-- runtimes -->"
+DOCUMENT = ROOT / "docs/speed.md"
 ROUNDS, IMAGES = (1, 20) if QUICK else (7, 2000)
 WORKING = (96, 128)  # A photo's thumbnail, as the U-Net sees it by default.
 
@@ -121,7 +122,7 @@ def measure_accuracy(colorizers: dict[str, Colorizer], dataset: ImageDataset) ->
 
 
 def measure_sizes() -> dict[str, Any]:
-    """Sum up the installed packages, in megabytes: what gives color, with the demo, and with training too."""
+    """Sum up the installed packages, in megabytes: for the command line, with the demo, and with training too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     sets = {"core": [], "app": extras["app"], "all": extras["app"] + extras["train"]}
@@ -159,7 +160,7 @@ def size_of(name: str) -> int:
 
 
 def table(record: dict[str, Any]) -> str:
-    """Lay out a record in Markdown, as README.md has it."""
+    """Lay out a record in Markdown, as docs/speed.md has it."""
     start, sizes = record["start"], record["installed, MB"]
     first = [start[f"{name}: first color"] for name in ("LiteRT", "Keras")]
     rows = [
@@ -167,10 +168,10 @@ def table(record: dict[str, Any]) -> str:
             "first color on the command line, from the start of the process",
             [f"{r['seconds, median']:.2f} s" for r in first],
         ),
-        ("its peak of memory", [f"{r['peak MB']} MB" for r in first]),
+        ("peak memory of that", [f"{r['peak MB']} MB" for r in first]),
         ("`import tensorflow` alone", ["", f"{start['import tensorflow']['seconds, median']:.2f} s"]),
         (
-            "installed: what gives color; with the demo; everything",
+            "installed size: command line; with the demo; everything",
             [f"{sizes['core']}; {sizes['app']} MB", f"{sizes['all']} MB"],
         ),
     ]
@@ -180,17 +181,17 @@ def table(record: dict[str, Any]) -> str:
         rows.append((f"{title}: mean squared error", [f"{mse:.5f}" for mse in figures["accuracy"]["mse"].values()]))
         for shape, times in figures["milliseconds an image"].items():
             count, size = shape.split(" x ", 1)
-            at_once = f"{count} at once: each" if count != "1" else "one"
+            at_once = f"{count} at once, per image" if count != "1" else "one"
             rows.append((f"{title}: {size}, {at_once}", [f"{ms:.1f} ms" for ms in times.values()]))
     lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
     return "\n".join(["| | LiteRT | Keras and TensorFlow |", "|---|---|---|", *lines])
 
 
 def save(record: dict[str, Any]) -> None:
-    """Write a record, and the table that README.md shows of it."""
+    """Write a record, and the table that docs/speed.md shows of it."""
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    before, _, after = (ROOT / "README.md").read_text().split(MARK)
-    (ROOT / "README.md").write_text(f"{before}{MARK}\n{table(record)}\n{MARK}{after}")
+    before, _, after = DOCUMENT.read_text().split(MARK)
+    DOCUMENT.write_text(f"{before}{MARK}\n{table(record)}\n{MARK}{after}")
 
 
 def main() -> None:

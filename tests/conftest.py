@@ -81,6 +81,17 @@ sys.addaudithook(note)
 """
 
 
+def save_evil(path: Path, marker: Path) -> None:
+    """Save a model with the inputs and outputs of the autoencoder that makes a file when it is loaded unchecked."""
+    import keras
+
+    # The file's name stands in the code itself: what a layer runs is stored without its surroundings.
+    touch = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    harm = eval(f"lambda x: {touch} or __import__('keras').ops.repeat(x, 3, axis=-1)")
+    keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Lambda(harm)]).save(path)
+    marker.unlink()
+
+
 def free_port() -> int:
     """Find a port that nobody listens on."""
     with socket.socket() as probe:

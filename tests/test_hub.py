@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, save_evil
 from hub_server import TOKEN, Fault, Hub, run_hub
 from huggingface_hub import ModelCard, SpaceCard, close_session, constants
 
@@ -483,13 +483,12 @@ def test_what_is_no_model_is_refused(hub: Hub, tmp_path: Path, reference: str, f
 
 
 def test_weights_that_would_run_code_are_refused(hub: Hub, tmp_path: Path):
-    import keras
-
-    path = tmp_path / "evil.keras"
-    keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Lambda(lambda x: x)]).save(path)
+    path, marker = tmp_path / "evil.keras", tmp_path / "run"
+    save_evil(path, marker)
     hub.add("model", "ada/evil", model_files(path.read_bytes()))
     with pytest.raises(ModelError, match="can't be used"):
         Colorizer.load("hf://ada/evil")
+    assert not marker.exists()
 
 
 def test_the_command_line_takes_models_of_the_hub(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from colorizer.batch.names import fit_name, read_name
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
-from colorizer.imaging.encode import EXTENSIONS, choose_ending, encode_image
+from colorizer.imaging.encode import EXTENSIONS, choose_extension, encode_image
 from colorizer.imaging.metadata import Metadata
 from colorizer.machine import name_lack
 
@@ -136,7 +136,7 @@ def _colorize_entry(
         source = entry.source()
         image, metadata = decode(source, max_pixels=limits.pixels)
         result = colorize(image)
-        suffix = choose_ending(entry.name, source)
+        suffix = choose_extension(entry.name)
         notes = "; ".join(metadata.get("notes", ()))
         return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], metadata)
     except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:

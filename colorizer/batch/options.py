@@ -32,13 +32,13 @@ class PaintOptions:
 
     def __post_init__(self) -> None:
         if self.alternatives is not None and self.alternatives < 1:
-            raise UsageError(f"--alternatives must be at least 1, got {self.alternatives}")
+            raise UsageError(f"alternatives must be at least 1, got {self.alternatives}")
         if not 0 <= self.vividness <= 1:
-            raise UsageError(f"--vividness must lie in [0, 1], got {self.vividness}")
+            raise UsageError(f"vividness must lie in [0, 1], got {self.vividness}")
         for option, value, least in (
-            ("--detail", self.detail, 2),
-            ("--seed", self.seed, 0),
-            ("--max-pixels", self.max_pixels, 1),
+            ("detail", self.detail, 2),
+            ("seed", self.seed, 0),
+            ("max_pixels", self.max_pixels, 1),
         ):
             if value < least:
                 raise UsageError(f"{option} must be at least {least}, got {value}")

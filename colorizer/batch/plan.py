@@ -7,12 +7,12 @@ from pathlib import Path, PurePath
 
 from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
 from colorizer.imaging.decode import readable_extensions
-from colorizer.imaging.encode import EXTENSIONS, FORMATS
+from colorizer.imaging.encode import EXTENSIONS, FORMATS, choose_extension
 from colorizer.video import CONTAINERS
 from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _HERE = PurePath()
-DEEPER = " (folders within folders are taken with --recursive)"
+DEEPER = " (folders within folders are not searched, unless recursive is asked for)"
 
 
 class UsageError(Exception):
@@ -75,11 +75,11 @@ def plan_jobs(
         if output.suffix.lower() not in written:
             raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(written)}")
         if format is not None:
-            raise UsageError(f"--format {format} is for folders; {output.name} names its format itself")
+            raise UsageError(f"format {format} is for folders; {output.name} names its format itself")
         jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
     else:
         if output.is_file() or is_file:
-            raise UsageError(f"--output {output} must be a folder, unless there is one input file")
+            raise UsageError(f"the output {output} must be a folder, unless there is one input file")
         sources = list(_find_sources(inputs, output, recursive))
         if not sources:
             raise UsageError(f"no images or videos in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
@@ -89,7 +89,7 @@ def plan_jobs(
         for target in job.targets:
             place = real_path(target)
             if place in taken:
-                raise UsageError(f"{job.source} would be colorized over another file, {target}: give another --output")
+                raise UsageError(f"{job.source} would be colorized over another file, {target}: give another output")
             taken.add(place)
     return jobs
 
@@ -98,7 +98,7 @@ def check_apart(source: Place, output: Place) -> None:
     """Raise `UsageError` if the folder of results is the one to read, or has it in it."""
     if lies_within(source, output):
         relation = "is the input folder" if lies_within(output, source) else "has the input folder in it"
-        raise UsageError(f"--output {output} {relation}: results go into a folder of their own")
+        raise UsageError(f"the output {output} {relation}: results go into a folder of their own")
 
 
 def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, PurePath]]:
@@ -151,7 +151,7 @@ def name_results(
     def extension(place: PurePath) -> str:
         if is_video(place):
             return video_suffix
-        return FORMATS.get(format or "png") or (place.suffix if place.suffix.lower() in EXTENSIONS else ".png")
+        return FORMATS.get(format or "png") or choose_extension(place.name)
 
     short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)
     alike: dict[str, list[PurePath]] = {}

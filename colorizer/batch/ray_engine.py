@@ -64,9 +64,9 @@ class FolderPlan:
     def check(self) -> None:
         """Raise `UsageError` if the folders don't fit together."""
         if not is_folder(self.source):
-            raise UsageError(f"--engine ray takes a folder, and there is none at {self.source}")
+            raise UsageError(f"the Ray engine takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
-            raise UsageError(f"--output {self.output} must be a folder")
+            raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
 
     def enter(self) -> None:
@@ -198,7 +198,7 @@ def import_ray() -> Any:
         import ray
         import ray.data
     except ModuleNotFoundError as error:
-        raise UsageError(f"--engine ray needs {error.name}, which is not installed: pip install .[cluster]") from None
+        raise UsageError(f"the Ray engine needs {error.name}, which is not installed: pip install .[cluster]") from None
     return ray
 
 

@@ -110,7 +110,7 @@ class ImageDataset:
             names = "\n  ".join(corrupt[:10]) + (f"\n  ... and {len(corrupt) - 10} more" if len(corrupt) > 10 else "")
             raise DatasetError(
                 f"{len(corrupt)} of the {len(self)} images of {self.name} ({self.split}) are corrupt:\n  {names}\n"
-                "Mend or remove them, or skip them with --skip-corrupt."
+                "Repair or remove them, or ask to skip corrupt images."
             )
         logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
 

@@ -121,7 +121,7 @@ def _load_cifar10(split: str, download: bool) -> ImageDataset:
     raise DatasetError(
         f"CIFAR-10 ({split}) is not available. Tried:\n  "
         + "\n  ".join(tried)
-        + "\nConnect to the internet once, or give a folder that has it, by --data or the variable COLORIZER_DATA:\n"
+        + "\nConnect to the internet once, or name a folder that has it, in its place or in COLORIZER_DATA:\n"
         "Parquet files as in https://huggingface.co/datasets/uoft-cs/cifar10, or cifar-10-batches-py from\n"
         "https://www.cs.toronto.edu/~kriz/cifar.html."
     )

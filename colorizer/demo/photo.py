@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colorizer.imaging.color import fit_within, gray_copy
 from colorizer.imaging.decode import decode_image, decode_with_metadata, has_color
-from colorizer.imaging.encode import choose_ending
+from colorizer.imaging.encode import choose_extension
 from colorizer.imaging.metadata import Metadata
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
 
@@ -69,7 +69,7 @@ class Photo:
     @property
     def ending(self) -> str:
         """Name the extension of a result in the photo's own format."""
-        return choose_ending(self.path.name, self.path)
+        return choose_extension(self.path.name)
 
     def colorize(self, colorizer: Colorizer, vividness: float, detail: int) -> NDArray[np.uint8]:
         """Colorize the preview. A model that takes no hints leaves the dabs and the alternative for another."""

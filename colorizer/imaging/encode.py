@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorizer.files import write_whole
-from colorizer.imaging.decode import image_format
 from colorizer.imaging.metadata import Metadata, save_options
 from colorizer.machine import name_lack
 
@@ -26,8 +25,8 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
 _PNG_HEADER = 33  # Bytes of a PNG file up to the end of its first chunk.
-# Of formats that can't be written, those for photographs become JPEG; all others become PNG.
-_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".jpg", "AVIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
+# Formats of photographs that can't be written: their results are JPEG, those of all others PNG.
+_PHOTOGRAPHS = {".heic", ".heics", ".heif", ".heifs", ".hif", ".avif", ".avifs", ".mpo", ".jfif", ".jpe", ".jp2"}
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
 
@@ -116,7 +115,21 @@ def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | 
     write_whole(path, encode_image(image, EXTENSIONS[path.suffix.lower()], metadata))
 
 
-def choose_ending(name: str, source: Path | bytes) -> str:
-    """Choose the extension of a result: that of its image where it fits the format, and the format can be written."""
-    ending, own = _ENDINGS.get(image_format(source) or "", ".png"), Path(name).suffix
-    return own if EXTENSIONS.get(own.lower()) == EXTENSIONS[ending] else ending
+def choose_extension(name: str) -> str:
+    """Choose the extension of a result in the same format as its image, which is told by the image's name alone.
+
+    Parameters
+    ----------
+    name : str
+        The file's name; what it holds is not looked at, so that a folder is planned before any file is read.
+
+    Returns
+    -------
+    str
+        The name's own extension if that format can be written, else ``.jpg`` for the other formats of photographs and
+        ``.png`` for all else.
+    """
+    own = Path(name).suffix
+    if own.lower() in EXTENSIONS:
+        return own
+    return ".jpg" if own.lower() in _PHOTOGRAPHS else ".png"

@@ -13,7 +13,7 @@ from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.checkpoint import PARTS, Checkpoint
 from colorizer.inference.hints import Hint
 from colorizer.inference.painter import Alternative, Painter
-from colorizer.inference.runtime import LiteRTNetwork, Runtime, share_out
+from colorizer.inference.runtime import LiteRTNetwork, Runtime, expect_memory, share_out
 
 _PART = 16  # Images given to the network at once: more don't fit into a core's cache.
 _PLAIN = 140  # Luma on which chroma is shown by itself: bright enough for colors, dark enough not to clip them.
@@ -53,6 +53,7 @@ class AutoencoderPainter(Painter):
     def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         """Paint pictures at the size of the network: (h, w, 3) float32 RGB in [0, 1] for each (H, W) uint8 luma."""
 
+        @expect_memory()
         def work(part: Sequence[NDArray[np.uint8]], one_core: bool) -> NDArray[np.float32]:
             thumbnails = np.stack([_shrink(luma, *self._runtime.size) for luma in part])
             return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255), one_core=one_core)
@@ -116,6 +117,7 @@ class LatentSpace:
         ((_, height, width, _),) = self._encoder.shapes.values()
         self.size = (height, width)
 
+    @expect_memory()
     def pass_through(self, image: NDArray[np.uint8]) -> Passage:
         """Follow an RGB image (H, W, 3) uint8 of any size, reduced to the network's."""
         luma = self._see(image)
@@ -132,6 +134,7 @@ class LatentSpace:
             joined=join_upsampled(luma, to_chroma(picture)),
         )
 
+    @expect_memory()
     def walk(self, first: NDArray[np.uint8], last: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
         """Paint what lies between two RGB images: (steps, h, w, 3) uint8, from equal steps between their vectors.
 

@@ -114,21 +114,22 @@ class LiteRTNetwork:
         self.outputs = {name: _shape(details) for name, details in self._wide.get_output_details().items()}
 
     def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Run the network, see `Runtime`: its outputs by name."""
+        """Run the network, see `Runtime`: its outputs by name; `ValueError` for other inputs than it takes."""
+        for name, given in inputs.items():
+            shape = self.shapes.get(name, ())
+            if len(shape) != given.ndim or any(n not in (-1, m) for n, m in zip(shape, given.shape, strict=True)):
+                raise ValueError(f"{name} must have the shape {shape}, -1 for any length, got {given.shape}")
+        if not one_core:
+            with self._lock:
+                return self._wide(**inputs)
         try:
-            if not one_core:
-                with self._lock:
-                    return self._wide(**inputs)
-            try:
-                narrow = self._narrow.get_nowait()
-            except Empty:
-                narrow = self._load(1)
-            try:
-                return narrow(**inputs)
-            finally:
-                self._narrow.put(narrow)
-        except RuntimeError as error:  # Shapes are checked before: it is memory that can't be had.
-            raise MemoryError(str(error)) from error
+            narrow = self._narrow.get_nowait()
+        except Empty:
+            narrow = self._load(1)
+        try:
+            return narrow(**inputs)
+        finally:
+            self._narrow.put(narrow)
 
     def _load(self, cores: int) -> Any:
         from ai_edge_litert.interpreter import Interpreter
@@ -212,6 +213,18 @@ def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Re
         return
     with ThreadPoolExecutor(cores) as pool:
         yield from pool.map(partial(work, one_core=True), parts)
+
+
+@contextmanager
+def expect_memory() -> Iterator[None]:
+    """Raise `MemoryError` for the `RuntimeError` by which LiteRT tells a lack of memory, and much else.
+
+    It is for calls whose inputs are known to fit the network.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error
 
 
 def import_keras() -> tuple[Any, Any]:

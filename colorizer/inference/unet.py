@@ -12,7 +12,7 @@ from colorizer.imaging.color import resize
 from colorizer.inference.chroma_bins import doubt, moment_weights, rebalance, softmax, spread
 from colorizer.inference.hints import Hint, chroma_grid, enforce_hints, find_cell, lay_hints, shrink_hints
 from colorizer.inference.painter import Alternative, Painter
-from colorizer.inference.runtime import Runtime, share_out
+from colorizer.inference.runtime import Runtime, expect_memory, share_out
 
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
 _MOST_CHANNELS = 128  # Of a picture in OpenCV.
@@ -138,6 +138,7 @@ class UNetPainter(Painter):
             count = max(1, _PART // (height * width))
             parts += [members[i : i + count] for i in range(0, len(members), count)]
 
+        @expect_memory()
         def work(part: list[int], one_core: bool) -> NDArray[np.float32]:
             here = partial(run, one_core=one_core)
             plain = self._run_padded(here, *_stack(part, thumbnails, hints))

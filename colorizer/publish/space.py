@@ -50,7 +50,9 @@ _TEXTS = {
 
 
 def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), root: Path | None = None) -> Upload:
-    """Collect all that a Space needs and nothing else.
+    """Collect the files of a Space: the whole package, samples, exported weights and their records.
+
+    Nothing that only training or tests need, but for the modules of the package itself: a Space imports a part of them.
 
     Parameters
     ----------

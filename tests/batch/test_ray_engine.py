@@ -138,7 +138,7 @@ def test_without_ray(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)  # Importing it fails as if it were not installed.
     assert main(["colorize", str(tmp_path), "--output", str(tmp_path / "out"), "--engine", "ray"]) == 2
     assert capsys.readouterr().err == (
-        "colorizer: --engine ray needs ray, which is not installed: pip install .[cluster]\n"
+        "colorizer: the Ray engine needs ray, which is not installed: pip install .[cluster]\n"
     )
 
 

@@ -1,5 +1,7 @@
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -230,8 +232,8 @@ def test_abilities_of_the_unet(tmp_path):
     [
         (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: take the U-Net"),
         (["--model", "unet", "--raw"], "the U-Net has no raw picture: take the autoencoder"),
-        (["--vividness", "2"], "--vividness must lie in [0, 1], got 2.0"),
-        (["--alternatives", "0"], "--alternatives must be at least 1, got 0"),
+        (["--vividness", "2"], "colorizer: vividness must lie in [0, 1], got 2.0"),
+        (["--alternatives", "0"], "colorizer: alternatives must be at least 1, got 0"),
     ],
 )
 def test_abilities_that_a_model_lacks_are_refused(tmp_path, capsys, arguments, words):
@@ -335,3 +337,16 @@ def test_help_is_quick_and_free_of_tensorflow():
     )
     assert run.returncode == 0
     assert "--output PATH" in run.stdout
+
+
+def test_options_are_called_by_their_flags_in_the_command_line_alone():
+    """Below it, errors speak to those who call Python too; whole commands may be named anywhere."""
+    found = []
+    for path in (ROOT / "colorizer").rglob("*.py"):
+        if path.is_relative_to(ROOT / "colorizer/cli") or path.is_relative_to(ROOT / "colorizer/training"):
+            continue
+        tree = ast.parse(path.read_text())
+        raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+        texts = [part.value for node in raised for part in ast.walk(node) if isinstance(part, ast.Constant)]
+        found += [text for text in map(str, texts) if re.search(r"(^|\s)--[a-z]", text) and "colorizer " not in text]
+    assert found == []

@@ -143,7 +143,7 @@ def test_corrupt_rows_are_named_counted_and_skipped_only_when_asked(tmp_path, ca
     cells[1], cells[4] = b"", cells[4][:50]
     write_parquet(tmp_path / "train.parquet", cells)
     dataset = load_dataset(str(tmp_path))
-    with pytest.raises(DatasetError, match=r"(?s)2 of the 6 .*row 1.*row 4.*--skip-corrupt"):
+    with pytest.raises(DatasetError, match=r"(?s)2 of the 6 .*row 1.*row 4.*skip corrupt images"):
         load_array(dataset, 32)
     assert len(load_array(dataset, 32, skip_corrupt=True)) == 4
     assert "skipped 2 corrupt images of 6" in caplog.text

@@ -4,7 +4,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, encode, random_images
+from conftest import ROOT, encode, random_images, save_evil
 from PIL import Image
 
 from colorizer import Colorizer, ImageError, ModelError
@@ -109,7 +109,10 @@ def test_unknown_broken_and_foreign_models_are_refused(tmp_path):
 def test_a_model_file_that_would_run_code_is_refused(tmp_path):
     import keras
 
-    path = tmp_path / "evil.keras"
-    keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Lambda(lambda x: x)]).save(path)
+    path, marker = tmp_path / "evil.keras", tmp_path / "run"
+    save_evil(path, marker)
     with pytest.raises(ModelError, match="can't be used"):
         Colorizer.load(path)
+    assert not marker.exists()
+    keras.models.load_model(path, safe_mode=False)
+    assert marker.exists()  # It was fit to do harm.

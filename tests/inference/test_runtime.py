@@ -118,15 +118,19 @@ def test_threads_that_hold_back_standard_error_give_it_back(capfd):
     assert capfd.readouterr().err == "still there"
 
 
-def test_lack_of_memory_in_the_network_is_told_as_such(unet, monkeypatch):
+@pytest.mark.parametrize("model", ["unet", "autoencoder"])
+def test_lack_of_memory_in_the_network_is_told_as_such(model, monkeypatch):
+    colorizer, image = Colorizer.load(model), random_images(1)[0]
+    expected = colorizer.colorize(image)
+
     def fail(**_):
-        raise RuntimeError("failed to reshape")
+        raise RuntimeError("failed to reshape")  # LiteRT's words, as for a wrong size.
 
     with monkeypatch.context() as patched:
-        patched.setattr(unet._network, "_wide", fail)
+        patched.setattr(colorizer._painter._runtime._network, "_wide", fail)
         with pytest.raises(MemoryError):
-            unet(*planes(1, 32, 32))
-    assert unet(*planes(1, 32, 32)).shape[:3] == (1, 16, 16)
+            colorizer.colorize(image)
+    assert np.array_equal(colorizer.colorize(image), expected)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no shell that closes files")
@@ -153,8 +157,13 @@ def test_parts_come_in_order_and_errors_come_through(monkeypatch):
 
 def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
     expected = unet(*planes(1, 32, 32))
-    with pytest.raises(MemoryError):  # LiteRT's errors of a size and of a lack are of one kind, and sizes are ours.
+    with pytest.raises(RuntimeError) as caught:
         unet(*planes(1, 36, 32))
+    assert not isinstance(caught.value, MemoryError)
+    luma, hints = planes(1, 32, 32)
+    for wrong in ((luma[0], hints), (luma, hints[..., :2])):
+        with pytest.raises(ValueError, match="must have the shape"):
+            unet(*wrong)
     assert np.array_equal(unet(*planes(1, 32, 32)), expected)
 
 
