@@ -214,14 +214,15 @@ def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
 # The command, held for good when five files are reported: a signal finds it in the middle, however fast it is.
 HELD = """
 import itertools, sys, time
-from colorizer.batch.run import Outcome
+from colorizer.batch import run
 from colorizer.cli import main
-count, to_json = itertools.count(), Outcome.to_json
+count, to_json = itertools.count(), run.Outcome.to_json
 def hold(outcome):
     while next(count) >= 5:
         time.sleep(0.1)
     return to_json(outcome)
-Outcome.to_json = hold
+run.Outcome.to_json = hold
+run._PIXELS_IN_FLIGHT = 2_000_000  # So that no more than a few are ahead of the report.
 sys.exit(main())
 """
 
@@ -230,7 +231,7 @@ sys.exit(main())
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
-    scans = make_scans(tmp_path / "scans", count := 300, 300)
+    scans = make_scans(tmp_path / "scans", count := 40, 300)
     out, report = tmp_path / "out", tmp_path / "run.jsonl"
     options = ["colorize", str(scans), "--recursive", "--output", str(out), "--report", str(report)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
