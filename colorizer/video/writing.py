@@ -78,11 +78,11 @@ def plan_writing(film: Film, look: Look, target: Path, lossless: bool) -> Plan:
     if suffix not in CONTAINERS:
         raise VideoError(f"can't write {target.name}: a video's extension is one of {', '.join(CONTAINERS)}")
     if lossless and suffix != ".mkv":
-        raise VideoError(f"lossless video is written to .mkv only: give an --output that ends in it, not {target.name}")
+        raise VideoError(f"lossless video is written to .mkv only: choose an output that ends in it, not {target.name}")
     if look.bits > 8 and not lossless:
         raise VideoError(
             f"{film.path.name} has {look.bits} bits a sample, which only lossless .mkv keeps: "
-            "give --lossless and an --output that ends in .mkv"
+            "ask for lossless and for an output that ends in .mkv"
         )
     codec, options = _LOSSLESS if lossless else _LOSSY
     notes = []
