@@ -295,7 +295,7 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
 
 def test_films_that_can_not_be_held_are_refused_before_the_first_frame(tmp_path: Path) -> None:
     deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
-    with pytest.raises(VideoError, match=r"has 10 bits a sample.*--lossless and an --output that ends in .mkv"):
+    with pytest.raises(VideoError, match=r"has 10 bits a sample.*lossless and for an output that ends in .mkv"):
         colorize_video(deep, tmp_path / "color.mp4", OneColor())
     gray = write_video(tmp_path / "gray.mp4", moving(3))
     with pytest.raises(VideoError, match=r"lossless video is written to .mkv only"):
