@@ -42,17 +42,20 @@ soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand brok
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/cluster.py --many 100000
 
-lock: .venv/test  ## exact versions of all that the project needs, for all platforms
+COMPILE := --universal --python-version 3.11 --no-header --no-annotate --quiet
+
+lock: .venv/test  ## exact versions of all that the project needs, for all platforms, and of its direct dependencies
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate --quiet \
+	$(BIN)/uv pip compile pyproject.toml --all-extras $(COMPILE) --output-file requirements-lock.txt
+	$(BIN)/uv pip compile pyproject.toml --extra app --extra video --extra train --no-deps --constraint requirements-lock.txt $(COMPILE) \
 		--output-file requirements.txt
 
 clean:
 	rm -rf .venv build dist web/dist web/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # One recipe for what the demo needs, what training needs, and both of them with the tests' tools.
-.venv/app .venv/train .venv/test: pyproject.toml requirements.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable ".[$(@F)]"
+.venv/app .venv/train .venv/test: pyproject.toml requirements-lock.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint requirements-lock.txt --editable ".[$(@F)]"
 	touch $@
 
 $(BIN)/python:

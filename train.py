@@ -8,7 +8,7 @@ from typing import Any
 
 from colorizer.data.dataset import DatasetError
 from colorizer.inference.runtime import import_keras
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 from colorizer.training.config import TrainConfig, TrainingError
 
 
@@ -53,7 +53,7 @@ def main() -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if (lack := name_lack(error)) is None:
+        if (lack := describe_shortage(error)) is None:
             raise
         print(f"train.py: there is {lack} left; the same command goes on from the last finished epoch", file=sys.stderr)
         return 1

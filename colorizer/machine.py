@@ -42,7 +42,7 @@ def count_cores() -> int:
     return int(granted) if granted.isdecimal() and int(granted) > 0 else os.cpu_count() or 1
 
 
-def name_lack(error: BaseException) -> str | None:
+def describe_shortage(error: BaseException) -> str | None:
     """Name what there is none left of: "no memory", "no space on the disk"; None if the error is another."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return "no memory"

@@ -173,7 +173,7 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
         assert repo.files[name] == (ROOT / name).read_bytes()
 
     pins = dict(line.split("==") for line in repo.files["requirements.txt"].decode().splitlines())
-    locked = (ROOT / "requirements.txt").read_text()
+    locked = (ROOT / "requirements-lock.txt").read_text()
     assert all(f"{name}=={version}" in locked for name, version in pins.items())
     assert {"gradio", "numpy", "opencv-python-headless", "huggingface-hub"} <= pins.keys()
     assert {"pytest", "ruff", "mypy", "tensorflow", "scikit-image"}.isdisjoint(pins)
@@ -231,7 +231,7 @@ def test_requirements_follow_extras_and_markers(tmp_path: Path):
     locked = (
         "Core==1.0\nother==2.0 ; sys_platform == 'win32'\nother==3.0 ; sys_platform != 'win32'\ntest==4.0\nui==5.0\n"
     )
-    (tmp_path / "requirements.txt").write_text(locked)
+    (tmp_path / "requirements-lock.txt").write_text(locked)
     extras = {"app": ["ui>=5", "me[light]"], "light": ["other"], "test": ["test"]}
     project = {"name": "me", "dependencies": ["core>=1"], "optional-dependencies": extras}
     assert pin_requirements(tmp_path, project) == {"core": "1.0", "other": "3.0", "ui": "5.0"}

@@ -1,8 +1,11 @@
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 
 @pytest.mark.slow
@@ -22,3 +25,16 @@ def test_installed_package_colorizes_with_its_own_weights(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=100)
     assert (tmp_path / "cat.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_requirements_are_the_direct_dependencies_as_locked():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [Requirement(line) for line in [*project["dependencies"], *extras["app"], *extras["train"]]]
+    for requirement in wanted:  # An extra may bring others of the project.
+        wanted += [Requirement(line) for extra in requirement.extras if extra in extras for line in extras[extra]]
+    listed = (ROOT / "requirements.txt").read_text().splitlines()
+    assert {canonicalize_name(Requirement(line).name) for line in listed} == {
+        canonicalize_name(r.name) for r in wanted if r.name != project["name"]
+    }
+    assert set(listed) <= set((ROOT / "requirements-lock.txt").read_text().splitlines())

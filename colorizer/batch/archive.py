@@ -17,7 +17,7 @@ from colorizer.batch.names import fit_name, read_name
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, choose_extension, encode_image
 from colorizer.imaging.metadata import Metadata
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 
 REPORT = "report.csv"
 _MOST_MEMBERS = 10_000
@@ -140,7 +140,7 @@ def _colorize_entry(
         notes = "; ".join(metadata.get("notes", ()))
         return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], metadata)
     except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
-        lack = name_lack(error)
+        lack = describe_shortage(error)
         words = str(error).replace("the image", "it")
         words = words.removeprefix(f"{PurePosixPath(entry.name).name} ")  # The line begins with it.
         return Line(entry.name, error=f"there is {lack} left" if lack else words or type(error).__name__), b""

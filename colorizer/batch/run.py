@@ -19,7 +19,7 @@ from colorizer.files import remove_leftovers
 from colorizer.imaging.decode import ImageError, decode_with_metadata, read_size
 from colorizer.imaging.encode import EXTENSIONS, encode_image
 from colorizer.imaging.metadata import Metadata
-from colorizer.machine import count_cores, name_lack
+from colorizer.machine import count_cores, describe_shortage
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; gives each one's results, as many as its job has targets."""
@@ -185,5 +185,5 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
 
 def explain(error: BaseException) -> str:
     """Say in words why a file failed."""
-    lack = name_lack(error)
+    lack = describe_shortage(error)
     return f"there is {lack} left" if lack else str(error) or type(error).__name__

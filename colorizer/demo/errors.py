@@ -11,14 +11,14 @@ from gradio.utils import get_upload_folder
 
 from colorizer.demo.photo import Photo
 from colorizer.files import resource_folder
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 
 T = TypeVar("T")
 EXPIRED = "is deleted by now, as all files are; bring it again"
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def as_gradio_errors() -> Iterator[None]:
     """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor."""
     try:
         yield
@@ -28,7 +28,7 @@ def told() -> Iterator[None]:
     except ValueError as error:  # `ImageError` is one.
         raise gr.Error(str(error), print_exception=False) from error
     except (OSError, MemoryError, cv2.error) as error:
-        if (lacking := name_lack(error)) is None:
+        if (lacking := describe_shortage(error)) is None:
             raise
         raise gr.Error(f"The server has {lacking} left; try again later", print_exception=False) from error
 

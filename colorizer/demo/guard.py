@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 
 RATE_VARIABLE = "COLORIZER_RATE"
 """Environment variable: how many requests a visitor may send a minute; 0 for any number."""
@@ -103,7 +103,7 @@ class Guard:
             return  # An upload that was cut off: there is nobody to answer.
         except Exception as error:
             if not refused:
-                if (lack := name_lack(error)) is None:
+                if (lack := describe_shortage(error)) is None:
                     raise
                 refused.append(_Refused(507, f"The server has {lack} left; try again later"))
         if refused:

@@ -9,7 +9,7 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 
-from colorizer.demo.errors import told
+from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.photo import PREVIEW_SIDE
 from colorizer.files import write_whole
 from colorizer.imaging.encode import EXTENSIONS, encode_image
@@ -52,7 +52,7 @@ def save_picture(image: NDArray[np.uint8], name: str, metadata: Metadata | None 
 
     The name's extension is one of `colorizer.imaging.encode.EXTENSIONS`.
     """
-    with told():
+    with as_gradio_errors():
         content = encode_image(image, EXTENSIONS[Path(name).suffix.lower()], metadata)
         folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.demo.errors import told
+from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.photo import Photo
 from colorizer.demo.tables import title
 from colorizer.inference.checkpoint import DEFAULT_MODEL
@@ -117,7 +117,7 @@ class Workbench:
 
     def paint(self, photo: Photo, *settings: Any) -> Updates:
         """Remember a photo as it is now, colorize its preview and fill all views."""
-        with told():
+        with as_gradio_errors():
             result = photo.colorize(*self.read(*settings))
         filled = {widget: update for fill in self._fills for widget, update in fill(photo, result).items()}
         return {self.photo: photo, **filled}

@@ -22,7 +22,7 @@ from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -343,7 +343,7 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
         limit = f"the limit is {max_pixels / 1e6:.0f} megapixels"
         raise ImageError(f"{name} is too large; {limit}: make it smaller first") from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
-        if name_lack(error):
+        if describe_shortage(error):
             raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 

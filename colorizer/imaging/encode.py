@@ -11,7 +11,7 @@ from PIL import Image
 
 from colorizer.files import write_whole
 from colorizer.imaging.metadata import Metadata, save_options
-from colorizer.machine import name_lack
+from colorizer.machine import describe_shortage
 
 EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 """Extensions of the files that `save_image` writes, and Pillow's names of their formats."""
@@ -66,7 +66,7 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
             return content
         picture.save(buffer, format, **_SAVE_OPTIONS[format] | options)
     except Exception as error:
-        if not metadata or name_lack(error):
+        if not metadata or describe_shortage(error):
             raise
         return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
     return buffer.getvalue()

@@ -13,7 +13,7 @@ from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.checkpoint import PARTS, Checkpoint
 from colorizer.inference.hints import Hint
 from colorizer.inference.painter import Alternative, Painter
-from colorizer.inference.runtime import LiteRTNetwork, Runtime, expect_memory, share_out
+from colorizer.inference.runtime import LiteRTNetwork, Runtime, expect_memory, map_parallel
 
 _PART = 16  # Images given to the network at once: more don't fit into a core's cache.
 _PLAIN = 140  # Luma on which chroma is shown by itself: bright enough for colors, dark enough not to clip them.
@@ -59,7 +59,7 @@ class AutoencoderPainter(Painter):
             return self._runtime(thumbnails[..., None].astype(np.float32) / np.float32(255), one_core=one_core)
 
         parts = [lumas[i : i + _PART] for i in range(0, len(lumas), _PART)]
-        return chain.from_iterable(share_out(work, parts))
+        return chain.from_iterable(map_parallel(work, parts))
 
 
 @dataclass(frozen=True, eq=False)

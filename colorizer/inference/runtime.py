@@ -202,7 +202,7 @@ class KerasRuntime:
         return (self._sum if len(inputs) == 3 else self._call)(*inputs).numpy()
 
 
-def share_out(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
+def map_parallel(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
     """Work on parts and give the results in order: a core a part, or one after the other if there are fewer parts.
 
     ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`.

@@ -12,7 +12,7 @@ from colorizer.imaging.color import resize
 from colorizer.inference.chroma_bins import doubt, moment_weights, rebalance, softmax, spread
 from colorizer.inference.hints import Hint, chroma_grid, enforce_hints, find_cell, lay_hints, shrink_hints
 from colorizer.inference.painter import Alternative, Painter
-from colorizer.inference.runtime import Runtime, expect_memory, share_out
+from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
 
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
 _MOST_CHANNELS = 128  # Of a picture in OpenCV.
@@ -147,7 +147,7 @@ class UNetPainter(Painter):
 
         ready: dict[int, NDArray[np.float32]] = {}
         following = 0
-        for part, results in zip(parts, share_out(work, parts), strict=True):
+        for part, results in zip(parts, map_parallel(work, parts), strict=True):
             ready |= zip(part, results, strict=True)
             while following in ready:
                 yield ready.pop(following)

@@ -105,7 +105,7 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     root : pathlib.Path
-        The repository, which has the versions in ``requirements.txt``.
+        The repository, which has the versions in ``requirements-lock.txt``.
     project : dict
         The table ``project`` of its ``pyproject.toml``: needed are ``dependencies`` and the extra ``app``.
 
@@ -117,7 +117,7 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
     Raises
     ------
     ValueError
-        If ``requirements.txt`` lacks one of them.
+        If ``requirements-lock.txt`` lacks one of them.
     """
     extras = project.get("optional-dependencies", {})
     wanted = [Requirement(line) for line in [*project["dependencies"], *extras["app"]]]
@@ -125,14 +125,16 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
         if requirement.name == project["name"]:
             wanted += [Requirement(line) for extra in sorted(requirement.extras) for line in extras[extra]]
     needed = {canonicalize_name(r.name) for r in wanted if r.name != project["name"] and _applies(r)}
-    locked = [Requirement(line) for line in (root / "requirements.txt").read_text("utf-8").splitlines() if line.strip()]
+    locked = [
+        Requirement(line) for line in (root / "requirements-lock.txt").read_text("utf-8").splitlines() if line.strip()
+    ]
     pins = {
         str(canonicalize_name(r.name)): str(r.specifier).removeprefix("==")
         for r in locked
         if canonicalize_name(r.name) in needed and _applies(r)
     }
     if missing := sorted(needed - pins.keys()):
-        raise ValueError(f"requirements.txt has no version of {', '.join(missing)}: `make lock` writes it anew")
+        raise ValueError(f"requirements-lock.txt has no version of {', '.join(missing)}: `make lock` writes it anew")
     return pins
 
 

@@ -15,7 +15,7 @@ from conftest import ROOT, random_images
 
 from colorizer import Colorizer, ModelError
 from colorizer.inference.checkpoint import Checkpoint, list_models
-from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, quiet_stderr, share_out
+from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, map_parallel, quiet_stderr
 from colorizer.models.unet import build_unet
 from colorizer.publish.export import MAX_ERROR, MAX_LEVELS
 
@@ -102,7 +102,7 @@ def test_one_core_or_all_of_them_give_the_same(unet):
     weights = np.random.default_rng(0).random((3, 211), np.float32)
     for call in (unet, lambda *given, **cores: unet(*given, weights, **cores)):
         expected = [call(*pair) for pair in inputs]
-        apart = list(share_out(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
+        apart = list(map_parallel(lambda pair, one_core, call=call: call(*pair, one_core=one_core), inputs))
         for one, other in zip(apart, expected, strict=True):
             assert np.array_equal(one, other)
 
@@ -150,9 +150,9 @@ def test_parts_come_in_order_and_errors_come_through(monkeypatch):
 
     for cores, parts, apart in [(4, 3, False), (4, 4, True), (1, 4, False)]:
         monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
-        assert list(share_out(work, range(parts))) == [(part, apart) for part in range(parts)]
+        assert list(map_parallel(work, range(parts))) == [(part, apart) for part in range(parts)]
         with pytest.raises(RuntimeError, match="five"):
-            list(share_out(work, range(7)))
+            list(map_parallel(work, range(7)))
 
 
 def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from colorizer.demo.errors import pick, require, told
+from colorizer.demo.errors import as_gradio_errors, pick, require
 from colorizer.demo.photo import Photo, draw_doubt
 from colorizer.demo.widgets import build_panel, save_picture
 from colorizer.demo.workbench import KEEP, NETWORK, Updates, Workbench
@@ -62,7 +62,7 @@ def build(bench: Workbench) -> None:
         photo = require(photo)
         colorizer, vividness, detail = bench.read(*settings)
         stem = photo.path.stem
-        with told():
+        with as_gradio_errors():
             found = photo.draw_alternatives(colorizer, _COUNT, detail, seed_)
             results = [photo.choose(each).colorize(colorizer, vividness, detail) for each in found]
             unsure = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail))

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from colorizer.batch.archive import Limits, colorize_archive
-from colorizer.demo.errors import told
+from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.workbench import MAX_FILE, QUIET, Workbench
 from colorizer.inference.colorizer import Colorizer
 
@@ -45,7 +45,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
         colorizer, vividness, detail = bench.read(model, vividness, detail)
         output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
-        with told():
+        with as_gradio_errors():
             output.parent.mkdir(parents=True)
             lines = colorize_archive(
                 [Path(file) for file in files or []],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from colorizer.demo.errors import told
+from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.demo.tables import MEANING, build_table, describe_records, title
 from colorizer.demo.widgets import build_panel, show_picture
@@ -66,7 +66,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     captions = {images.caption(row): row for row in range(len(images.dataset))}
 
     def fill(class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
-        with told():
+        with as_gradio_errors():
             rows = images.list_rows(class_name, orders.get(order_name))
         rows, number, pages = take_page(rows, number)
         thumbnails = [(images.dataset[row], images.caption(row)) for row in rows]
@@ -96,7 +96,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         }
 
     def show_random(class_name: str) -> dict[Any, Any]:
-        with told():
+        with as_gradio_errors():
             rows = images.list_rows(class_name)
         return {**show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 

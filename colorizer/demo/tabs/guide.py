@@ -6,7 +6,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.demo.errors import require, told
+from colorizer.demo.errors import as_gradio_errors, require
 from colorizer.demo.photo import Photo, color_at, draw_dabs, to_hex
 from colorizer.demo.widgets import build_panel, build_swatches, save_preview, show_swatches
 from colorizer.demo.workbench import KEEP, NETWORK, Updates, Workbench
@@ -55,7 +55,7 @@ def build(bench: Workbench) -> None:
     def use(photo: Photo, x: float, y: float, mode: str, color: str, *settings: Any) -> Updates:
         """Do what a click at a place asks for."""
         if mode == "dab":
-            with told():
+            with as_gradio_errors():
                 dabbed = photo.dab(x, y, to_hex(color))
             return {place: (x, y), **bench.paint(dabbed, *settings)}
         image = photo.preview if mode == "original" else photo.colorize(*bench.read(*settings))
@@ -81,7 +81,7 @@ def build(bench: Workbench) -> None:
     def choose(event: gr.SelectData, photo: Photo | None, place: tuple[float, float], *settings: Any) -> Updates:
         """Take a color of the palette; the dab that was set at its place has it from now on."""
         photo = require(photo)
-        with told():
+        with as_gradio_errors():
             chosen = to_hex(event.value["caption"])
         if not photo.has_latest_dab_at(place):
             return take(chosen)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector
-from colorizer.demo.errors import find_upload, told
+from colorizer.demo.errors import as_gradio_errors, find_upload
 from colorizer.demo.gallery import Gallery
 from colorizer.demo.photo import Photo
 from colorizer.demo.tables import title
@@ -177,7 +177,7 @@ def _build_passage(
         return show(samples.dataset[event.index])
 
     def show_own(upload: dict[str, Any] | None) -> dict[Any, Any]:
-        with told():
+        with as_gradio_errors():
             image = Photo.open(find_upload(upload), MAX_PIXELS).preview
         return {**show(fit_within(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
 

@@ -82,7 +82,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
     def show(upload: dict[str, Any] | None, *settings: Any) -> Updates:
         try:
-            with errors.told():
+            with errors.as_gradio_errors():
                 photo = Photo.open(errors.find_upload(upload), MAX_PIXELS)
             opened = bench.open(photo, *settings)
         except gr.Error as error:
@@ -111,7 +111,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
         colorizer, vividness, detail = bench.read(model, vividness, detail)
         path = errors.find_upload(image)
-        with errors.told():
+        with errors.as_gradio_errors():
             result = colorizer.colorize(path, vividness=vividness, detail=int(detail), max_pixels=MAX_PIXELS)
         return save_picture(result, f"{path.stem}-color.png")
 
@@ -188,7 +188,7 @@ def _build_downloads(bench: Workbench) -> None:
 def _save_result(bench: Workbench, photo: Photo | None, *settings: Any, ending: str | None = None) -> str:
     """Colorize a photo in full resolution and write it; give the file's path."""
     photo = errors.require(photo)
-    with errors.told():
+    with errors.as_gradio_errors():
         result, metadata = photo.colorize_full(*bench.read(*settings), MAX_PIXELS)
     return save_picture(result, f"{photo.path.stem}-color{ending or photo.ending}", metadata)
 
