@@ -1,13 +1,21 @@
 """What `colorizer colorize` asks of a model, in a form that travels to other processes and machines."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer import __version__
 from colorizer.batch.plan import UsageError
+from colorizer.files import sha256
 from colorizer.imaging.decode import MAX_PIXELS
+from colorizer.imaging.metadata import Metadata, mark_colorized
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer, HintLike
 
 
@@ -85,3 +93,11 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
             results.append(np.repeat(np.rint(unsure * 255).astype(np.uint8)[..., None], 3, axis=-1))
         painted.append(results)
     return painted
+
+
+def mark_results(options: PaintOptions, model: str | Path) -> Callable[[Metadata], Metadata]:
+    """Give what adds to metadata that the colors are made, by which program, and a digest of settings and weights."""
+    settings = {**asdict(options), "weights": Checkpoint.find(model).weights_sha256}
+    del settings["max_pixels"]
+    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    return partial(mark_colorized, tool=f"Colorizer {__version__}", settings=digest)

@@ -1,5 +1,7 @@
 """Which files `colorizer colorize` reads and writes."""
 
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -62,6 +64,9 @@ def plan_jobs(
     UsageError
         If inputs and output don't fit together.
     """
+    inputs = [found for path in inputs for found in _expand(path)]
+    if str(output) == "-":
+        raise UsageError("results can't be written to the standard output: give a file or a folder as --output")
     for path in inputs:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
@@ -92,6 +97,39 @@ def plan_jobs(
                 raise UsageError(f"{job.source} would be colorized over another file, {target}: give another output")
             taken.add(place)
     return jobs
+
+
+def _expand(path: Path) -> list[Path]:
+    """Expand the ``*`` of a name, as shells do but for those of Windows; what fits nothing stays as it is."""
+    if path.exists() or not any(mark in str(path) for mark in "*?["):
+        return [path]
+    return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))) or [path]
+
+
+def check_writable(output: Path) -> None:
+    """Raise `UsageError` if nothing can be written there, before hours of work show it."""
+    folder = output if output.is_dir() else next(parent for parent in output.absolute().parents if parent.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"can't write into {folder}: {error.strerror}") from error
+
+
+def find_others(inputs: Sequence[Path], output: Path, recursive: bool) -> list[Path]:
+    """Find the files of folders that are passed over, since their extensions are those of no image that can be read."""
+    extensions = readable_extensions() | VIDEO_EXTENSIONS
+    found: list[Path] = []
+    for given in inputs:
+        for folder, _, names in os.walk(given) if given.is_dir() else ():
+            if lies_within(Path(folder), output) or any(
+                part.startswith(".") for part in Path(folder).relative_to(given).parts
+            ):
+                continue
+            if recursive or Path(folder) == given:
+                shown = (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+                found += [path for path in shown if path.suffix.lower() not in extensions and path.is_file()]
+    return found
 
 
 def check_apart(source: Place, output: Place) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 
-from colorizer.batch.options import PaintOptions, paint
+from colorizer.batch.options import PaintOptions, mark_results, paint
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
@@ -114,7 +114,9 @@ class Worker:
             files: dict[str, bytes] = ray.get(model)
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)
-            self._model = Colorizer.load(Path(folder, next(iter(files))))
+            path = Path(folder, next(iter(files)))
+            self._model = Colorizer.load(path)
+            self._mark = mark_results(plan.options, path)
         self._options = plan.options
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
@@ -125,7 +127,8 @@ class Worker:
         yield from (Outcome(job, "skipped") for job, is_done in chunk if is_done)
         todo = [job for job, is_done in chunk if not is_done]
         painter = partial(paint, self._model, options=self._options)
-        yield from run_jobs(todo, painter, max_pixels=self._options.max_pixels) if todo else ()
+        options: dict[str, Any] = {"max_pixels": self._options.max_pixels, "mark": self._mark}
+        yield from run_jobs(todo, painter, **options) if todo else ()
 
 
 def run_on_cluster(

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.batch.plan import Job
-from colorizer.batch.storage import fetch, put
+from colorizer.batch.storage import Place, fetch, put
 from colorizer.files import remove_leftovers
 from colorizer.imaging.decode import ImageError, decode_with_metadata, read_size
-from colorizer.imaging.encode import EXTENSIONS, encode_image
+from colorizer.imaging.encode import EXTENSIONS, PageWriter, encode_image
 from colorizer.imaging.metadata import Metadata
 from colorizer.machine import count_cores, describe_shortage
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; gives each one's results, as many as its job has targets."""
+
+Mark = Callable[[Metadata], Metadata]
+"""Adds to the metadata of a source what its result says of itself."""
 
 _PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes each; a larger picture goes alone.
 _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
@@ -43,7 +46,7 @@ class Outcome:
     size: tuple[int, int] | None = None  # Height and width.
     seconds: float = 0.0  # Of work; the work on several files overlaps.
     frames: int | None = None  # Of a video.
-    notes: tuple[str, ...] = ()  # Of what is not as it was in a video.
+    notes: tuple[str, ...] = ()  # What a person should know of the result, such as that the source has more pages.
 
     def to_json(self) -> str:
         """Give a line of the report."""
@@ -53,12 +56,13 @@ class Outcome:
             "targets": [str(target) for target in self.job.targets],
             "status": self.status,
             "reason": self.reason,
+            "notes": list(self.notes),
             "width": width,
             "height": height,
             "seconds": round(self.seconds, 4),
         }
         if self.frames is not None:
-            record |= {"frames": self.frames, "notes": self.notes}
+            record["frames"] = self.frames
         return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -67,9 +71,10 @@ class _Picture:
     pixels: NDArray[np.uint8]
     metadata: Metadata
     seconds: float
+    source: Path | bytes  # Of whose further pages a TIFF is made.
 
 
-def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int, mark: Mark = dict) -> Iterator[Outcome]:
     """Colorize files, and tell of each as soon as its results are written.
 
     While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
@@ -83,6 +88,8 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
         Colorizes a list of images of (H, W, 3 or 4) uint8; called from this thread only.
     max_pixels : int
         As in `colorizer.imaging.decode.decode_image`.
+    mark : callable
+        Adds to a source's metadata what a result says of itself.
 
     Yields
     ------
@@ -119,8 +126,20 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int) -> Iterator[
                     room += weight
                     yield Outcome(job, "failed", explain(results), picture.pixels.shape[:2])
                     continue
-                outcome = Outcome(job, "done", size=picture.pixels.shape[:2], seconds=picture.seconds + seconds)
-                behind.append((outcome, weight, writers.submit(_write, job, results, picture.metadata)))
+                size, notes = picture.pixels.shape[:2], tuple(picture.metadata.get("notes", ()))
+                outcome = Outcome(job, "done", size=size, seconds=picture.seconds + seconds, notes=notes)
+                if _has_pages(job, picture):
+                    try:
+                        contents = _paint_pages(job, picture, results, paint, max_pixels, mark)
+                    except _ERRORS as error:
+                        room += weight
+                        yield replace(outcome, status="failed", reason=explain(error))
+                        continue
+                    outcome = replace(outcome, notes=tuple(note for note in notes if "the first of" not in note))
+                    behind.append((outcome, weight, writers.submit(_write_contents, job, contents)))
+                    continue
+                metadata = mark(picture.metadata)
+                behind.append((outcome, weight, writers.submit(_write, job, results, metadata)))
             batch, painted = [], []  # What is written must not be held here till the next.
             while behind and (behind[0][2].done() or not ahead):
                 outcome, weight, writing = behind.popleft()
@@ -154,8 +173,9 @@ def _is_small(picture: _Picture) -> bool:
 def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> _Picture:
     started = time.perf_counter()
     name = PurePath(job.source).name
-    pixels, metadata = decode_with_metadata(fetched.result(), max_pixels=max_pixels, name=name)
-    return _Picture(pixels, metadata, time.perf_counter() - started)
+    source = fetched.result()
+    pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels, name=name)
+    return _Picture(pixels, metadata, time.perf_counter() - started, source if "pages" in metadata else b"")
 
 
 def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]] | Exception]:
@@ -168,19 +188,57 @@ def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDAr
     return [_paint_each(paint, [image])[0] for image in images]
 
 
+def _has_pages(job: Job, picture: _Picture) -> bool:
+    """Tell whether results hold further pages or frames: TIFF alone does."""
+    return "pages" in picture.metadata and all(_format(target) == "TIFF" for target in job.targets)
+
+
+def _paint_pages(
+    job: Job,
+    picture: _Picture,
+    results: list[NDArray[np.uint8]],
+    paint: Paint,
+    max_pixels: int,
+    mark: Mark,
+) -> list[bytes]:
+    """Colorize the further pages, one after the other; give the files, of which each holds all pages."""
+    writers = [PageWriter() for _ in job.targets]
+    metadata = picture.metadata
+    for page in range(picture.metadata["pages"]):
+        if page:
+            name = f"page {page + 1} of {PurePath(job.source).name}"
+            source = picture.source if isinstance(picture.source, bytes) else picture.source.read_bytes()
+            pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels, page=page, name=name)
+            (results,) = paint([pixels])
+        for writer, image in zip(writers, results, strict=True):
+            writer.add(image, mark(metadata))
+    return [writer.finish() for writer in writers]
+
+
+def _format(target: Place) -> str:
+    return EXTENSIONS[PurePath(target).suffix.lower()]
+
+
+def _write_contents(job: Job, contents: list[bytes]) -> float:
+    started = time.perf_counter()
+    for target, content in zip(job.targets, contents, strict=True):
+        put(target, content)
+    return time.perf_counter() - started
+
+
 def _write(job: Job, results: list[NDArray[np.uint8]], metadata: Metadata) -> float:
     started = time.perf_counter()
     for target, image in zip(job.targets, results, strict=True):
-        put(target, encode_image(image, EXTENSIONS[PurePath(target).suffix.lower()], metadata))
+        put(target, encode_image(image, _format(target), metadata))
     return time.perf_counter() - started
 
 
 def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
     try:
         seconds = outcome.seconds + writing.result()
-        return Outcome(outcome.job, "done", size=outcome.size, seconds=seconds)
+        return replace(outcome, seconds=seconds)
     except _ERRORS as error:
-        return Outcome(outcome.job, "failed", explain(error), outcome.size, outcome.seconds)
+        return replace(outcome, status="failed", reason=explain(error))
 
 
 def explain(error: BaseException) -> str:

@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path, PurePath
+from typing import TextIO
 
 from tqdm import tqdm
 
-from colorizer.batch.options import PaintOptions, check_model, paint
-from colorizer.batch.plan import Job, UsageError, plan_jobs
+from colorizer.batch.options import PaintOptions, check_model, mark_results, paint
+from colorizer.batch.plan import Job, UsageError, check_writable, find_others, plan_jobs
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
+from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 
-if TYPE_CHECKING:
-    pass
-from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # What would steer a terminal.
+_NUMBERS = re.compile(r"-?\d\S*")
 
 
 def add_parser(commands: Commands) -> None:
@@ -72,7 +72,10 @@ def add_parser(commands: Commands) -> None:
     )
     colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
     colorize.add_argument(
-        "--format", choices=[*FORMATS, "same"], help="format of the results (default: png; same: as the input has it)"
+        "--format",
+        choices=[*FORMATS, "same"],
+        help="format of the results (default: png; same: as the input has it); TIFF alone holds all pages or frames of "
+        "an input, of others the first is taken",
     )
     colorize.add_argument(
         "--frame", type=float, metavar="SECONDS", help="only the frame of a video that is shown then, as an image"
@@ -154,16 +157,23 @@ def _colorize(options: argparse.Namespace) -> int:
     outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
     counts: Counter[str] = Counter()
     failed: list[str] = []
-    notes: list[str] = []
+    notes: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    of_videos: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(_open_report(options.report)) if options.report else None
         for outcome in tqdm(outcomes, total=total, unit="file", disable=True if total == 1 else None):
             counts[outcome.status] += 1
+            if outcome.status == "passed over":
+                passed[PurePath(outcome.job.source).suffix.lower() or "without extension"] += 1
             if report:
                 report.write(outcome.to_json())
             if outcome.status == "failed":
                 failed.append(f"{outcome.job.source}: {outcome.reason}")
-            notes += [f"{outcome.job.source}: {note}" for note in outcome.notes]
+            if outcome.frames is None:
+                notes.update(_summarize(note) for note in outcome.notes)
+            else:
+                of_videos += [f"{outcome.job.source}: {note}" for note in outcome.notes]
     print(
         f"{counts['done']} colorized"
         + (
@@ -172,9 +182,19 @@ def _colorize(options: argparse.Namespace) -> int:
         )
         + (f", {len(failed)} failed:" if failed else "")
     )
-    for line in failed + notes:
-        print(f"  {line}", file=sys.stderr)
+    if passed:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in passed.most_common())
+        print(f"{passed.total()} passed over: {kinds}")
+    for line in failed + of_videos + [f"{count}: {note}" for note, count in notes.most_common()]:
+        print(f"  {_UNPRINTABLE.sub('?', line)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _summarize(note: str) -> str:
+    """Word a note for many files."""
+    if "the first of" in note:
+        return "more pages or frames than the first, which alone was taken; --format tiff takes all"
+    return _NUMBERS.sub("...", note) if "stretched" in note else note
 
 
 def _open_report(path: Path) -> TextIO:
@@ -196,6 +216,7 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
         real_path(place) for job in jobs for place in (job.source, *job.targets)
     }:
         raise UsageError(f"--report {options.report} is a file of this run: give another name")
+    check_writable(options.output)
     todo: list[Job] = []
     done: list[Job] = []
     for job in jobs:
@@ -209,11 +230,17 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
         if options.frame is not None:
             return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
         if images:
-            run = run_jobs(images, partial(paint, model, options=asked), max_pixels=asked.max_pixels)
-            outcomes = chain(outcomes, run)
+            mark, painter = mark_results(asked, options.model), partial(paint, model, options=asked)
+            outcomes = chain(outcomes, run_jobs(images, painter, max_pixels=asked.max_pixels, mark=mark))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    return outcomes, len(jobs)
+    others = find_others(options.inputs, options.output, options.recursive)
+    passed = (Outcome(Job(path, ()), "passed over", _why_passed(path)) for path in others)
+    return chain(outcomes, passed), len(jobs) + len(others)
+
+
+def _why_passed(path: Path) -> str:
+    return f"{path.suffix} files are not read" if path.suffix else "it has no extension"
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:

@@ -223,9 +223,11 @@ def _from_bytes(content: bytes, name: str, limits: _Limits, page: int) -> tuple[
         decoder = _Decoder(content, page)
         limits.check(decoder.facts)
         picture = decoder.load()
+        facts = decoder.facts
         del decoder  # It holds the file's structure.
         with picture:
-            return _convert(picture, limits)
+            image, metadata = _convert(picture, limits)
+        return image, metadata | {"kind": facts.kind} | ({"pages": facts.pages} if facts.pages > 1 else {})
 
 
 def _convert(picture: Image.Image, limits: _Limits) -> tuple[NDArray[np.uint8], Metadata]:

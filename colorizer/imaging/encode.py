@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from colorizer.files import write_whole
 from colorizer.imaging.metadata import Metadata, save_options
@@ -70,6 +70,32 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
             raise
         return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
     return buffer.getvalue()
+
+
+class PageWriter:
+    """A TIFF of several pages, to which they are added one by one; only their encoded bytes are held."""
+
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+        self._writer = TiffImagePlugin.AppendingTiffWriter(self._buffer)
+        self._is_first = True
+
+    def add(self, image: NDArray[np.uint8], metadata: Metadata) -> None:
+        """Add a page, of the shape that `encode_image` takes, with its metadata."""
+        if not self._is_first:
+            self._writer.newFrame()
+        self._is_first = False
+        options = save_options(metadata, "TIFF")
+        try:
+            Image.new("RGB", (1, 1)).save(io.BytesIO(), "TIFF", **options)
+        except Exception:  # Damaged metadata can pass reading; the picture is what counts.
+            options = {}
+        Image.fromarray(image).save(self._writer, "TIFF", **_SAVE_OPTIONS["TIFF"] | options)
+
+    def finish(self) -> bytes:
+        """Give the file."""
+        self._writer.newFrame()
+        return self._buffer.getvalue()
 
 
 def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:

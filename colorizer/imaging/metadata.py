@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
@@ -12,7 +13,8 @@ from colorizer.imaging.srgb import SRGB_PROFILE
 
 Metadata = dict[str, Any]
 """``icc_profile`` and, if there are any, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them), ``iptc``,
-``comment`` (of JPEG and GIF), ``texts`` (of PNG), and ``notes``: what a person should know of how it was decoded."""
+``comment`` (of JPEG and GIF), ``texts`` (of PNG); and what isn't written: ``kind`` and ``pages`` of the source, and
+``notes``, what a person should know of how it was decoded."""
 
 _Tag = ExifTags.Base
 # The main directory of a TIFF also tells how its pixels are stored, which is another thing in the result.
@@ -37,8 +39,22 @@ _KEPT = {
 _LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
 _IPTC_RESOURCE = 0x0404
 _SRGB = 1  # In the EXIF tag ColorSpace.
+_TOLD = ("notes", "kind", "pages")  # Of the source, for people.
 _LONGEST_TEXTS = 1_000_000  # Characters of all texts of a PNG together.
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:>|=["']))[0-9]""")
+_NAMESPACE = "https://example.org/colorizer/1.0/"
+_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+_EMPTY_PACKET = (
+    b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">%b</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+# What an XMP packet may have only once. Each pattern takes linear time.
+_EARLIER_TOOL = re.compile(rb"""\sxmp:CreatorTool="[^"<>]{0,999}"|<xmp:CreatorTool>[^<>]{0,999}</xmp:CreatorTool>""")
+_EARLIER_TYPE = re.compile(
+    rb"""\sIptc4xmpExt:DigitalSourceType="[^"<>]{0,999}"|"""
+    rb"""<Iptc4xmpExt:DigitalSourceType>[^<>]{0,999}</Iptc4xmpExt:DigitalSourceType>"""
+)
+_SETTINGS = re.compile(rb'''colorizer:Settings="([^"<>]{1,200})"''')
 _TEXT_TAGS = {"Description": _Tag.ImageDescription, "Comment": _Tag.ImageDescription, "Author": _Tag.Artist}
 _TEXT_TAGS |= {"Copyright": _Tag.Copyright, "Software": _Tag.Software}
 
@@ -135,14 +151,54 @@ def _cut_out(content: bytes, start: bytes, end: bytes) -> bytes:
     return b"".join([*kept, content[at:]])
 
 
+def mark_colorized(metadata: Metadata, tool: str, settings: str) -> Metadata:
+    """Add to metadata, as XMP, that the colors are made by a model.
+
+    Parameters
+    ----------
+    metadata : dict
+        What the result keeps of its source.
+    tool : str
+        Name and version of the program.
+    settings : str
+        What tells apart results of other settings and weights, such as a digest of both.
+
+    Returns
+    -------
+    dict
+        With an XMP packet: the source's, if it has one that can be added to.
+
+    References
+    ----------
+    IPTC Photo Metadata Standard, Digital Source Type.
+    """
+    mark = (
+        '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+        f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:colorizer="{_NAMESPACE}" '
+        f'Iptc4xmpExt:DigitalSourceType="{_SOURCE_TYPE}" xmp:CreatorTool={quoteattr(tool)} '
+        f"colorizer:Settings={quoteattr(settings)}/>"
+    ).encode()
+    own = metadata.get("xmp", b"")
+    for pattern in (_EARLIER_TOOL, _EARLIER_TYPE):
+        own = pattern.sub(b"", own)
+    head, end, rest = own.rpartition(b"</rdf:RDF>")
+    packet = head + mark + end + rest if end else _EMPTY_PACKET % mark
+    return {**metadata, "xmp": packet}
+
+
+def read_settings(xmp: bytes) -> str:
+    """Read what `mark_colorized` wrote as the settings; empty if the packet has none."""
+    found = _SETTINGS.search(xmp)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
 def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
     """Turn metadata into the options that Pillow's ``save`` takes for a format.
 
     A JPEG's comment becomes a text of a PNG and the other way round; for WebP and TIFF both become tags of EXIF, where
     these are free.
     """
-    options = dict(metadata)
-    options.pop("notes", None)
+    options = {name: value for name, value in metadata.items() if name not in _TOLD}
     iptc = options.pop("iptc", b"")
     comment, texts = options.pop("comment", b""), options.pop("texts", {})
     if format == "JPEG":

@@ -15,6 +15,8 @@ from colorizer import Colorizer, decode_image
 from colorizer.batch.plan import Job
 from colorizer.batch.run import run_jobs
 from colorizer.cli import main
+from colorizer.imaging.decode import decode_with_metadata
+from colorizer.imaging.metadata import read_settings
 
 
 def files(folder):
@@ -271,3 +273,58 @@ def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
     assert len(read_report(report)) == count
     assert files(out) == sorted([*files(scans), "0/.mine.part"])
     assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
+
+
+def test_all_pages_become_a_tiff_and_elsewhere_it_is_told_that_there_are_more(tmp_path, capsys):
+    pages = [Image.fromarray(image) for image in random_images(3, 40)]
+    scans, report = tmp_path / "scans", tmp_path / "run.jsonl"
+    scans.mkdir()
+    pages[0].save(scans / "a.tif", save_all=True, append_images=pages[1:])
+    command = ["colorize", str(scans), "--report", str(report), "--output"]
+    assert main([*command, str(tmp_path / "png")]) == 0
+    assert "1: more pages or frames than the first" in capsys.readouterr().err
+    assert read_report(report)[0]["notes"] == ["the first of 3 pages"]
+    assert main([*command, str(tmp_path / "tiff"), "--format", "tiff"]) == 0
+    assert read_report(report)[0]["notes"] == []
+    with Image.open(tmp_path / "tiff/a.tif") as result:
+        assert result.n_frames == 3
+        sources = [decode_with_metadata(scans / "a.tif", page=i)[0] for i in range(3)]
+        for i, source in enumerate(sources):
+            result.seek(i)
+            luma = np.asarray(result.convert("L")).astype(int)
+            assert np.abs(luma - np.asarray(Image.fromarray(source).convert("L"))).mean() < 8
+
+
+def test_what_is_passed_over_is_told(tmp_path, capsys):
+    scans, report = make_scans(tmp_path / "scans", 1), tmp_path / "run.jsonl"
+    for name in ("a.dng", "b.dng", "c.pdf", ".hidden.dng"):
+        (scans / name).write_bytes(b"x")
+    command = ["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), "--report", str(report)]
+    assert main(command) == 0
+    assert "3 passed over: 2 .dng, 1 .pdf" in capsys.readouterr().out
+    passed = [line for line in read_report(report) if line["status"] == "passed over"]
+    assert [line["reason"] for line in passed] == [".dng files are not read"] * 2 + [".pdf files are not read"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
+def test_results_say_that_their_colors_are_made(tmp_path, name):
+    digests = []
+    (tmp_path / "x.png").write_bytes(encode(random_images(1, 40)[0]))
+    for vividness in ("0.3", "0.3", "0.4"):
+        options = ["--overwrite", "--vividness", vividness]
+        assert main(["colorize", str(tmp_path / "x.png"), "--output", str(tmp_path / name), *options]) == 0
+        xmp = decode_with_metadata(tmp_path / name)[1]["xmp"]
+        assert b"compositeWithTrainedAlgorithmicMedia" in xmp
+        assert b'xmp:CreatorTool="Colorizer ' in xmp
+        digests.append(read_settings(xmp))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_names_with_a_star_and_outputs_that_make_no_sense(tmp_path, capsys):
+    scans = make_scans(tmp_path / "scans", 2)
+    assert main(["colorize", str(scans / "0" / "*.png"), "--output", str(tmp_path / "out")]) == 0
+    assert files(tmp_path / "out") == ["000.png"]
+    assert main(["colorize", str(scans), "--recursive", "--output", "-"]) == 2
+    assert "standard output" in capsys.readouterr().err
+    assert main(["colorize", str(scans), "--recursive", "--output", "/proc/nothing"]) == 2
+    assert "can't write into /proc" in capsys.readouterr().err
