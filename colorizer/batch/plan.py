@@ -66,7 +66,7 @@ def plan_jobs(
     """
     inputs = [found for path in inputs for found in _expand(path)]
     if str(output) == "-":
-        raise UsageError("results can't be written to the standard output: give a file or a folder as --output")
+        raise UsageError("results can't be written to the standard output: give a file or a folder")
     for path in inputs:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")

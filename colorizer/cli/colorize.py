@@ -234,13 +234,17 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
             outcomes = chain(outcomes, run_jobs(images, painter, max_pixels=asked.max_pixels, mark=mark))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    others = find_others(options.inputs, options.output, options.recursive)
-    passed = (Outcome(Job(path, ()), "passed over", _why_passed(path)) for path in others)
-    return chain(outcomes, passed), len(jobs) + len(others)
+    passed = _pass_over(options)
+    return chain(outcomes, passed), len(jobs) + len(passed)
 
 
-def _why_passed(path: Path) -> str:
-    return f"{path.suffix} files are not read" if path.suffix else "it has no extension"
+def _pass_over(options: argparse.Namespace) -> list[Outcome]:
+    """List the files that are passed over for their extensions; those of buckets are not listed."""
+    inputs = [place for place in options.inputs if isinstance(place, Path)]
+    return [
+        Outcome(Job(path, ()), "passed over", f"{path.suffix} files are not read" if path.suffix else "no extension")
+        for path in find_others(inputs, Path(options.output), options.recursive)
+    ]
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
@@ -296,4 +300,5 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
     if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
         raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
     check_model(Colorizer.load(options.model), asked)
-    return run_on_cluster(plan, options.model, address=options.address, workers=options.workers), None
+    outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
+    return chain(outcomes, _pass_over(options)), None
