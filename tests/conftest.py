@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hub_server import TOKEN, Hub, run_hub
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -140,6 +141,31 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert logged.count("Traceback") == logged.count("gradio.exceptions.InvalidPathError"), logged
     assert not network.exists(), network.read_text()
     assert [path for path in (folder / "gradio").rglob("*") if path.is_file()] == []
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note how long is waited, instead of waiting."""
+    noted: list[float] = []
+    monkeypatch.setattr(time, "sleep", noted.append)
+    return noted
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]) -> Iterator[Hub]:
+    """Take a stand-in for the Hub, as HF_ENDPOINT, HF_HOME and HF_TOKEN would at the start of a process."""
+    from huggingface_hub import close_session, constants
+
+    with run_hub() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield server
+        close_session()
 
 
 def require(program: str, path: str | None, package: str) -> str:

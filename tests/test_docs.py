@@ -197,3 +197,10 @@ def test_the_proxy_of_two_copies_fits_the_demo():
     assert re.search(r"upstream copies {\s+hash \$remote_addr consistent;", text)
     assert "proxy_pass http://copies;" in text
     assert "proxy_buffering off;" in text
+
+
+def test_tests_that_documents_name_exist():
+    text = (ROOT / "docs/reliability.md").read_text()
+    named = re.findall(r"`([\w/]*\.py)::(\w+)`", text)
+    assert named
+    assert [name for path, name in named if f"def {name}(" not in (ROOT / "tests" / path).read_text()] == []

@@ -33,8 +33,8 @@ def add_parser(commands: Commands) -> None:
     colorize = commands.add_parser(
         "colorize",
         help="colorize images, videos, and folders of them",
-        description="Colorize images, videos, and folders of them. What has color already is treated as if it were "
-        "gray.",
+        description="Colorize images, videos, and folders of them. Files that are in color already are treated as "
+        "grayscale.",
         epilog="Examples: colorizer colorize grandma.jpg --output grandma-color.png; "
         "colorizer colorize film.mp4 --output film-color.mp4; colorizer colorize scans --recursive --output colored",
     )
@@ -44,11 +44,11 @@ def add_parser(commands: Commands) -> None:
         required=True,
         type=_place,
         metavar="PATH",
-        help="file, if there is one input file and PATH ends in the extension of an image or, for a video, in .mp4, "
-        ".mov or .mkv; else folder, in which the results lie as the files lay in the input folders",
+        help="output file, if there is a single input file and PATH ends in an image extension (a video: .mp4, .mov "
+        "or .mkv); otherwise the output folder, which mirrors the input folders",
     )
     colorize.add_argument(
-        "--raw", action="store_true", help="the network's own low-resolution picture, not its color on the image's luma"
+        "--raw", action="store_true", help="output the decoder's own low-resolution picture (autoencoder only)"
     )
     add_vividness(colorize, DEFAULT_VIVIDNESS)
     add_detail(colorize)
@@ -59,58 +59,64 @@ def add_parser(commands: Commands) -> None:
         type=_hint,
         default=[],
         metavar="X,Y,#RRGGBB",
-        help="color of a pixel, which the U-Net spreads over its object",
+        help="fix the color of a pixel; the U-Net spreads it over the object (repeatable)",
     )
     colorize.add_argument(
         "--alternatives",
         type=int,
         metavar="K",
-        help="several plausible results of the U-Net, named NAME-1 to NAME-K, instead of one",
+        help="write K plausible results, NAME-1 to NAME-K, instead of one (U-Net only)",
     )
     colorize.add_argument(
-        "--uncertainty", action="store_true", help="also a map NAME-uncertainty, white where the U-Net had to guess"
+        "--uncertainty",
+        action="store_true",
+        help="also write NAME-uncertainty, a map that is white where the U-Net is guessing",
     )
-    colorize.add_argument("--seed", type=int, default=0, help="of the alternatives (default: %(default)s)")
+    colorize.add_argument("--seed", type=int, default=0, help="random seed for --alternatives (default: %(default)s)")
     colorize.add_argument(
         "--format",
         choices=[*FORMATS, "same"],
-        help="format of the results (default: png; same: as the input has it); TIFF alone holds all pages or frames of "
-        "an input, of others the first is taken",
+        help="format of the results; same: that of the input file (default: png). Only TIFF keeps all pages or frames; "
+        "in other formats, the first one is colorized",
     )
     colorize.add_argument(
-        "--frame", type=float, metavar="SECONDS", help="only the frame of a video that is shown then, as an image"
+        "--frame", type=float, metavar="SECONDS", help="colorize only the frame of a video at this time, as an image"
     )
     colorize.add_argument(
-        "--lossless", action="store_true", help="videos without loss, as FFV1 in .mkv, instead of as H.264"
+        "--lossless", action="store_true", help="write videos losslessly, as FFV1 in .mkv, instead of H.264"
     )
-    colorize.add_argument("--recursive", action="store_true", help="take folders within folders too")
-    colorize.add_argument("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
+    colorize.add_argument("--recursive", action="store_true", help="also process subfolders")
+    colorize.add_argument(
+        "--overwrite", action="store_true", help="overwrite existing results instead of skipping them"
+    )
     colorize.add_argument(
         "--max-pixels",
         type=_count,
         default=MAX_PIXELS,
         metavar="N",
-        help="largest image that is read, width x height (default: %(default)s)",
+        help="maximum image size, width x height (default: %(default)s)",
     )
     colorize.add_argument(
         "--report",
         type=Path,
         metavar="FILE.jsonl",
-        help="tell there what became of each file, in a line of JSON as soon as it is done; a further run begins anew "
-        "and lists what it skips",
+        help="log each file's result there, as a line of JSON, once it is finished; overwritten by the next run",
     )
     colorize.add_argument(
         "--engine",
         choices=["local", "ray"],
         default="local",
-        help="ray: share a folder out among the machines of a Ray cluster; INPUT and --output are then folders that "
-        "all of them see, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
+        help="ray: distribute a folder over a Ray cluster; INPUT and --output must then be folders that all machines "
+        "can access, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
     )
     colorize.add_argument(
-        "--address", metavar="HOST:PORT", help="of the Ray cluster (default: one of this machine's cores alone)"
+        "--address", metavar="HOST:PORT", help="address of the Ray cluster (default: start one on this machine)"
     )
     colorize.add_argument(
-        "--workers", type=_count, metavar="N", help="of the Ray engine, a core each (default: all cores of the cluster)"
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="number of Ray workers, one core each (default: all cores of the cluster)",
     )
     colorize.set_defaults(run=_colorize)
     add_model(colorize)
@@ -121,13 +127,13 @@ def _count(text: str) -> int:
     try:
         return int(float(text))
     except (OverflowError, ValueError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def _place(text: str) -> Place:
     """Read a path, or an address in an object store."""
     if not text:  # As from a variable that is not set; it would be the current folder.
-        raise argparse.ArgumentTypeError("a path is needed, got an empty one")
+        raise argparse.ArgumentTypeError("the path is empty")
     try:
         return parse_place(text)
     except ValueError as error:
@@ -138,7 +144,7 @@ def _hint(text: str) -> tuple[int, int, str]:
     """Read X,Y,#RRGGBB."""
     match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,#RRGGBB, a pixel's column and row and its color")
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,#RRGGBB: column, row and color of a pixel")
     return int(match[1]), int(match[2]), match[3]
 
 

@@ -2,12 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from colorizer.batch.plan import UsageError
-
-if TYPE_CHECKING:
-    pass
 from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
 
 
@@ -16,31 +12,34 @@ def add_parser(commands: Commands) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="measure a model on a data set",
-        description="Measure how well the colors of a data set come back, beside the gray baseline.",
+        description="Measure how well a model restores the colors of a data set, compared with the gray baseline.",
     )
     evaluate.add_argument(
         "--data",
         default="cifar10",
         metavar="D",
-        help="cifar10, or a folder: Parquet files, cifar-10-batches-py, class folders or images (default: %(default)s)",
+        help="cifar10, or a folder with Parquet files, cifar-10-batches-py, one folder per class, or images "
+        "(default: %(default)s)",
     )
-    evaluate.add_argument("--split", default="test", help="part of the data (default: %(default)s)")
+    evaluate.add_argument("--split", default="test", help="split of the data set (default: %(default)s)")
     add_vividness(evaluate, 0.0)
     add_detail(evaluate)
-    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="shrink images to this long side before all else")
+    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="first shrink images to this long side")
     evaluate.add_argument(
-        "--abilities", action="store_true", help="measure the U-Net's vividness, hints, doubt and alternatives too"
+        "--abilities",
+        action="store_true",
+        help="also measure the U-Net's vividness, hints, uncertainty and alternatives",
     )
     evaluate.add_argument(
-        "--aged", action="store_true", help="measure the colors of aged copies too: blind to red, faded, damaged"
+        "--aged", action="store_true", help="also measure artificially aged copies: insensitive to red, faded, damaged"
     )
     evaluate.add_argument(
         "--per-image",
         action="store_true",
-        help="write each image's error beside FILE.json, to FILE-images.csv; the demo sorts its gallery by it",
+        help="also write the error of each image to FILE-images.csv; the demo sorts its gallery by it",
     )
-    evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="file for the figures")
-    evaluate.add_argument("--skip-corrupt", action="store_true", help="leave corrupt images out instead of stopping")
+    evaluate.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="where to write the results")
+    evaluate.add_argument("--skip-corrupt", action="store_true", help="skip corrupt images instead of stopping")
     evaluate.set_defaults(run=_evaluate)
     add_model(evaluate)
 

@@ -18,8 +18,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|PATH|hf://USER/MODEL@REVISION",
-        help="name of a model that comes with the project, the folder of one, or a model on the Hugging Face Hub "
-        "(default: %(default)s)",
+        help="included model, folder of a model, or model on the Hugging Face Hub (default: %(default)s)",
     )
 
 
@@ -30,7 +29,7 @@ def add_vividness(command: argparse.ArgumentParser, default: float) -> None:
         type=float,
         default=default,
         metavar="0..1",
-        help="of the U-Net's colors: 0 for the least error, 1 for as colorful as real images (default: %(default)s)",
+        help="U-Net only: 0 minimizes the error, 1 is as colorful as real images (default: %(default)s)",
     )
 
 
@@ -41,5 +40,5 @@ def add_detail(command: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_DETAIL,
         metavar="PIXELS",
-        help="long side of what the U-Net sees (default: %(default)s)",
+        help="long side of the thumbnail that the U-Net sees (default: %(default)s)",
     )

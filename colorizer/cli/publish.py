@@ -15,36 +15,36 @@ def add_parser(commands: Commands) -> None:
     """Add the command to those of `colorizer`."""
     export = commands.add_parser(
         "export",
-        help="make the file that runs without TensorFlow",
-        description="Make model.tflite beside a model.keras: what the command line and the demo run, without "
-        "TensorFlow. It is checked against the model on the project's samples. TensorFlow is needed to make it.",
+        help="convert a model to run without TensorFlow",
+        description="Convert model.keras to model.tflite beside it, which the command line and the demo run without "
+        "TensorFlow. The conversion itself needs TensorFlow; its results are compared with the original's.",
     )
     export.set_defaults(run=_export)
 
     push = commands.add_parser(
         "push",
         help="share a model on the Hugging Face Hub",
-        description="Upload a model's weights, its record and a card made from it to the Hugging Face Hub.",
+        description="Upload the weights of a model, its record and a model card to the Hugging Face Hub.",
     )
-    push.add_argument("repo", metavar="USER/MODEL", help="where to; created if there is none")
+    push.add_argument("repo", metavar="USER/MODEL", help="repository on the Hub; created if it does not exist")
     push.set_defaults(run=_push)
 
     deploy = commands.add_parser(
         "deploy",
         help="run the demo as a Hugging Face Space",
-        description="Create or update a Hugging Face Space of the demo: it then holds what the demo needs.",
+        description="Create a Hugging Face Space that runs the demo, or update it.",
     )
-    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if there is none")
+    deploy.add_argument("repo", metavar="USER/NAME", help="the Space; created if it does not exist")
     deploy.add_argument(
-        "--static", action="store_true", help="the page that colorizes in the browser (web/dist), without a server"
+        "--static", action="store_true", help="deploy the static page that colorizes in the browser (web/dist)"
     )
     deploy.add_argument(
-        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub that the Space's page names"
+        "--models", nargs="+", default=[], metavar="USER/MODEL", help="models on the Hub to link from the Space's page"
     )
     deploy.set_defaults(run=_deploy)
     for command in (push, deploy):
         command.add_argument(
-            "--dry-run", action="store_true", help="list files, sizes and front matter; needs neither token nor network"
+            "--dry-run", action="store_true", help="only list what would be uploaded; needs no token and no network"
         )
     for command in (export, push):
         add_model(command)

@@ -36,8 +36,8 @@ _PICTURE = "good-and-bad.png"
 _SHOWN = 4  # Results of each kind in the picture.
 _TITLES = {"autoencoder": "Colorizer: autoencoder", "unet": "Colorizer: U-Net"}
 _WHAT = {
-    "autoencoder": "The network is an autoencoder: it squeezes a thumbnail of the image through a latent vector and\n"
-    "paints it anew.",
+    "autoencoder": "The network is an autoencoder: it encodes a thumbnail of the image as a latent vector and\n"
+    "decodes that to RGB.",
     "unet": "The network is a U-Net: for each place of a thumbnail it predicts how likely each color is. It gives the\n"
     "likeliest color or more vivid ones, several to choose from, and how sure it is; and it takes hints.",
 }
@@ -64,7 +64,7 @@ figures compare with each other and with the gray baseline beside them, not with
 SHA-256 in `config.json` and in the records of the figures tell the files apart."""
 _MEANING = """
 Means over the images. `relative_mse` is the mean squared error (`mse`) over that of the gray baseline, the gray image
-in all three channels, which a colorizer must beat. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image,
+in all three channels. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image,
 and `psnr_gain` leaves out images that are nearly gray. `auc` is the share of pixels whose error in (a*, b*) is at most
 a threshold, averaged over thresholds from 0 to 150, in percent."""
 _CARD = """---

@@ -152,7 +152,7 @@ def test_an_empty_path_is_not_the_current_folder(scans, tmp_path, monkeypatch, c
     before = files(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         main(["colorize", *arguments])
-    assert "a path is needed" in capsys.readouterr().err
+    assert "the path is empty" in capsys.readouterr().err
     assert files(tmp_path) == before
 
 
