@@ -3,11 +3,17 @@
 import errno
 import os
 import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
 
+_loud = 0  # OpenCV's level of logging before the first of the calls that keep it quiet.
+_quiet_calls = 0
+_lock = threading.Lock()
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -49,3 +55,24 @@ def describe_shortage(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in _FULL:
         return "no space on the disk"
     return None
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's codecs from printing what errors tell anyway; others in the same process keep their log level.
+
+    Any number of threads may be inside; the level is restored when the last one leaves.
+    """
+    global _loud, _quiet_calls
+    log = cv2.utils.logging
+    with _lock:
+        if not _quiet_calls:
+            _loud = log.setLogLevel(log.LOG_LEVEL_SILENT)
+        _quiet_calls += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _quiet_calls -= 1
+            if not _quiet_calls:
+                log.setLogLevel(_loud)

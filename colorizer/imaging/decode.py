@@ -22,7 +22,7 @@ from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
-from colorizer.machine import describe_shortage
+from colorizer.machine import describe_shortage, quiet_opencv
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -37,7 +37,6 @@ _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else deco
 _ANIMATED = {"GIF", "WEBP", "PNG"}
 
 pillow_heif.register_heif_opener()
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # What it prints of broken files, errors tell.
 
 
 class ImageError(ValueError):
@@ -286,7 +285,8 @@ class _Decoder:
 
     def _load_by_opencv(self) -> Image.Image:
         """Decode a BMP of runs, which Pillow unpacks in Python, and wrongly where runs are odd."""
-        array = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_COLOR)
+        with quiet_opencv():
+            array = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_COLOR)
         if array is None:
             raise ValueError("its runs can't be unpacked")
         return Image.fromarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB))

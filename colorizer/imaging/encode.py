@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from colorizer.files import write_whole
 from colorizer.imaging.metadata import Metadata, save_options
-from colorizer.machine import describe_shortage
+from colorizer.machine import describe_shortage, quiet_opencv
 
 EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 """Extensions of the files that `save_image` writes, and Pillow's names of their formats."""
@@ -105,7 +105,8 @@ def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:
     """
     kinds = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     pixels = cv2.cvtColor(image, kinds[image.shape[2]]) if image.ndim == 3 else image
-    is_whole, buffer = cv2.imencode(".png", pixels, _PNG)
+    with quiet_opencv():
+        is_whole, buffer = cv2.imencode(".png", pixels, _PNG)
     if not is_whole:
         return b""
     content = buffer.tobytes()
