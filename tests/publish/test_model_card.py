@@ -63,7 +63,7 @@ def test_limits_of_the_projects_weights_are_not_those_of_others(hub: Hub, tmp_pa
     for model in ("unet", str(tmp_path / "unet")):
         assert main(["push", "ada/unet", "--model", model]) == 0
         cards.append(hub.repos["model", "ada/unet"].files["README.md"].decode())
-    own, others = ("Brown where it doesn't know" in card for card in cards)
+    own, others = ("It falls back to brown" in card for card in cards)
     assert own
     assert not others
 
