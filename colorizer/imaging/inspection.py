@@ -221,7 +221,9 @@ def _inspect_jpeg(content: bytes) -> Facts:
     areas = [(value >> 4) * (value & 15) for value in sampling] or [1]
     # Of several scans the coefficients are kept, two bytes each.
     coefficients = 2 * pixels * sum(areas) // max(areas) if kind in (0xC2, 0xCA) or scans > 1 else 0
-    cost = Cost(pixels, pixels * (8 if bits == 8 else 12) + coefficients, pixels * scans)
+    # Pillow's picture takes four bytes a pixel; then the result comes to it, and the coefficients are gone.
+    memory = max(pixels * 8, pixels * 4 + coefficients) if bits == 8 else pixels * 12 + coefficients
+    cost = Cost(pixels, memory, pixels * scans)
     return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
 
 
@@ -366,7 +368,7 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     pixels = height * width
     runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
     slow = kind in _SLOW_KINDS or runs or (kind == "PPM" and content[1:2] in b"123")
-    return Facts(kind, height, width, Cost(pixels, pixels * 12, pixels * (_SLOW if slow else 1)), pages=pages)
+    return Facts(kind, height, width, Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1)), pages=pages)
 
 
 def _list_inner(content: bytes, kind: str) -> Iterator[bytes]:
