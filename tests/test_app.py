@@ -120,7 +120,7 @@ def test_unusual_images(client: Client, colorizer: Colorizer, tmp_path: Path, na
         ("cut.png", encode(random_images(1)[0])[:500], "damaged"),
         ("huge.png", _huge_png(9_500), "limit is 50"),
         ("bomb.png", _huge_png(20_000), "limit is 50"),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
     ],
 )
 def test_bad_images_get_a_sentence(client: Client, tmp_path: Path, name: str, content: bytes, message: str):
