@@ -7,6 +7,7 @@ import sys
 import threading
 
 from colorizer.demo import build_demo, launch_options
+from colorizer.demo.connections import bound_connections
 from colorizer.demo.server import is_taken, prepare_folder, warm_up
 from colorizer.inference.checkpoint import ModelError, list_models
 from colorizer.inference.colorizer import Colorizer
@@ -28,7 +29,9 @@ def main() -> int:
         folder = prepare_folder(f"{host}-{port}")
         colorizers = {model: Colorizer.load(model) for model in models}
         demo = build_demo(colorizers)
-        demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **launch_options())
+        options = launch_options(host)
+        demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **options)
+        bound_connections(demo.server.config)
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
     threading.Thread(target=warm_up, args=[colorizers.values()], daemon=True).start()

@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, sync_playwright
 from colorizer.machine import describe_machine, describe_versions
 
 MEGAPIXELS = 12.0
+AFTER = ".stage .after"  # The colorized picture.
 SMALL = ROOT / "samples/cifar10/00_cat.png"
 # Bounds of the medians, in seconds.
 BOUNDS = {
@@ -45,7 +46,7 @@ for (const kind of ["change", "pointerdown"])
 window.seen = (selector, before) => new Promise((resolve) => {
     const look = async () => {
         const image = document.querySelector(selector);
-        const isNew = image?.src && image.src !== before && image.complete && image.naturalWidth;
+        const isNew = image?.src && image.getAttribute("src") !== before && image.complete && image.naturalWidth;
         if (!isNew || !(await image.decode().then(() => true, () => false))) return requestAnimationFrame(look);
         requestAnimationFrame(() => setTimeout(() => resolve((performance.now() - window.asked) / 1000)));
     };
@@ -69,21 +70,21 @@ def time_page(browser: Browser, place: Path, photo: Path, dabs: int) -> dict[str
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(120_000)
         page.goto(server.url)
-        page.wait_for_selector("#source input[type=file]", state="attached")
+        page.wait_for_selector(".stage .download")
         usable = time.perf_counter() - started
         page.evaluate(_WATCH)
-        page.set_input_files("#source input[type=file]", photo)
-        first_color = page.evaluate("seen('#colorized img', null)")
-        page.get_by_role("tab", name="Guide").click()
-        canvas = page.locator("#canvas img")
-        canvas.wait_for(state="visible")
+        before = page.locator(AFTER).get_attribute("src")
+        page.set_input_files("#photo-file", photo)
+        first_color = page.evaluate(f"before => seen('{AFTER}', before)", before)
+        page.get_by_role("tab", name="Fix colors").click()
+        canvas = page.locator(".stage .dabs")
         effects = []
         for i in range(dabs):
-            before, box = canvas.get_attribute("src"), canvas.bounding_box()
+            before, box = page.locator(AFTER).get_attribute("src"), canvas.bounding_box()
             assert box
             canvas.click(position={"x": box["width"] * (0.2 + 0.6 * i / dabs), "y": box["height"] * 0.3})
-            effects.append(page.evaluate("(before) => seen('#canvas img', before)", before))
-            page.wait_for_selector("#palette button:has(img)")
+            effects.append(page.evaluate(f"before => seen('{AFTER}', before)", before))
+            page.wait_for_selector(".swatches button")
             page.wait_for_timeout(1000)  # The palette comes after; a person looks before the next dab.
         page.close()
         small = [time_small(server) for _ in range(20)]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 import psutil
@@ -79,10 +80,9 @@ class Page:
     def __init__(self, config: dict[str, Any]) -> None:
         """Find the numbers of the event and its widgets in the page's configuration."""
         widgets = {widget["props"].get("elem_id"): widget["id"] for widget in config["components"]}
-        self._source = widgets["source"]
-        events = [event for event in config["dependencies"] if [self._source, "upload"] in event["targets"]]
-        self._event = events[0]["id"]
-        self._colorized = events[0]["outputs"].index(widgets["colorized"])
+        self._stage = widgets["stage"]
+        [event] = [event for event in config["dependencies"] if [self._stage, "input"] in event["targets"]]
+        self._event = event["id"]
 
     @classmethod
     def of(cls, server: DemoServer) -> "Page":
@@ -92,15 +92,15 @@ class Page:
 
     def ask(self, path: str, session: str) -> dict[str, Any]:
         """Ask for the colors of an uploaded file: the body of ``queue/join``."""
-        photo = {"path": path, "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+        settings = {"model": DEFAULT_MODEL, "vividness": DEFAULT_VIVIDNESS, "detail": DEFAULT_DETAIL}
         return {
-            "data": [photo, DEFAULT_MODEL, DEFAULT_VIVIDNESS, DEFAULT_DETAIL],
+            "data": [{"id": 1, "photo": {"path": path, "name": "photo.jpg"}, "dabs": [], **settings}],
             "event_data": None,
             "fn_index": self._event,
-            "trigger_id": self._source,
+            "trigger_id": self._stage,
             "session_hash": session,
         }
 
     def result(self, answer: dict[str, Any]) -> str:
         """Find the path of the colorized picture in an answer."""
-        return str(answer["data"][self._colorized]["value"]["path"])
+        return unquote(str(answer["data"][0]["after"]).partition("file=")[2])

@@ -72,7 +72,12 @@ def test_settings_by_name(client: Client):
         ({"model": "gan"}, "there are: unet, autoencoder"),
         ({"vividness": 1.5}, "vividness must lie from 0 to 1, got 1.5"),
         ({"detail": 100_000}, "detail must lie from 32 to 256, got 100000"),
-        ({"detail": None}, "detail must lie from 32 to 256, got None"),
+        ({"detail": "many"}, "detail must lie from 32 to 256, got 'many'"),
+        ({"vividness": True}, "vividness must lie from 0 to 1, got True"),
+        ({"hints": [[1, 2]]}, "each hint is"),
+        ({"hints": [[1, 2, "red"]]}, "a hint's color is #RRGGBB"),
+        ({"hints": [[9999, 2, "#ff0000"]]}, "lies outside the image"),
+        ({"hints": 5}, "hints must be a list"),
     ],
 )
 def test_bad_settings_get_a_sentence(client: Client, asked: dict, message: str):
@@ -141,7 +146,9 @@ def test_models_are_a_choice_only_if_several(
     from colorizer.demo import build_demo
 
     components = build_demo(dict.fromkeys(models, colorizer)).get_config_file()["components"]
-    [choice] = [component["props"] for component in components if component["props"].get("elem_id") == "model"]
+    [stage] = [component["props"] for component in components if component["props"].get("elem_id") == "stage"]
+    assert [each["name"] for each in stage["props"]["options"]["models"]] == models
+    [choice] = [component["props"] for component in components if component["props"].get("elem_id") == "batch-model"]
     assert [value for _, value in choice["choices"]] == models
     assert choice["visible"] is (len(models) > 1)
 
@@ -155,7 +162,60 @@ def test_opening_the_page_takes_no_place_in_the_waiting_line(demo_url: str):
 
 def test_public_endpoints(client: Client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(named) == ["/colorize", "/colorize_batch"]
+    assert list(named) == ["/colorize", "/versions", "/colorize_batch"]
+
+
+def test_emptied_numbers_have_their_defaults(client: Client, colorizer: Colorizer):
+    photo = ROOT / "samples/photos/cat.jpg"
+    result = client.predict(handle_file(str(photo)), vividness=None, detail=None, api_name="/colorize")
+    np.testing.assert_array_equal(decode_image(result), colorizer.colorize(photo))
+
+
+def test_hints_and_versions(client: Client, colorizer: Colorizer):
+    photo = ROOT / "samples/photos/cat.jpg"
+    hinted = client.predict(handle_file(str(photo)), hints=[[225, 60, "#3a6b35"]], api_name="/colorize")
+    np.testing.assert_array_equal(decode_image(hinted), colorizer.colorize(photo, hints=[(225, 60, "#3a6b35")]))
+    found = client.predict(handle_file(str(photo)), count=2, seed=1, api_name="/versions")
+    expected = colorizer.colorize_alternatives(photo, 2, seed=1)
+    for path, version in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(decode_image(path), version)
+    with pytest.raises(AppError, match="count must be a whole number from 1 to 4, got 5"):
+        client.predict(handle_file(str(photo)), count=5, api_name="/versions")
+
+
+_QUESTIONS: list = [
+    None,
+    [],
+    {},
+    {"photo": "cat.jpg"},
+    {"photo": {"example": "../cat"}},
+    {"photo": {"example": ["lady"]}},
+    {"photo": {"path": "/etc/passwd"}},
+    {"photo": {"path": "a\0b"}},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": "none"},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [{"x": "left", "y": 0, "color": "#000000"}]},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [{"x": 0.5, "y": 0.5}]},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [], "version": [[0, 0, "x", 0]]},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [], "version": [[0, 0, 1e300, 0]]},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [], "drawn": "many"},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [], "drawn": -(10**30)},
+    {"photo": {"example": "cat"}, "model": "unet", "dabs": [], "current": 10**30, "vividness": "x"},
+]
+
+
+@pytest.mark.parametrize("question", _QUESTIONS)
+def test_nonsense_asked_of_the_stage_is_a_refusal(demo_url: str, question: object):
+    """Neither a traceback in the log, which the fixture looks for, nor a path in the answer."""
+    config = httpx.get(f"{demo_url}/config").json()
+    [stage] = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "stage"]
+    for event in config["dependencies"]:
+        if event["targets"] and event["targets"][0][0] == stage and event["backend_fn"]:
+            session = {"session_hash": "nonsense", "fn_index": event["id"], "data": [question]}
+            httpx.post(f"{demo_url}/gradio_api/queue/join", json=session).raise_for_status()
+            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "nonsense"}, timeout=60)
+            assert '"success":true' in answer.text
+            assert '"error":' in answer.text or '"colors":[]' in answer.text or "drawn" in str(question)
+            assert str(ROOT) not in answer.text
 
 
 def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
@@ -181,10 +241,11 @@ def test_batch_of_too_many_gets_a_sentence(client: Client, tmp_path: Path):
 
 
 def _examples(kind: str, demo_url: str) -> list[str]:
-    from colorizer.demo import api
+    from colorizer.demo.tabs.about import API
 
-    texts = (api.TEXT, (ROOT / "README.md").read_text())
+    texts = (API, (ROOT / "docs/usage.md").read_text())
     found = [example for text in texts for example in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
+    found = [example for example in found if "http://127.0.0.1:7860" in example]
     assert found
     return [example.replace("http://127.0.0.1:7860", demo_url) for example in found]
 
@@ -228,7 +289,7 @@ def test_server_is_no_proxy(demo_url: str):
 def test_server_gives_no_foreign_file(demo_url: str, path: str):
     assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
     for meta in ({"meta": {"_type": "gradio.FileData"}}, {}):
-        question = {"data": [{"path": path, **meta}, "unet", 0.3, 96]}
+        question = {"data": [{"path": path, **meta}, "unet", 0.3, 96, []]}
         asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
         if asked.status_code == 200:
             answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
@@ -259,7 +320,7 @@ def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_server_fetches_no_address(demo_url: str, address: str):
     for file in ({"path": address}, {"path": None, "url": address}):
-        question = {"data": [{**file, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96]}
+        question = {"data": [{**file, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96, []]}
         asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
         if asked.status_code == 200:  # Of a `url` beside no path nothing is read.
             answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
@@ -271,7 +332,9 @@ def test_server_fetches_no_address(demo_url: str, address: str):
 def test_no_question_passes_the_waiting_line_by(demo_url: str):
     """Or each would be answered at once, all in memory together."""
     for name in ("colorize", "predict"):
-        asked = httpx.post(f"{demo_url}/gradio_api/run/{name}", json={"data": [None, "unet", 0.3, 96], "fn_index": 0})
+        asked = httpx.post(
+            f"{demo_url}/gradio_api/run/{name}", json={"data": [None, "unet", 0.3, 96, []], "fn_index": 0}
+        )
         assert asked.status_code in (403, 404)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from gradio.utils import get_upload_folder
 
+from colorizer.demo.photo import forget_deleted
+
 KEEP_VARIABLE = "COLORIZER_KEEP"
 """Environment variable: for how many seconds files are kept; an hour if it isn't set, which is the most."""
 
@@ -73,5 +75,6 @@ def sweep(demo: Any, age: float) -> None:
                     path.unlink()
             if Path(place) != folder and old:
                 Path(place).rmdir()
+    forget_deleted()
     for known in demo.temp_file_sets:
         known.difference_update([path for path in list(known) if not Path(path).exists()])

@@ -9,7 +9,6 @@ import cv2
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from colorizer.demo.photo import Photo
 from colorizer.files import resource_folder
 from colorizer.machine import describe_shortage
 
@@ -18,32 +17,31 @@ EXPIRED = "is deleted by now, as all files are; bring it again"
 
 
 @contextmanager
-def as_gradio_errors() -> Iterator[None]:
-    """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor."""
+def as_gradio_errors(advice: str = "") -> Iterator[None]:
+    """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor.
+
+    Parameters
+    ----------
+    advice : str
+        What to do where the visitor's own file or choice is wrong.
+    """
     try:
         yield
     except FileNotFoundError as error:  # The page was left open for longer than files are kept.
         name = Path(error.filename).name if error.filename else "The photo"
         raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
     except ValueError as error:  # `ImageError` is one.
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(f"{error}. {advice}" if advice else str(error), print_exception=False) from error
     except (OSError, MemoryError, cv2.error) as error:
         if (lacking := describe_shortage(error)) is None:
             raise
         raise gr.Error(f"The server has {lacking} left; try again later", print_exception=False) from error
 
 
-def require(photo: Photo | None) -> Photo:
-    """Give the photo of a session; it is forgotten after an hour."""
-    if photo is None:
-        raise gr.Error(f"The photo {EXPIRED}", print_exception=False)
-    return photo
-
-
-def pick(items: Mapping[str, T], name: str) -> T:
-    """Give what was chosen of those that the session holds; they are forgotten after an hour."""
-    if name not in items:
-        raise gr.Error("These are deleted by now; ask for them again", print_exception=False)
+def pick(items: Mapping[str, T], name: Any) -> T:
+    """Give the item of that name."""
+    if not isinstance(name, str) or name not in items:
+        raise gr.Error(f"There is no {name!r}; there are: {', '.join(items)}", print_exception=False)
     return items[name]
 
 

@@ -46,8 +46,9 @@ class Gallery:
         except DatasetError:
             dataset = load_samples()
             origin = (
-                f"The {len(dataset)} sample images that come with the project, the first of the test set. "
-                "To see all 10,000, name a folder that holds CIFAR-10 in `COLORIZER_DATA` and start the demo again."
+                f"The {len(dataset)} sample images that come with the project are the first of the test set; there is "
+                "no bird and no deer among them. To see all 10,000, name a folder that holds CIFAR-10 in "
+                "`COLORIZER_DATA` and start the demo again."
             )
         folder = resource_folder("checkpoints")
         errors = {model: find_errors(folder / model, dataset.sha256) for model in models}

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
+from colorizer.demo import endpoints
 from colorizer.demo.cleanup import sweeper
 from colorizer.demo.guard import Guard
 from colorizer.demo.style import CSS, HEAD, build_theme
-from colorizer.demo.tabs import about, batch, cifar10, how_it_works, your_image
+from colorizer.demo.tabs import about, batch, cifar10, how_it_works, your_photo
 from colorizer.demo.workbench import MAX_FILE
 from colorizer.files import resource_folder
 from colorizer.inference.colorizer import Colorizer
 
-_SESSIONS = 256  # Visitors whose photos are in memory, a few megabytes each; who comes back later brings it again.
+_SESSIONS = 256  # Pages that Gradio remembers, none of which holds anything of a visitor's.
 
 
 def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
@@ -31,12 +33,13 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     """
     with gr.Blocks(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
-            "# Colorizer\n\nGives color to grayscale images: a small neural network guesses the colors, "
-            "and every detail of the picture is kept.",
+            "# Colorizer\n\nBring a black-and-white photo to color. A small neural network suggests the colors; "
+            "every detail of the photo stays.",
             elem_id="header",
         )
-        with gr.Tab("Your image", id="your-image"):
-            your_image.build(colorizers)
+        with gr.Tab("Your photo", id="your-photo"):
+            your_photo.build(colorizers)
+            endpoints.build(colorizers)
         with gr.Tab("Batch", id="many-images"):
             batch.build(colorizers)
         with gr.Tab("CIFAR-10", id="test-set"):
@@ -50,8 +53,9 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     return demo.queue(max_size=16, default_concurrency_limit=1, api_open=False)
 
 
-def launch_options() -> dict[str, Any]:
-    """List what a public server is launched with, as keywords of `gradio.Blocks.launch`."""
+def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
+    """List what a server at an address is launched with, as keywords of `gradio.Blocks.launch`."""
+    guard = Guard.as_middleware(host, get_upload_folder())
     return {
         "theme": build_theme(),
         "css": CSS,
@@ -64,5 +68,5 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api"],
         "state_session_capacity": _SESSIONS,
-        "app_kwargs": {"middleware": [Guard.as_middleware()], "lifespan": sweeper()},
+        "app_kwargs": {"middleware": [guard], "lifespan": sweeper()},
     }

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from colorizer.demo.guard import LEAST_SPACE
 from colorizer.evaluation.metrics import measure_error
 from colorizer.inference.colorizer import Colorizer
-
-_LEAST_SPACE = 60_000_000  # Bytes: an upload and its results.
 
 
 def prepare_folder(address: str) -> Path:
@@ -25,10 +24,10 @@ def prepare_folder(address: str) -> Path:
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
     free = shutil.disk_usage(folder).free
-    if free < _LEAST_SPACE:
+    if free < LEAST_SPACE:
         folder.rmdir()
         raise OSError(
-            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {_LEAST_SPACE / 1e6:.0f} are needed; "
+            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {LEAST_SPACE / 1e6:.0f} are needed; "
             "make room, or name another folder by GRADIO_TEMP_DIR"
         )
     os.environ["GRADIO_TEMP_DIR"] = str(folder)

@@ -1,16 +1,27 @@
 """Figures as a table, with a few words on what they mean, and the names that models have on the page."""
 
-from collections.abc import Iterable, Mapping
+import html
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from colorizer.inference.checkpoint import Checkpoint
 
 MEANING = """
-*Relative MSE*: squared error against the true colors over the gray baseline's; 100% is no better than gray.
-*PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal.
+*Error vs. gray*: squared error against the true colors, as a share of what the gray image has; 100 % is no better than
+gray. *PSNR*: the same error in decibels; higher is better. *SSIM*: how alike the structures are; 1 is equal. The best
+figure of a column is bold.
 """
+GRAY = "Gray, no model"
+"""The name of the gray baseline's row."""
 
 _TITLES = {"autoencoder": "Autoencoder", "unet": "U-Net"}
+_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("relative", "Error vs. gray", lambda value: f"{value:.0%}"),
+    ("psnr", "PSNR", lambda value: f"{value:.1f} dB"),
+    ("ssim", "SSIM", lambda value: f"{value:.3f}"),
+)
+
+Figures = Mapping[str, Any]
 
 
 def title(model: str) -> str:
@@ -18,46 +29,76 @@ def title(model: str) -> str:
     return _TITLES.get(model, model)
 
 
-def build_table(gray: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay out figures (``mse``, ``psnr``, ``ssim``) of the gray baseline and of results by their names in Markdown."""
-    lines = ["| | Relative MSE | PSNR | SSIM |", "|:--|--:|--:|--:|"]
-    for name, figures in {"Gray baseline": gray, **results}.items():
-        # A true image that is gray itself leaves no error to compare with.
-        relative = f"{figures['mse'] / gray['mse']:.0%}" if gray["mse"] else "–"
-        lines.append(f"| {name} | {relative} | {figures['psnr']:.1f} dB | {figures['ssim']:.3f} |")
-    return "\n".join(lines)
+def raw_title(model: str) -> str:
+    """Name the picture that a model paints by itself."""
+    return f"{title(model)} (raw output)"
 
 
-def describe_records(models: Iterable[str]) -> str:
-    """Tell how well models do over the whole test set, by their records; those of the same data in one table."""
-    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+def read_records(models: Iterable[str]) -> tuple[str, dict[str, Figures]]:
+    """Read how well models do over the whole test set.
+
+    Returns
+    -------
+    str and dict
+        What was measured, in words, and figures by the names of rows; of models that were measured on other data than
+        the first one there are none.
+    """
+    words, rows, first = "", dict[str, Figures](), None
     for model in models:
-        if record := Checkpoint.find(model).read_record("metrics.json"):
-            groups.setdefault(record["data"]["sha256"], []).append((model, record))
-    return "\n".join(_describe(records) for records in groups.values())
-
-
-def _describe(records: list[tuple[str, dict[str, Any]]]) -> str:
-    gray, data, count = records[0][1]["gray_baseline"], records[0][1]["data"], records[0][1]["n"]
-    copies = ", as copies saved in JPEG" if data["name"] == "cifar10" and data.get("encoding") == "JPEG" else ""
-    results: dict[str, Any] = {}
-    words = []
-    for model, record in records:
+        record = Checkpoint.find(model).read_record("metrics.json")
+        if not record or (first is not None and record["data"]["sha256"] != first["data"]["sha256"]):
+            continue
+        if first is None:
+            first = record
+            rows[GRAY] = record["gray_baseline"]
+            copies = ", saved as JPEG" if record["data"].get("encoding") == "JPEG" else ""
+            words = f"All {record['n']:,} test images{copies}"
+        rows[title(model)] = record
         if "raw" in record:
-            results |= {title(model): record, "Decoder's own": record["raw"]}
-        else:  # Vividness costs error; the figures are those of the least.
-            results[f"{title(model)}, vividness {record['vividness']:g}"] = record
-        words.append(
-            f"Of the {title(model)}, the mean color difference (CIEDE2000) is {record['delta_e']:.1f} and the "
-            f"colorfulness {record['colorfulness']:.1f}."
-        )
-    return f"""
-### The whole test set
+            rows[raw_title(model)] = record["raw"]
+    return words, rows
 
-Means over {count:,} test images of {data["name"]}{copies}:
 
-{build_table(gray, results)}
+def build_table(groups: Mapping[str, Mapping[str, Figures]]) -> str:
+    """Lay out figures as an HTML table.
 
-{" ".join(words)} In gray the difference is {gray["delta_e"]:.1f}; the colorfulness of the true images is
-{gray["colorfulness_truth"]:.1f}.
-"""
+    Parameters
+    ----------
+    groups : mapping of str to mapping
+        By the heading of a group of columns, figures (``mse``, ``psnr``, ``ssim``) by the names of rows, among them
+        `GRAY`.
+    """
+    groups = {name: rows for name, rows in groups.items() if rows}
+    names = list(dict.fromkeys(name for rows in groups.values() for name in rows))
+    above = "".join(f"<th colspan='{len(_COLUMNS)}' scope='colgroup'>{html.escape(name)}</th>" for name in groups)
+    heads = "".join(f"<th scope='col'>{words}</th>" for _ in groups for _, words, _ in _COLUMNS)
+    body = ""
+    for name in names:
+        cells = "".join(_cell(rows, name, column) for rows in groups.values() for column, _, _ in _COLUMNS)
+        body += f"<tr><th scope='row'>{html.escape(name)}</th>{cells}</tr>"
+    return (
+        f"<div class='wide' tabindex='0' role='region' aria-label='Figures'><table class='figures'><thead><tr><td></td>"
+        f"{above}</tr><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(rows: Mapping[str, Figures], name: str, column: str) -> str:
+    values = {row: _value(figures, rows[GRAY], column) for row, figures in rows.items()}
+    value = values.get(name)
+    if value is None:
+        return "<td>–</td>"
+    text = {key: form for key, _, form in _COLUMNS}[column](value)
+    models = [other for row, other in values.items() if row != GRAY and other is not None]
+    best = min(models, default=None) if column == "relative" else max(models, default=None)
+    if name != GRAY and value == best:
+        text = f"<strong>{text}</strong>"
+    if column == "relative" and value > 1 and name != GRAY:
+        text += "<br><small>worse than gray</small>"
+    return f"<td>{text}</td>"
+
+
+def _value(figures: Figures, gray: Figures, column: str) -> float | None:
+    if column == "relative":
+        # A true image that is gray itself leaves no error to compare with.
+        return figures["mse"] / gray["mse"] if gray["mse"] else None
+    return float(figures[column])

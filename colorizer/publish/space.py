@@ -34,6 +34,7 @@ _DEMO = (
     "app.py",
     "LICENSE",
     "colorizer/**/*.py",
+    "colorizer/demo/assets/*",
     "samples/README.md",
     "samples/**/*.png",
     "samples/**/*.jpg",
@@ -42,7 +43,7 @@ _DEMO = (
     *(f"checkpoints/*/{name}" for name in ("metrics.json", "metrics-samples.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Drop a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
+    "gradio": "Bring a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
     "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where\n"
     "that fails, the demo shows its own samples instead.",
     "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",

@@ -1,8 +1,14 @@
 """What the server refuses, by requests that try to get past it."""
 
+import asyncio
 import errno
 import json
+import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -12,9 +18,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from colorizer.demo.guard import RATE_VARIABLE, Guard
+from colorizer.demo.checks import Refused
+from colorizer.demo.guard import HOSTS_VARIABLE, RATE_VARIABLE, Allowance, Guard
 
 PUBLIC = "93.184.216.34"
+_MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
 
 
 async def _answer(request: Request) -> PlainTextResponse:
@@ -23,7 +31,7 @@ async def _answer(request: Request) -> PlainTextResponse:
 
 def _client(**options) -> TestClient:
     app = Starlette(routes=[Route("/{path:path}", _answer, methods=["GET", "POST"])])
-    return TestClient(Guard(app, **options))
+    return TestClient(Guard(app, **options), headers=_MULTIPART)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +132,8 @@ def test_what_the_server_lacks_is_told(error: Exception, words: str):
         raise error
 
     routes = [Route("/gradio_api/upload", fail, methods=["POST"])]
-    response = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)])).post("/gradio_api/upload")
+    client = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)]), headers=_MULTIPART)
+    response = client.post("/gradio_api/upload")
     assert (response.status_code, response.text) == (507, f"The server has {words} left; try again later")
 
 
@@ -143,7 +152,8 @@ def test_browsers_are_bound():
 def test_rate_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch, space: str, rate: str, expected: int):
     monkeypatch.setenv("SPACE_ID", space)
     monkeypatch.setenv(RATE_VARIABLE, rate)
-    assert Guard.as_middleware().kwargs == {"rate": expected, "forwarded": bool(space)}
+    options = Guard.as_middleware("0.0.0.0", "/somewhere").kwargs
+    assert options == {"rate": expected, "forwarded": bool(space), "hosts": None, "folder": "/somewhere"}
 
 
 def test_nonsense_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch):
@@ -157,7 +167,163 @@ def test_a_full_disk_is_told():
         raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/secret")
 
     app = Starlette(routes=[Route("/{path:path}", store, methods=["POST"])], middleware=[Middleware(Guard)])
-    response = TestClient(app).post("/gradio_api/upload", content=b"image")
+    response = TestClient(app, headers=_MULTIPART).post("/gradio_api/upload", content=b"image")
     assert response.status_code == 507
     assert "no space on the disk left" in response.text
     assert "secret" not in response.text
+
+
+def test_a_household_of_ipv6_is_one_visitor():
+    client = _client(rate=2, forwarded=True)
+
+    def post(forwarded: str) -> int:
+        return client.post("/", headers={"x-forwarded-for": forwarded}).status_code
+
+    assert [post(f"2a00:1450:4001:800::{i}") for i in range(3)] == [200, 200, 429]
+    assert post("2a00:1450:4001:801::1") == 200
+
+
+def test_an_allowance_forgets_and_costs_the_same_for_many(monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr("colorizer.demo.guard.time.monotonic", lambda: now)
+    allowance = Allowance(1, 60)
+    steps = 0
+
+    class Counting(OrderedDict):
+        def popitem(self, last: bool = True):
+            nonlocal steps
+            steps += 1
+            return super().popitem(last)
+
+    allowance._taken = Counting()
+    for i in range(20_000):
+        now = i / 100
+        allowance.take(str(i), 1, "")
+    assert len(allowance) <= 6_001  # Those of the last minute.
+    assert steps < 20_000  # Each is forgotten once; nobody waits for all others to be looked through.
+    with pytest.raises(Refused):
+        allowance.take("19999", 1, "too much")
+
+
+def test_hours_have_a_quota(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("colorizer.demo.guard._QUOTA", 1_500)
+    client = _client()
+    upload = {"content": bytes(1_000), "headers": _MULTIPART}
+    assert client.post("/gradio_api/upload", **upload).status_code == 200
+    refused = client.post("/gradio_api/upload", **upload)
+    assert refused.status_code == 429
+    assert "more than 1,500 bytes in an hour" in refused.text
+
+
+def test_uploads_leave_the_disk_a_reserve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    client = _client(folder=str(tmp_path))
+    assert client.post("/gradio_api/upload", content=b"x", headers=_MULTIPART).status_code == 200
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000)
+    monkeypatch.setattr("colorizer.demo.guard.shutil.disk_usage", lambda _: usage)
+    refused = client.post("/gradio_api/upload", content=b"x", headers=_MULTIPART)
+    assert (refused.status_code, refused.text) == (507, "The server has no space on the disk left; try again later")
+    assert client.post("/gradio_api/queue/join", json={}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:7860"}, 200),
+        ({"host": "localhost"}, 200),
+        ({"host": "[::1]:7860"}, 200),
+        ({"host": "demo.example.org"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": ""}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860"}, 200),
+        ({"host": "demo.example.org", "origin": "https://demo.example.org"}, 200),
+        ({"host": "127.0.0.1:7860", "origin": "http://evil.example"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:3000"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "null"}, 403),
+        ({"host": "127.0.0.1:7860", "sec-fetch-site": "cross-site"}, 403),
+        ({"host": "127.0.0.1:7860", "sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+def test_a_server_of_ones_own_is_not_for_other_sites(monkeypatch: pytest.MonkeyPatch, headers: dict, status: int):
+    monkeypatch.setenv(HOSTS_VARIABLE, "demo.example.org, other.example.org")
+    options = Guard.as_middleware("127.0.0.1").kwargs
+    client = _client(**options)
+    assert client.post("/gradio_api/upload", content=b"x", headers=_MULTIPART | headers).status_code == status
+
+
+def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("colorizer.demo.guard._MOST_OPEN", 2)
+    entered = threading.Semaphore(0)
+    leave = threading.Event()
+
+    async def wait(request: Request) -> PlainTextResponse:
+        entered.release()
+        await asyncio.to_thread(leave.wait)
+        return PlainTextResponse("")
+
+    routes = [Route("/wait", wait), Route("/", _answer)]
+    guard = Guard(Starlette(routes=routes), forwarded=True)
+    with TestClient(guard) as client, ThreadPoolExecutor() as pool:
+        headers = {"x-forwarded-for": PUBLIC}
+        waiting = [pool.submit(client.get, "/wait", headers=headers) for _ in range(2)]
+        for _ in waiting:
+            assert entered.acquire(timeout=30)
+        assert client.get("/", headers=headers).status_code == 429
+        assert client.get("/", headers={"x-forwarded-for": "8.8.8.8"}).status_code == 200
+        leave.set()
+        assert [each.result().status_code for each in waiting] == [200, 200]
+        assert client.get("/", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        [],
+        "x",
+        5,
+        {"fn_index": -1},
+        {"fn_index": "x"},
+        {"fn_index": 1e99},
+        {"session_hash": 5},
+        {"session_hash": "x" * 101},
+        {"event_id": []},
+        {"trigger_id": True},
+        {"data": 5},
+    ],
+)
+def test_questions_that_make_no_sense_are_answered_as_such(question: object):
+    assert _client().post("/gradio_api/queue/join", json=question).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "ranges", ["bytes=5", "bytes=a-b", "lines=1-2", "bytes=-", "bytes=0-1,2-3", f"bytes={10**99}-"]
+)
+def test_ranges_that_make_no_sense_are_answered_as_such(ranges: str):
+    assert _client().get("/gradio_api/file=/x/a.png", headers={"range": ranges}).status_code == 416
+    assert _client().get("/gradio_api/file=/x/a.png", headers={"range": "bytes=0-99"}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data"])
+def test_uploads_are_forms(kind: str):
+    assert _client().post("/gradio_api/upload", content=b"x", headers={"content-type": kind}).status_code == 400
+
+
+def test_a_body_must_keep_arriving(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("colorizer.demo.checks._PAUSE", 0.05)
+
+    async def never() -> dict:
+        await asyncio.sleep(60)
+        return {}
+
+    for path in ("/gradio_api/upload", "/gradio_api/queue/join"):
+        app = Starlette(routes=[Route("/{path:path}", _answer, methods=["POST"])])
+        said = []
+
+        async def send(message: dict, said: list = said) -> None:
+            said.append(message)
+
+        headers = [(name.encode(), value.encode()) for name, value in _MULTIPART.items()]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "client": ("8.8.8.8", 1)}
+        scope |= {"query_string": b"", "raw_path": path.encode(), "scheme": "http", "http_version": "1.1"}
+        asyncio.run(Guard(app)(scope, never, send))
+        assert said[0]["status"] == 408

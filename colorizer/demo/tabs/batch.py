@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from colorizer.batch.archive import Limits, colorize_archive
 from colorizer.demo.errors import as_gradio_errors
-from colorizer.demo.workbench import MAX_FILE, QUIET, Workbench
+from colorizer.demo.workbench import MAX_FILE, QUIET, Settings, read_settings
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
@@ -24,12 +24,11 @@ _WORDS = (
 
 def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
-    bench = Workbench(colorizers)
     gr.Markdown(_WORDS, elem_classes=["hint"])
     files = gr.File(
         label="Images, or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many"
     )
-    bench.build_settings("many-")
+    settings = Settings(colorizers)
     start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
     report = gr.Markdown(visible=False, elem_id="report")
     result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
@@ -43,14 +42,15 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         progress: Any = gr.Progress(),  # noqa: B008  So Gradio recognizes it.
     ) -> tuple[str, str]:
         """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
-        colorizer, vividness, detail = bench.read(model, vividness, detail)
+        given = {"model": model, "vividness": vividness, "detail": detail}
+        colorizer, options = read_settings(colorizers, given)
         output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
         with as_gradio_errors():
             output.parent.mkdir(parents=True)
             lines = colorize_archive(
                 [Path(file) for file in files or []],
                 output,
-                lambda image: colorizer.colorize(image, vividness=vividness, detail=int(detail)),
+                lambda image: colorizer.colorize(image, **options),
                 _LIMITS,
                 lambda done, total: progress((done, total), unit="images"),
             )
@@ -71,14 +71,13 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     )
     done = start.click(
         colorize_batch,
-        [files, *bench.settings],
+        [files, *settings.widgets],
         [result, report],
         concurrency_id="many",  # Of its own, so that those who bring one image don't wait for it.
         show_progress_on=[files],
         api_name="colorize_batch",
     )
     done.success(show, None, [result, report], queue=False, **QUIET)
-    bench.wire_gates()
 
 
 def _plain(text: str) -> str:

@@ -1,29 +1,34 @@
 """The tab *CIFAR-10*: what the models make of images whose true colors are known."""
 
+import base64
+import html
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.gallery import ALL_CLASSES, PAGE, Gallery, take_page
-from colorizer.demo.tables import MEANING, build_table, describe_records, title
-from colorizer.demo.widgets import build_panel, show_picture
+from colorizer.demo.tables import GRAY, MEANING, build_table, raw_title, read_records, title
 from colorizer.demo.workbench import NETWORK, QUIET
 from colorizer.evaluation.metrics import measure_error
 from colorizer.imaging.color import gray_copy
+from colorizer.imaging.encode import encode_image
 from colorizer.inference.colorizer import Colorizer
 
 _OWN_ORDER = "unsorted"
-_WAYS = """
-*U-Net*, *Autoencoder*: the colors of that model on the image's own brightness. *Decoder's own*: the picture that the
-autoencoder paints by itself, from the few numbers that it keeps of an image.
+_WORDS = """
+*Autoencoder*, *U-Net*: the model's color on the image's own brightness. *Autoencoder (raw output)*: the picture that
+the autoencoder paints by itself, from the 256 numbers that it keeps of an image.
 """
 _SORTED = """
-Sorted by the relative MSE that `colorizer evaluate` recorded of each image (the U-Net's at vividness 0), of the more
-colorful half of the images: where there is hardly any color, it says nothing. *Typical* begins with the middle one.
+Sorted by the error of each image that `colorizer evaluate` recorded (the U-Net's at color strength 0). Only the more
+colorful half of the images is listed: where there is hardly any color, the figure says nothing. *Typical* starts with
+the image in the middle.
 """
 
 
@@ -32,11 +37,20 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     ways = _list_ways(colorizers)
     images = Gallery.load(colorizers)
     orders = {_OWN_ORDER: None, **{f"{title(model)}: {order} first": (model, order) for model, order in images.orders}}
-    gr.Markdown(images.origin, elem_id="origin", elem_classes=["hint"])
+    test_set, records = read_records(colorizers)
+    result = gr.HTML(min_height=220, apply_default_css=False, elem_id="test-result")
     with gr.Row(elem_id="choice"):
-        wanted = gr.Dropdown(images.class_names, value=ALL_CLASSES, label="Class", filterable=False, elem_id="class")
-        order = gr.Dropdown(list(orders), label="Order", filterable=False, visible=len(orders) > 1, elem_id="order")
-        another = gr.Button("Random image", variant="primary", size="md", scale=0, min_width=160, elem_id="random")
+        another = gr.Button("Random image", variant="primary", size="md", scale=0, min_width=150, elem_id="random")
+        wanted = gr.Dropdown(
+            images.class_names, value=ALL_CLASSES, label="Class", filterable=False, min_width=130, elem_id="class"
+        )
+        order = gr.Dropdown(
+            list(orders), label="Order", filterable=False, visible=len(orders) > 1, min_width=130, elem_id="order"
+        )
+        with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
+            back = gr.Button("Previous", size="md", scale=0, min_width=90, elem_id="back")
+            page = gr.Number(1, label="Page", precision=0, scale=0, min_width=110, elem_id="page")
+            forth = gr.Button("Next", size="md", scale=0, min_width=70, elem_id="forth")
     gallery = gr.Gallery(
         label="Choose an image",
         format="png",
@@ -48,22 +62,22 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         elem_id="gallery",
         elem_classes=["thumbnails", "pixelated"],
     )
-    with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
-        back = gr.Button("Previous", size="md", scale=0, min_width=100, elem_id="back")
-        page = gr.Number(1, label="Page", precision=0, scale=0, min_width=160, elem_id="page")
-        forth = gr.Button("Next", size="md", scale=0, min_width=100, elem_id="forth")
     sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
-    with gr.Row(elem_id="test-panels"):
-        gray = build_panel("Grayscale", "The test image in grayscale", min_width=140, elem_id="test-gray")
-        painted = [
-            build_panel(way.title, f"The test image, colorized: {way.title}", min_width=140, elem_id=f"test-{way.name}")
-            for way in ways
-        ]
-        truth = build_panel("Ground truth", "The test image in its true colors", min_width=140, elem_id="test-truth")
-    figures = gr.Markdown(elem_id="figures")
-    gr.Markdown(_WAYS + MEANING, elem_classes=["hint"])
-    gr.Markdown(describe_records(colorizers), elem_id="whole-set")
+    gr.Markdown(f"{images.origin}\n\n{_WORDS}\n{MEANING}", elem_id="origin", elem_classes=["hint"])
     captions = {images.caption(row): row for row in range(len(images.dataset))}
+
+    def show(row: int) -> str:
+        image = images.dataset[row]
+        plain = gray_copy(image)
+        painted = {way.title: way.paint(image) for way in ways}
+        measured = {name: measure_error(image, picture) for name, picture in {GRAY: plain, **painted}.items()}
+        table = build_table({"This image": measured, test_set: records})
+        pictures = {"gray": ("Grayscale", plain)}
+        pictures |= {way.name: (way.title, painted[way.title]) for way in ways}
+        pictures["truth"] = ("Ground truth", image)
+        figures = "".join(_figure(name, *labeled) for name, labeled in pictures.items())
+        caption = f"<p class='test-caption'>{html.escape(images.caption(row))} of {len(images.dataset):,}</p>"
+        return f"<div class='test-panels'>{figures}</div>{caption}{table}"
 
     def fill(class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
         with as_gradio_errors():
@@ -74,6 +88,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
             gallery: gr.Gallery(thumbnails, selected_index=None),
             page: gr.Number(number, label=f"Page (of {pages})"),
             sorted_note: gr.Markdown(visible=orders.get(order_name) is not None),
+            result: show(rows[0]),
         }
 
     def fill_first(class_name: str, order_name: str) -> dict[Any, Any]:
@@ -82,40 +97,25 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     def fill_next(step: int, class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
         return fill(class_name, order_name, (number or 1) + step)
 
-    def show(row: int) -> dict[Any, Any]:
-        image = images.dataset[row]
-        plain = gray_copy(image)
-        results = [way.paint(image) for way in ways]
-        measured = {way.title: measure_error(image, result) for way, result in zip(ways, results, strict=True)}
-        table = build_table(measure_error(image, plain), measured)
-        return {
-            gray: show_picture(plain),
-            **{panel: show_picture(result) for panel, result in zip(painted, results, strict=True)},
-            truth: show_picture(image),
-            figures: f"**{images.caption(row)}** of {len(images.dataset):,}\n\n{table}",
-        }
-
     def show_random(class_name: str) -> dict[Any, Any]:
         with as_gradio_errors():
             rows = images.list_rows(class_name)
-        return {**show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
+        return {result: show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
-    def show_sample(event: gr.SelectData) -> dict[Any, Any]:
+    def show_sample(event: gr.SelectData) -> str:
         # By its caption: the page of the gallery may have been turned since.
         return show(captions[event.value["caption"]])
 
-    light: dict[str, Any] = {"outputs": [gallery, page, sorted_note], "queue": False, **QUIET}
+    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    light: dict[str, Any] = {"outputs": [gallery, page, sorted_note, result], "queue": False, **QUIET}
     gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
     # Not `change`, which the answer itself would set off.
-    page.submit(fill, [wanted, order, page], **light)
+    gr.on([page.submit, page.blur], fill, [wanted, order, page], trigger_mode="always_last", **light)
     back.click(partial(fill_next, -1), [wanted, order, page], **light)
     forth.click(partial(fill_next, 1), [wanted, order, page], **light)
-    shown = [gray, *painted, truth, figures]
     network: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    another.click(show_random, wanted, [*shown, gallery], **network)
-    gallery.select(show_sample, None, shown, trigger_mode="multiple", **network)
-    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
-    demo.load(show_random, wanted, [*shown, gallery], queue=False, **QUIET)
+    another.click(show_random, wanted, [result, gallery], **network)
+    gallery.select(show_sample, None, result, trigger_mode="multiple", **network)
 
 
 class _Way(NamedTuple):
@@ -127,9 +127,18 @@ class _Way(NamedTuple):
 
 
 def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
+    """List the ways, what is nearest to gray first: the raw output, then its colors, then the other models'."""
     ways = []
-    for model, colorizer in colorizers.items():
-        ways.append(_Way(model, title(model), colorizer.colorize))
+    for model, colorizer in sorted(colorizers.items(), key=lambda item: "raw picture" not in item[1].abilities):
         if "raw picture" in colorizer.abilities:
-            ways.append(_Way(f"{model}-raw", "Decoder's own", partial(colorizer.colorize, raw=True)))
+            ways.append(_Way(f"{model}-raw", raw_title(model), partial(colorizer.colorize, raw=True)))
+        ways.append(_Way(model, title(model), colorizer.colorize))
     return ways
+
+
+def _figure(name: str, label: str, image: NDArray[np.uint8]) -> str:
+    content = base64.b64encode(encode_image(image, "PNG")).decode()
+    return (
+        f"<figure><img class='test-{name}' src='data:image/png;base64,{content}' alt='The test image: {label}'>"
+        f"<figcaption>{label}</figcaption></figure>"
+    )

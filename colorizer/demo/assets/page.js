@@ -1,0 +1,35 @@
+// What Gradio says in messages that pass, stands where the visitor looks instead, until something else is done; and
+// Gradio calls a thumbnail "Thumbnail 2 of 20", those who hear the page get its caption.
+(() => {
+    function refuse(words) {
+        if (window.stage?.isShown()) return window.stage.refuse(words);
+        const tab = [...document.querySelectorAll("[role=tabpanel]")].find((each) => each.offsetParent !== null);
+        if (!tab) return;
+        const problem = document.createElement("p");
+        problem.className = "problem";
+        problem.role = "alert";
+        problem.textContent = words;
+        forget();
+        tab.prepend(problem);
+    }
+
+    function forget() {
+        for (const each of document.querySelectorAll("[role=tabpanel] > p.problem")) each.remove();
+    }
+
+    for (const kind of ["change", "drop"]) document.addEventListener(kind, forget, true);
+    document.addEventListener("click", (event) => { if (event.target.closest("button")) forget(); }, true);
+
+    new MutationObserver(() => {
+        for (const toast of document.querySelectorAll(".toast-body.error:not([data-told])")) {
+            toast.dataset.told = "";
+            toast.hidden = true;
+            refuse((toast.querySelector(".toast-text") ?? toast).textContent.trim());
+            toast.querySelector(".toast-close")?.click();
+        }
+        for (const image of document.querySelectorAll(".thumbnail-item img")) {
+            const thumbnail = image.closest("button");
+            if (image.alt && thumbnail.ariaLabel !== image.alt) thumbnail.ariaLabel = image.alt;
+        }
+    }).observe(document, {subtree: true, childList: true, attributeFilter: ["alt", "aria-label"]});
+})();

@@ -1,0 +1,606 @@
+// The stage of the tab Your photo: it takes a photo, shows the result, and keeps what a visitor chose. The server is
+// asked for pictures only: `request` is all that it gets to know, and `answers` is what it says.
+function startStage(element, props, trigger) {
+    const options = props.options;
+    const find = (selector) => element.querySelector(selector);
+    const stage = find(".stage"), frame = find(".frame"), problem = find(".problem"), overlay = find(".dabs");
+    const fileInput = find("input[type=file]"), busy = find(".busy");
+    const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
+    const reach = find(".reach"), color = find("input[type=color]"), pipette = find(".pipette");
+
+    const fresh = () => ({dabs: [], current: -1, recolors: false, past: [], future: [], version: null, versions: []});
+    let photo = options.opening.photo;  // {example} or {path, name}.
+    let candidate = null;  // A photo that the server has not taken yet.
+    let view = options.opening;
+    let chosen = fresh();
+    let asked = 0;
+    let model = options.model;
+    let mode = "compare";
+    let cross = {x: 0.5, y: 0.5};
+    let sideBySide = null;  // A file to share, made before it is asked for.
+    let timer = null;
+
+    const takesHints = () => options.models.find((each) => each.name === model).takesHints;
+
+    // ---- What the server is asked, and what it answers
+
+    function request() {
+        const own = candidate ? fresh() : chosen;
+        return {
+            id: asked, photo: candidate ?? photo, dabs: own.dabs, current: own.current, version: own.version,
+            drawn: own.versions.length, model, vividness: Number(vividness.value), detail: Number(detail.value),
+            reach: Number(reach.value), prepare: find(".prepare").checked,
+        };
+    }
+
+    function paint() {
+        asked += 1;
+        say("Colorizing…");
+        trigger("input");
+    }
+
+    const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+    const answers = {
+        paint(answer) {
+            if (answer.id === asked) quiet();
+            if (answer.error) {
+                if (same(answer.photo, candidate)) candidate = null;
+                return refuse(answer.error);
+            }
+            if (candidate && same(answer.photo, candidate)) {
+                [photo, candidate, chosen] = [candidate, null, fresh()];
+                find(".position").value = 50;
+                placeLine();
+                drawVersions();
+                suggest([]);
+                setMode(mode === "versions" ? "compare" : mode);
+            }
+            if (!same(answer.photo, photo)) return;  // Of a photo that is no longer there.
+            view = answer;
+            show();
+        },
+        suggest(answer) {
+            const dab = chosen.dabs[chosen.current];
+            if (dab && dab.x === answer.x && dab.y === answer.y) suggest(answer.colors);
+        },
+        versions(answer) {
+            find(".ask").disabled = false;
+            if (answer.error) return refuse(answer.error);
+            if (!same(answer.photo, photo)) return;
+            chosen.versions.push(...answer.versions);
+            find(".doubt img").src = answer.doubt;
+            find(".doubt").hidden = false;
+            drawVersions();
+        },
+        download(answer) {
+            ready(".download");
+            ready(".download-png");
+            if (answer.error) return refuse(answer.error);
+            save(answer.url, answer.name);
+        },
+    };
+
+    function failed(what) {
+        quiet();
+        ready(".download");
+        ready(".download-png");
+        find(".ask").disabled = false;
+        if (candidate) candidate = null;
+        if (what === "suggest") return;
+        // Gradio says why in a message of its own, which `refusals` brings here; where it says nothing, this stands.
+        if (problem.hidden) refuse("That didn't work. Try again in a minute.");
+    }
+
+    function say(words) {
+        busy.textContent = words;
+        timer ??= setTimeout(() => { busy.hidden = false; }, 150);
+    }
+
+    function quiet() {
+        clearTimeout(timer);
+        timer = null;
+        busy.hidden = true;
+    }
+
+    function refuse(words) {
+        problem.textContent = words;
+        problem.hidden = false;
+    }
+
+    function accept() {
+        problem.hidden = true;
+        problem.textContent = "";
+    }
+
+    // ---- The picture
+
+    function show() {
+        stage.dataset.state = "photo";
+        frame.style.setProperty("--ratio", view.width / view.height);
+        frame.classList.toggle("pixelated", view.small);
+        for (const [selector, url, words] of [
+            [".before", view.before, `${view.title}, in gray`], [".after", view.after, `${view.title}, colorized`],
+        ]) {
+            find(selector).src = url;
+            find(selector).alt = words;
+        }
+        find(".panels").hidden = !view.truth;
+        find(".panels").classList.toggle("pixelated", view.small);
+        if (view.truth) {
+            find(".panels .gray").src = view.before;
+            find(".panels .colorized").src = view.after;
+            find(".panels .truth").src = view.truth;
+        }
+        find(".gray-note").hidden = Boolean(view.truth);
+        find(".caption").textContent = view.caption;
+        find(".download").textContent = `Download ${view.format}`;
+        find(".download").title = `${view.fullWidth} × ${view.fullHeight} pixels`;
+        pipette.textContent = view.truth ? "Take from original" : "Take from result";
+        drawDabs();
+        share();
+    }
+
+    function placeLine() {
+        frame.style.setProperty("--position", `${find(".position").value}%`);
+    }
+
+    find(".position").addEventListener("input", placeLine);
+    let dragging = false;
+    const drag = (event) => {
+        const box = frame.getBoundingClientRect();
+        find(".position").value = Math.round(100 * (event.clientX - box.left) / box.width);
+        placeLine();
+    };
+    frame.addEventListener("pointerdown", (event) => {
+        if (mode === "fix" || event.button) return;
+        dragging = true;
+        if (event.pointerType === "mouse") {
+            frame.setPointerCapture(event.pointerId);
+            event.preventDefault();  // Else the picture itself would be dragged away.
+            find(".position").focus({preventScroll: true});
+        }
+        drag(event);
+    });
+    frame.addEventListener("pointermove", (event) => { if (dragging) drag(event); });
+    for (const kind of ["pointerup", "pointercancel"]) frame.addEventListener(kind, () => { dragging = false; });
+
+    // ---- Modes
+
+    function setMode(name) {
+        mode = name;
+        stage.dataset.mode = mode;
+        for (const tab of element.querySelectorAll("[role=tab]")) {
+            const on = tab.dataset.mode === mode;
+            tab.ariaSelected = on;
+            tab.tabIndex = on ? 0 : -1;
+            find(`#${tab.getAttribute("aria-controls")}`).hidden = !on;
+        }
+        overlay.hidden = mode !== "fix" || !takesHints();
+        find(".position").disabled = !overlay.hidden;
+        for (const each of element.querySelectorAll(".takes-none")) each.hidden = takesHints();
+        for (const each of element.querySelectorAll(".takes-hints")) each.hidden = !takesHints();
+        find(".strength").hidden = !takesHints();
+        for (const each of element.querySelectorAll(".number, .prepare-field")) each.hidden = !takesHints();
+        drawDabs();
+    }
+
+    const tabs = [...element.querySelectorAll("[role=tab]")];
+    for (const tab of tabs) {
+        tab.addEventListener("click", () => setMode(tab.dataset.mode));
+        tab.addEventListener("keydown", (event) => {
+            const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+            if (!step) return;
+            const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+            setMode(next.dataset.mode);
+            next.focus();
+        });
+    }
+
+    // ---- Dabs of color
+
+    function edit(change) {
+        chosen.past.push(chosen.dabs);
+        chosen.future = [];
+        chosen.dabs = change(chosen.dabs);
+        settle();
+    }
+
+    function settle() {
+        if (chosen.current >= chosen.dabs.length) chosen.current = chosen.dabs.length - 1;
+        chosen.recolors = false;
+        drawDabs();
+        if (chosen.current < 0) suggest([]);
+        paint();
+    }
+
+    function dab(x, y) {
+        if (chosen.dabs.length >= options.mostDabs) {
+            return refuse(`A photo takes ${options.mostDabs} dabs of color. Delete some first.`);
+        }
+        edit((dabs) => [...dabs, {x, y, color: color.value}]);
+        select(chosen.dabs.length - 1);
+    }
+
+    function select(index, recolors = false) {
+        chosen.current = index;
+        chosen.recolors = recolors;
+        if (recolors) color.value = chosen.dabs[index].color;
+        drawDabs();
+        suggest([]);
+        trigger("select");
+    }
+
+    function recolor(index, value) {
+        color.value = value;
+        if (chosen.dabs[index]?.color === value) return;
+        const recolors = chosen.recolors;
+        edit((dabs) => dabs.map((each, i) => (i === index ? {...each, color: value} : each)));
+        chosen.recolors = recolors;
+    }
+
+    function drawDabs() {
+        const focused = [...overlay.children].indexOf(document.activeElement);
+        overlay.replaceChildren(...chosen.dabs.map((each, i) => {
+            const ring = document.createElement("button");
+            ring.type = "button";
+            ring.className = "ring";
+            ring.ariaLabel = `Dab ${i + 1}, ${each.color}`;
+            ring.ariaPressed = i === chosen.current;
+            ring.style.left = `${100 * each.x}%`;
+            ring.style.top = `${100 * each.y}%`;
+            ring.style.backgroundColor = each.color;
+            ring.addEventListener("click", (event) => {
+                event.stopPropagation();
+                select(i, true);
+            });
+            ring.addEventListener("keydown", (event) => {
+                if (event.key === "Delete" || event.key === "Backspace") remove(i);
+                event.stopPropagation();
+            });
+            return ring;
+        }));
+        const mark = document.createElement("span");
+        mark.className = "cross";
+        mark.style.left = `${100 * cross.x}%`;
+        mark.style.top = `${100 * cross.y}%`;
+        overlay.append(mark);
+        if (focused >= 0) (overlay.children[Math.min(focused, chosen.dabs.length - 1)] ?? overlay).focus();
+        find(".undo").disabled = !chosen.past.length;
+        find(".redo").disabled = !chosen.future.length;
+        find(".delete").disabled = chosen.current < 0;
+        find(".clear").disabled = !chosen.dabs.length;
+    }
+
+    function remove(index) {
+        edit((dabs) => dabs.filter((_, i) => i !== index));
+    }
+
+    function travel(from, to) {
+        if (!from.length) return;
+        to.push(chosen.dabs);
+        chosen.dabs = from.pop();
+        chosen.current = chosen.dabs.length - 1;
+        settle();
+    }
+
+    overlay.addEventListener("click", (event) => {
+        const box = overlay.getBoundingClientRect();
+        const part = (value) => Math.min(Math.max(value, 0), 0.9999);
+        const x = part((event.clientX - box.left) / box.width), y = part((event.clientY - box.top) / box.height);
+        if (pipette.ariaPressed === "true") return take(x, y);
+        cross = {x, y};
+        dab(x, y);
+    });
+    overlay.addEventListener("keydown", (event) => {
+        const step = event.shiftKey ? 0.05 : 0.01;
+        const [right, below] = {
+            ArrowRight: [step, 0], ArrowLeft: [-step, 0], ArrowDown: [0, step], ArrowUp: [0, -step],
+        }[event.key] ?? [0, 0];
+        if (right || below) {
+            cross.x = Math.min(Math.max(cross.x + right, 0), 0.9999);
+            cross.y = Math.min(Math.max(cross.y + below, 0), 0.9999);
+            const mark = find(".cross");
+            mark.style.left = `${100 * cross.x}%`;
+            mark.style.top = `${100 * cross.y}%`;
+        } else if (event.key === "Enter" || event.key === " ") {
+            if (pipette.ariaPressed === "true") take(cross.x, cross.y);
+            else dab(cross.x, cross.y);
+        } else return;
+        event.preventDefault();
+    });
+
+    async function take(x, y) {
+        const image = new Image();
+        image.src = view.truth ?? view.after;
+        await image.decode();
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = 1;
+        const context = canvas.getContext("2d");
+        context.drawImage(image, -Math.floor(x * image.naturalWidth), -Math.floor(y * image.naturalHeight));
+        const value = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        color.value = `#${value.map((each) => each.toString(16).padStart(2, "0")).join("")}`;
+        pipette.ariaPressed = false;
+        stage.classList.remove("picking");
+    }
+
+    function suggest(colors) {
+        find(".suggestions").hidden = !colors.length;
+        find(".swatches").replaceChildren(...colors.map((value) => {
+            const swatch = document.createElement("button");
+            swatch.type = "button";
+            swatch.ariaLabel = value;
+            swatch.style.backgroundColor = value;
+            swatch.addEventListener("click", () => recolor(chosen.current, value));
+            return swatch;
+        }));
+    }
+
+    color.addEventListener("input", () => { if (chosen.recolors) recolor(chosen.current, color.value); });
+    pipette.addEventListener("click", () => {
+        pipette.ariaPressed = pipette.ariaPressed !== "true";
+        stage.classList.toggle("picking", pipette.ariaPressed === "true");
+    });
+    find(".undo").addEventListener("click", () => travel(chosen.past, chosen.future));
+    find(".redo").addEventListener("click", () => travel(chosen.future, chosen.past));
+    find(".delete").addEventListener("click", () => remove(chosen.current));
+    find(".clear").addEventListener("click", () => edit(() => []));
+
+    // ---- Other versions
+
+    function drawVersions() {
+        find(".doubt").hidden = !chosen.versions.length;
+        const first = {colors: null, url: null, words: "First version"};
+        find(".versions").replaceChildren(...(chosen.versions.length ? [first, ...chosen.versions] : []).map((each) => {
+            const button = document.createElement("button");
+            button.type = "button";
+            button.ariaPressed = same(each.colors, chosen.version);
+            if (each.url) {
+                const image = document.createElement("img");
+                image.src = each.url;
+                image.alt = each.words;
+                button.append(image);
+            } else button.textContent = each.words;
+            button.addEventListener("click", () => {
+                chosen.version = each.colors;
+                drawVersions();
+                paint();
+            });
+            return button;
+        }));
+        find(".ask").textContent = chosen.versions.length ? "Show four more" : "Show other versions";
+    }
+
+    find(".ask").addEventListener("click", () => {
+        find(".ask").disabled = true;
+        accept();
+        trigger("expand");
+    });
+
+    // ---- Settings
+
+    for (const each of options.models) {
+        const label = document.createElement("label"), radio = document.createElement("input");
+        Object.assign(radio, {type: "radio", name: "model", value: each.name, checked: each.name === model});
+        radio.addEventListener("change", () => {
+            model = each.name;
+            setMode(mode);
+            paint();
+        });
+        label.append(radio, each.title);
+        find(".models").append(label);
+    }
+    find(".models").hidden = options.models.length < 2;
+    [detail.min, detail.max] = options.detailRange;
+
+    // What was emptied, or is out of range, goes back to what makes sense.
+    function settleNumber(input, fallback) {
+        const value = input.value === "" ? fallback : Number(input.value);
+        input.value = Math.min(Math.max(value, Number(input.min)), Number(input.max));
+    }
+
+    vividness.addEventListener("input", () => {
+        vividnessNumber.value = vividness.value;
+        describeStrength();
+        paint();
+    });
+    vividnessNumber.addEventListener("change", () => {
+        settleNumber(vividnessNumber, options.vividness);
+        vividness.value = vividnessNumber.value;
+        describeStrength();
+        paint();
+    });
+    detail.addEventListener("change", () => {
+        settleNumber(detail, options.detail);
+        paint();
+    });
+    reach.addEventListener("input", () => { if (chosen.dabs.length) paint(); });
+    find(".prepare").addEventListener("change", paint);
+
+    function describeStrength() {
+        const words = ["subtle", "natural", "lively", "vivid"];
+        vividness.ariaValueText = words[Math.min(3, Math.floor(Number(vividness.value) * 4))];
+    }
+
+    // ---- Taking a photo
+
+    async function open(file) {
+        accept();
+        if (file.size > options.maxBytes) {
+            const [size, limit] = [file.size, options.maxBytes].map((bytes) => Math.ceil(bytes / 1e6));
+            return refuse(`${file.name} has ${size} MB, and ${limit} MB is the limit. Save it smaller, as JPEG, and bring it again.`);
+        }
+        asked += 1;  // What is under way is of the photo before.
+        const mine = asked;
+        say("Uploading…");
+        try {
+            const form = new FormData();
+            form.append("files", file, file.name || "photo.png");
+            const response = await fetch("gradio_api/upload", {method: "POST", body: form});
+            const text = await response.text();
+            if (mine !== asked) return;  // Another came since.
+            if (!response.ok) throw new Error(reason(text) ?? `The server refused ${file.name}.`);
+            candidate = {path: JSON.parse(text)[0], name: file.name || "photo.png"};
+            paint();
+        } catch (error) {
+            if (mine !== asked) return;
+            quiet();
+            const lost = error instanceof TypeError;
+            refuse(lost ? "The server can't be reached. Check the connection and bring the photo again." : error.message);
+        }
+    }
+
+    function reason(text) {
+        try {
+            const said = JSON.parse(text);
+            return said.detail ?? said.error;
+        } catch {
+            return text.length < 300 && !text.startsWith("<") ? text : null;
+        }
+    }
+
+    function openAll(files, links) {
+        if (files.length > 1) return refuse("Bring one photo here. For several at once there is the tab Batch.");
+        if (files.length) return open(files[0]);
+        if (links) refuse("That is a link, not a file. Save the picture to your device and bring that file.");
+    }
+
+    fileInput.addEventListener("change", () => {
+        openAll([...fileInput.files]);
+        fileInput.value = "";  // So that the same file may be chosen again.
+    });
+    const isShown = () => stage.offsetParent !== null;
+    document.addEventListener("dragover", (event) => {
+        if (!isShown()) return;
+        event.preventDefault();
+        stage.classList.add("dropping");
+    });
+    for (const kind of ["dragleave", "dragend", "drop"]) {
+        document.addEventListener(kind, (event) => {
+            if (kind !== "dragleave" || !event.relatedTarget) stage.classList.remove("dropping");
+        });
+    }
+    document.addEventListener("drop", (event) => {
+        if (!isShown()) return;
+        event.preventDefault();
+        event.stopPropagation();
+        openAll([...event.dataTransfer.files], event.dataTransfer.types.length > 0);
+    }, true);
+    document.addEventListener("paste", (event) => {
+        if (!isShown()) return;
+        const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+        if (file) open(file);
+    });
+    find(".paste").addEventListener("click", async () => {
+        accept();
+        const keys = "Press Ctrl+V (on a Mac ⌘V) to paste instead.";
+        let items;
+        try {
+            items = await navigator.clipboard.read();
+        } catch {
+            return refuse(`The browser doesn't let this page read the clipboard. ${keys}`);
+        }
+        for (const item of items) {
+            const type = item.types.find((each) => each.startsWith("image/"));
+            if (type) return open(new File([await item.getType(type)], `pasted.${type.split("/")[1]}`, {type}));
+        }
+        refuse("There is no picture in the clipboard. Copy one first.");
+    });
+    for (const each of options.examples) {
+        const button = document.createElement("button"), image = document.createElement("img");
+        button.type = "button";
+        Object.assign(image, {src: each.thumbnail, alt: each.title, width: 64, height: 64});
+        button.title = each.title;
+        button.append(image);
+        button.addEventListener("click", () => {
+            accept();
+            candidate = {example: each.name};
+            paint();
+        });
+        find(".examples").append(button);
+    }
+
+    // ---- Taking the result along
+
+    function save(url, name) {
+        const link = document.createElement("a");
+        [link.href, link.download] = [url, name];
+        document.body.append(link);
+        link.click();
+        link.remove();
+    }
+
+    function work(selector) {
+        const button = find(selector);
+        button.disabled = true;
+        button.dataset.words = button.textContent;
+        button.textContent = "Preparing…";
+    }
+
+    function ready(selector) {
+        const button = find(selector);
+        if (button.disabled) [button.disabled, button.textContent] = [false, button.dataset.words];
+    }
+
+    find(".download").addEventListener("click", () => {
+        accept();
+        work(".download");
+        trigger("download");
+    });
+    find(".download-png").addEventListener("click", () => {
+        accept();
+        work(".download-png");
+        trigger("copy");
+    });
+
+    // A phone shares only what is at hand in the moment of the tap.
+    async function share() {
+        sideBySide = null;
+        find(".share").disabled = true;
+        const mine = view;
+        const images = [mine.before, mine.after].map((url) => Object.assign(new Image(), {src: url}));
+        try {
+            await Promise.all(images.map((image) => image.decode()));
+        } catch {
+            return;
+        }
+        const {naturalWidth: width, naturalHeight: height} = images[0];
+        const stacked = width > 1.6 * height;
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = stacked ? [width, 2 * height] : [2 * width, height];
+        const context = canvas.getContext("2d");
+        context.fillStyle = "white";
+        context.fillRect(0, 0, canvas.width, canvas.height);
+        context.drawImage(images[0], 0, 0);
+        context.drawImage(images[1], stacked ? 0 : width, stacked ? height : 0);
+        const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+        if (mine !== view || !blob) return;
+        sideBySide = new File([blob], `${mine.stem}-before-after.jpg`, {type: "image/jpeg"});
+        find(".share").disabled = false;
+    }
+
+    find(".share").addEventListener("click", async () => {
+        if (navigator.canShare?.({files: [sideBySide]})) {
+            try {
+                return await navigator.share({files: [sideBySide]});
+            } catch (error) {
+                if (error.name === "AbortError") return;
+            }
+        }
+        const url = URL.createObjectURL(sideBySide);
+        save(url, sideBySide.name);
+        setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    });
+
+    // ---- The start
+
+    vividness.value = vividnessNumber.value = options.vividness;
+    detail.value = options.detail;
+    reach.value = options.reach;
+    describeStrength();
+    placeLine();
+    setMode("compare");
+    drawVersions();
+    show();
+    window.stage = {request, answers, failed, refuse, isShown};
+}

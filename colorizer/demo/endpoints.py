@@ -1,0 +1,85 @@
+"""What programs may ask of the demo, by the names that stand under "Use via API"."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio_client import handle_file
+
+from colorizer.demo import errors
+from colorizer.demo.photo import MOST_DABS
+from colorizer.demo.widgets import save_picture
+from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_model, read_settings
+from colorizer.imaging.color import fit_within
+from colorizer.imaging.decode import decode_image
+from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+
+_MOST_VERSIONS = 4
+_VERSION_SIDE = 1280
+EXAMPLE = "samples/photos/cat.jpg"
+"""The file that examples of code name."""
+
+
+def build(colorizers: Mapping[str, Colorizer]) -> None:
+    """Add the endpoints ``/colorize`` and ``/versions`` to the current `gradio.Blocks`."""
+    photo = gr.File(label="Photo", visible=False)
+    # Gradio's own example lies on the web, from where nothing is fetched.
+    photo.example_payload = lambda: handle_file(EXAMPLE)
+    model = gr.Radio(list(colorizers), value=default_model(colorizers), label="Model", visible=False)
+    vividness = gr.Number(DEFAULT_VIVIDNESS, label="Color strength, 0 to 1", visible=False)
+    detail = gr.Number(DEFAULT_DETAIL, label="Detail, in pixels, {} to {}".format(*DETAIL_RANGE), visible=False)
+    hints = gr.JSON([], label='Hints: [[column, row, "#RRGGBB"], ...]', visible=False)
+    count = gr.Number(_MOST_VERSIONS, label=f"How many versions, 1 to {_MOST_VERSIONS}", visible=False)
+    seed = gr.Number(0, label="Seed of the versions", visible=False)
+
+    def read(
+        upload: Any, model: Any, vividness: Any, detail: Any, hints: Any
+    ) -> tuple[Path, Colorizer, dict[str, Any]]:
+        given = {"model": model, "vividness": vividness, "detail": detail}
+        colorizer, options = read_settings(colorizers, given)
+        if hints:
+            options["hints"] = _read_hints(hints)
+        return errors.find_upload(upload), colorizer, options
+
+    # The names of the parameters are those of the API.
+    def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any) -> str:
+        """Colorize an image file: any usual format in, a PNG of the same size out."""
+        path, colorizer, options = read(image, model, vividness, detail, hints)
+        with errors.as_gradio_errors():
+            result = colorizer.colorize(path, max_pixels=MAX_PIXELS, **options)
+        return save_picture(result, f"{path.stem}-color.png")
+
+    def versions(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any) -> list[str]:
+        """Give several plausible colorizations of an image file, as PNG of at most 1,280 pixels."""
+        path, colorizer, options = read(image, model, vividness, detail, hints)
+        numbers = {"count": (count, 1, _MOST_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
+        for name, (value, low, high) in numbers.items():
+            if not isinstance(value, int) or not low <= value <= high:
+                raise gr.Error(
+                    f"{name} must be a whole number from {low} to {high}, got {value!r}", print_exception=False
+                )
+        with errors.as_gradio_errors():
+            small = fit_within(decode_image(path, max_pixels=MAX_PIXELS), _VERSION_SIDE)
+            results = colorizer.colorize_alternatives(small, count, seed=seed, **options)
+        return [save_picture(result, f"{path.stem}-version-{i}.png") for i, result in enumerate(results, 1)]
+
+    options: dict[str, Any] = {"preprocess": False, "concurrency_id": "network"}
+    given = [photo, model, vividness, detail, hints]
+    gr.on([], colorize, given, gr.File(visible=False), api_name="colorize", **options)
+    gr.on(
+        [],
+        versions,
+        [*given, count, seed],
+        gr.File(file_count="multiple", visible=False),
+        api_name="versions",
+        **options,
+    )
+
+
+def _read_hints(given: Any) -> list[tuple[float, float, str]]:
+    if not isinstance(given, list) or len(given) > MOST_DABS:
+        raise gr.Error(f"hints must be a list of at most {MOST_DABS}", print_exception=False)
+    if not all(isinstance(each, list) and len(each) == 3 for each in given):
+        raise gr.Error('each hint is [column, row, "#RRGGBB"]', print_exception=False)
+    return [tuple(each) for each in given]

@@ -1,0 +1,286 @@
+"""The tab *Your photo*: a photo in, its color version out, with corrections by hand.
+
+The browser keeps what a visitor chose (``stage.js``) and sends all of it with each question; the server keeps nothing
+but the file and, for speed, previews. So each function here turns one question into one answer, both JSON.
+"""
+
+import base64
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+
+from colorizer.demo import errors
+from colorizer.demo.photo import MOST_DABS, Dab, Photo, draw_doubt, to_gray
+from colorizer.demo.style import read_asset
+from colorizer.demo.tables import title
+from colorizer.demo.widgets import address, encode_preview, is_pixelated, save_picture, save_preview
+from colorizer.demo.workbench import DETAIL_RANGE, MAX_BYTES, MAX_PIXELS, NETWORK, QUIET, default_model, read_settings
+from colorizer.files import resource_folder
+from colorizer.imaging.color import fit_within, resize
+from colorizer.imaging.decode import decode_image
+from colorizer.imaging.encode import EXTENSIONS
+from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Alternative, Colorizer
+from colorizer.inference.hints import Hint
+
+_VERSIONS = 4  # Drawn at once.
+_MOST_VERSIONS = 400
+_VERSION_SIDE = 320  # Pixels of a version to choose.
+_DOUBT_SIDE = 640
+_THUMBNAIL_SIDE = 112  # Twice what is shown, for screens of high density.
+_MOST_DRAWN = 16  # Colors of one version.
+
+
+@dataclass(frozen=True)
+class Example:
+    """A photo that comes with the project."""
+
+    folder: str
+    title: str
+    credit: str
+
+    def path(self, name: str) -> Path:
+        """Find its file."""
+        return resource_folder("samples") / self.folder / f"{name}.jpg"
+
+
+_LIBRARY = "Sergei Prokudin-Gorskii, Library of Congress"
+EXAMPLES = {
+    "lady": Example("historic", "Portrait of a woman, about 1910", _LIBRARY),
+    "three_generations": Example("historic", "Three generations of a family, 1910", _LIBRARY),
+    "harvesters": Example("historic", "Tea harvest, about 1910", _LIBRARY),
+    "onion_church": Example("historic", "A church with onion domes, about 1910", _LIBRARY),
+    "melons": Example("historic", "A melon vendor, about 1910", _LIBRARY),
+    "photographer": Example("photos", "A photographer, black and white", "Lav Varshney, CC0"),
+    "astronaut": Example("photos", "Eileen Collins, astronaut", "NASA, public domain"),
+    "cat": Example("photos", "Chelsea the cat", "Stéfan van der Walt, CC0"),
+}
+OPENING = next(iter(EXAMPLES))
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the browser asks: a photo with the choices made on it, and how to colorize it."""
+
+    photo: Photo
+    colorizer: Colorizer
+    options: dict[str, Any]
+    title: str
+    caption: str
+    stem: str
+
+    @classmethod
+    def read(cls, asked: Any, colorizers: Mapping[str, Colorizer]) -> "Question":
+        """Check a question, which may come from anyone; what is wrong with it is told as `gradio.Error`."""
+        if not isinstance(asked, Mapping) or not isinstance(asked.get("photo"), Mapping):
+            raise gr.Error("This question has no photo; load the page again.", print_exception=False)
+        colorizer, options = read_settings(colorizers, asked)
+        given = asked["photo"]
+        if "example" in given:
+            example = errors.pick(EXAMPLES, given["example"])
+            path, words, credit = example.path(str(given["example"])), example.title, example.credit
+        else:
+            path = errors.find_upload(given)
+            words, credit = f"Your photo {path.name}", path.name
+        with errors.as_gradio_errors(advice="Bring another file, such as a JPEG or PNG."):
+            photo = Photo.open(path, MAX_PIXELS)
+        with errors.as_gradio_errors():
+            photo = photo.change(_read_dabs(asked.get("dabs")), _read_version(asked.get("version")))
+        caption = f"{credit} · {photo.size[0]:,} × {photo.size[1]:,}"
+        return cls(photo, colorizer, options, words, caption, path.stem)
+
+
+def _read_dabs(given: Any) -> list[Dab]:
+    if not isinstance(given, list) or len(given) > MOST_DABS:
+        raise ValueError(f"dabs must be a list of at most {MOST_DABS}")
+    try:
+        return [Dab(float(each["x"]), float(each["y"]), str(each["color"])) for each in given]
+    except (TypeError, KeyError) as error:
+        raise ValueError("each dab has x, y and color") from error
+
+
+def _read_version(given: Any) -> Alternative:
+    """Read the colors that make one of the model's versions, as `_write_version` wrote them."""
+    if given is None:
+        return ()
+    try:
+        hints = [[float(number) for number in each] for each in given]
+        if len(hints) > _MOST_DRAWN or not all(map(_is_hint, hints)):
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise ValueError("this is none of the model's versions; ask for them again") from error
+    return tuple(Hint(x, y, (cb, cr)) for x, y, cb, cr in hints)
+
+
+def _is_hint(numbers: list[float]) -> bool:
+    return (
+        len(numbers) == 4
+        and all(map(math.isfinite, numbers))
+        and all(0 <= place < 1 for place in numbers[:2])
+        and all(abs(chroma) <= 1 for chroma in numbers[2:])
+    )
+
+
+def _write_version(alternative: Alternative) -> list[list[float]]:
+    return [[hint.x, hint.y, *hint.chroma] for hint in alternative]
+
+
+def build(colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside the current `gradio.Blocks`."""
+
+    def ask(asked: Any) -> Question:
+        return Question.read(asked, colorizers)
+
+    def paint(asked: Any) -> Json:
+        question = ask(asked)
+        return _describe(question, _paint(question), asked["photo"])
+
+    def suggest(asked: Any) -> Json:
+        question = ask(asked)
+        dabs, current = question.photo.dabs, asked.get("current")
+        if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in question.colorizer.abilities:
+            return {"colors": []}
+        dab = dabs[current]
+        with errors.as_gradio_errors():
+            colors = question.photo.suggest_colors(question.colorizer, dab.x, dab.y, question.options["detail"])
+        return {"x": dab.x, "y": dab.y, "colors": colors}
+
+    def draw(asked: Any) -> Json:
+        question = ask(asked)
+        drawn = asked.get("drawn") or 0
+        if not isinstance(drawn, int) or not 0 <= drawn < _MOST_VERSIONS:
+            raise gr.Error(f"There are at most {_MOST_VERSIONS} versions of a photo.", print_exception=False)
+        seed = drawn // _VERSIONS
+        photo, colorizer, detail = question.photo, question.colorizer, question.options["detail"]
+        versions = []
+        with errors.as_gradio_errors():
+            for i, each in enumerate(photo.draw_alternatives(colorizer, _VERSIONS, detail, seed), seed * _VERSIONS + 1):
+                result = photo.change(photo.dabs, each).colorize(colorizer, **question.options)
+                picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
+                versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
+            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail))
+        picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{question.stem}-doubt")
+        return {"photo": asked["photo"], "versions": versions, "doubt": address(picture)}
+
+    def save(asked: Any, ending: str | None = None) -> Json:
+        question = ask(asked)
+        with errors.as_gradio_errors():
+            result, metadata = question.photo.colorize_full(question.colorizer, MAX_PIXELS, **question.options)
+        name = f"{question.stem}-color{ending or question.photo.ending}"
+        return {"url": address(save_picture(result, name, metadata)), "name": name}
+
+    def save_png(asked: Any) -> Json:
+        return save(asked, ".png")
+
+    first = default_model(colorizers)
+    # The opening picture is made once, here, and is nobody's photo.
+    opening: Json = {"photo": {"example": OPENING}, "dabs": [], "model": first}
+    pictures = _paint(ask(opening))
+    stage = gr.HTML(
+        html_template=read_asset("stage.html"),
+        js_on_load="startStage(element, props, trigger)",
+        apply_default_css=False,
+        elem_id="stage",
+        options={
+            "models": [
+                {"name": name, "title": title(name), "takesHints": "hints" in colorizer.abilities}
+                for name, colorizer in colorizers.items()
+            ],
+            "model": first,
+            "vividness": DEFAULT_VIVIDNESS,
+            "detail": DEFAULT_DETAIL,
+            "detailRange": DETAIL_RANGE,
+            "reach": 0.5,
+            "mostDabs": MOST_DABS,
+            "maxBytes": MAX_BYTES,
+            "examples": [
+                {"name": name, "title": example.title, "thumbnail": _thumbnail(example.path(name))}
+                for name, example in EXAMPLES.items()
+            ],
+            "opening": _describe(ask(opening), pictures, opening["photo"]),
+        },
+    )
+    stage.keep_in_cache.update(path for path in pictures.values() if path)  # They are never swept away.
+    credits = "".join(f"<li>{example.title}: {example.credit}</li>" for example in EXAMPLES.values())
+    gr.HTML(f"<details id='credits'><summary>About the examples</summary><ul>{credits}</ul></details>")
+
+    # Each event, named as Gradio has them, the function that answers, and what the page does with the answer.
+    for event, function, answer in (
+        (stage.input, paint, "paint"),
+        (stage.select, suggest, "suggest"),
+        (stage.expand, draw, "versions"),
+        (stage.download, save, "download"),
+        (stage.copy, save_png, "download"),
+    ):
+        channel = gr.JSON(visible="hidden")
+        done = event(
+            _answered(function),
+            channel,
+            channel,
+            js="() => [window.stage.request()]",
+            show_progress="hidden",
+            # Of several changes, one right after the other, the last one counts, with all that came before it.
+            trigger_mode="always_last",
+            **NETWORK,
+        )
+        done.success(None, channel, None, js=f"(answer) => window.stage.answers.{answer}(answer)", **QUIET)
+        done.failure(None, None, None, js=f"() => window.stage.failed('{answer}')", **QUIET)
+
+
+def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
+    """Have a refusal be an answer too: it stands where the photo is dropped."""
+
+    def answer(asked: Any) -> Json:
+        echo = {"id": asked.get("id"), "photo": asked.get("photo")} if isinstance(asked, Mapping) else {}
+        try:
+            return {**function(asked), **echo}
+        except gr.Error as error:
+            return {**echo, "error": error.message}
+
+    return answer
+
+
+def _paint(question: Question) -> dict[str, str | None]:
+    """Colorize a preview; give the files of the pictures that the page shows."""
+    with errors.as_gradio_errors():
+        result = question.photo.colorize(question.colorizer, **question.options)
+    preview, stem = question.photo.preview, question.stem
+    return {
+        "before": save_preview(to_gray(preview), f"{stem}-gray"),
+        "after": save_preview(result, f"{stem}-color"),
+        "truth": save_preview(preview, stem) if question.photo.has_color else None,
+    }
+
+
+def _describe(question: Question, pictures: Mapping[str, str | None], photo: Json) -> Json:
+    """Tell the page all that it shows of a photo."""
+    preview, (width, height) = question.photo.preview, question.photo.size
+    return {
+        "photo": photo,
+        **{name: path and address(path) for name, path in pictures.items()},
+        "width": preview.shape[1],
+        "height": preview.shape[0],
+        "small": is_pixelated(preview),
+        "fullWidth": width,
+        "fullHeight": height,
+        "format": EXTENSIONS[question.photo.ending.lower()].replace("WEBP", "WebP"),
+        "title": question.title,
+        "caption": question.caption,
+        "stem": question.stem,
+    }
+
+
+def _thumbnail(path: Path) -> str:
+    """Make a small square of a photo's middle, as an address that needs no request."""
+    image = decode_image(path)
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 3, (width - side) // 2  # Of upright photos, faces are above the middle.
+    square = resize(image[top : top + side, left : left + side], _THUMBNAIL_SIDE, _THUMBNAIL_SIDE, cv2.INTER_AREA)
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_preview(square)).decode()}"
