@@ -41,6 +41,7 @@ soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand brok
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/cluster.py --many 100000
+	$(BIN)/python benchmarks/video.py
 
 COMPILE := --universal --python-version 3.11 --no-header --no-annotate --quiet
 
