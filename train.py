@@ -9,7 +9,7 @@ from typing import Any
 from colorizer.data.dataset import DatasetError
 from colorizer.inference.runtime import import_keras
 from colorizer.machine import describe_shortage
-from colorizer.training.config import TrainConfig, TrainingError
+from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
@@ -35,17 +35,17 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
 
 
 def main() -> int:
-    """Run a training; 0 when it is done, 2 for options that make no sense, 1 for data that can't be read."""
+    """Run a training; 0 when it is done, 2 for options that make no sense, 1 for unreadable data or a loss of NaN."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = parse_arguments()
-        import_keras()  # Quietly: TensorFlow's start-up notes would bury the progress bar.
+        import_keras()  # Quietly: start-up notes would bury the progress bar.
         from colorizer.training.fit import fit
 
         fit(config)
     except TrainingError as error:
         print(f"train.py: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DivergedError) else 2
     except ModuleNotFoundError as error:
         print(f"train.py: this needs {error.name}, which is not installed: pip install .[train]", file=sys.stderr)
         return 2

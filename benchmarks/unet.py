@@ -20,20 +20,22 @@ from colorizer.data.dataset import split_validation
 from colorizer.data.sources import load_dataset
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import import_keras, load_runtime
 from colorizer.machine import describe_machine, describe_versions
 from colorizer.training.config import TrainConfig
 from colorizer.training.fit import resolve_precision
 
-keras, tf = import_keras()
+keras = import_keras()
+import tensorflow as tf  # noqa: E402
 
 from colorizer.inference.chroma_bins import build_bins  # noqa: E402 (Keras first, without the notes of its libraries)
-from colorizer.models.unet import build_unet  # noqa: E402
+from colorizer.models.unet import STRIDE, build_unet  # noqa: E402
 from colorizer.training.unet import UNetRecipe  # noqa: E402
 
 ROUNDS = 15
 MATRIX = 2048
-TRAINING_SIZE, TRAINING_BATCH, STEPS = 32, 128, 4
+TRAINING_SIZE, TRAINING_BATCH, STEPS = 224, 16, 2
 BATCHES = ((32, 64), (32, 256), (64, 32), (96, 1))
 """Working sizes, and images at once."""
 ROOT = Path(__file__).parent.parent
@@ -53,9 +55,10 @@ def main() -> None:
     measures["training, images/s"] = (_training(precision), STEPS * TRAINING_BATCH)
     checkpoint = Checkpoint.find("unet")
     runtime, colorizer = load_runtime(checkpoint), Colorizer.load(checkpoint.path)
+    stride = Preprocessing.from_config(checkpoint.read_config()).stride
     for size, count in BATCHES:
         luma = rng.random((count, size, size, 1), np.float32)
-        hints = np.zeros((count, size // 2, size // 2, 3), np.float32)
+        hints = np.zeros((count, size // stride, size // stride, 3), np.float32)
         images = list(np.repeat(np.rint(luma * 255).astype(np.uint8), 3, axis=-1))
         name = f"{size} x {size}, {count} at once, images/s"
         measures[f"bare network, {name}"] = (partial(runtime, luma, hints), count)
@@ -102,15 +105,16 @@ def main() -> None:
 
 def _training(precision: str) -> Callable[[], Any]:
     """Prepare steps of a training as ``train.py`` has it, on one batch of the project's samples over and over."""
-    config = TrainConfig(model="unet", sizes=(TRAINING_SIZE,), batch_size=TRAINING_BATCH)
+    config = TrainConfig(model="unet", working_size=TRAINING_SIZE, batch_size=TRAINING_BATCH)
     samples = load_dataset(str(ROOT / "samples/cifar10"), "test")
     recipe = UNetRecipe(config, [split_validation(samples, config.validation, config.seed)])
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     model = recipe.build()
     keras.config.set_dtype_policy("float32")
+    recipe.prepare(model)
     recipe.load_images()
     recipe.compile(model)
-    inputs, targets = next(iter(recipe.training_data(0)))
+    inputs, targets = recipe.training_data(0)[0]
     # Not by `fit`, whose calls of so few steps wait for something at their end, sometimes.
     return lambda: [model.train_on_batch(inputs, targets) for _ in range(STEPS)]
 
@@ -120,7 +124,7 @@ def _operations(size: int) -> float:
     model = build_unet(len(build_bins()))
     signature = {
         "luma": tf.TensorSpec((1, size, size, 1)),
-        "hints": tf.TensorSpec((1, size // 2, size // 2, 3)),
+        "hints": tf.TensorSpec((1, size // STRIDE, size // STRIDE, 3)),
     }
     graph = tf.function(lambda planes: model(planes, training=False)).get_concrete_function(signature).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}

@@ -32,6 +32,17 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Have a file or folder survive a power cut, as far as the system can be asked to."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
     names: dict[Path, set[str]] = {}

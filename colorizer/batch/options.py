@@ -16,7 +16,7 @@ from colorizer.files import sha256
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.metadata import Metadata, mark_colorized
 from colorizer.inference.checkpoint import Checkpoint
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer, HintLike
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer, HintLike
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PaintOptions:
     """
 
     vividness: float = DEFAULT_VIVIDNESS
-    detail: int = DEFAULT_DETAIL
+    detail: int | None = None
     hints: tuple[HintLike, ...] = ()
     alternatives: int | None = None
     uncertainty: bool = False
@@ -48,7 +48,7 @@ class PaintOptions:
             ("seed", self.seed, 0),
             ("max_pixels", self.max_pixels, 1),
         ):
-            if value < least:
+            if value is not None and value < least:
                 raise UsageError(f"{option} must be at least {least}, got {value}")
 
     @property

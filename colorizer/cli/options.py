@@ -4,7 +4,6 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from colorizer.inference.checkpoint import DEFAULT_MODEL
-from colorizer.inference.colorizer import DEFAULT_DETAIL
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -38,7 +37,6 @@ def add_detail(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--detail",
         type=int,
-        default=DEFAULT_DETAIL,
         metavar="PIXELS",
-        help="long side of the thumbnail that the U-Net sees (default: %(default)s)",
+        help="long side of the thumbnail that the U-Net sees (default: the size that its weights are best at)",
     )

@@ -24,11 +24,11 @@ class AgedFigures:
     ----------
     colorizer : Colorizer
         The model.
-    vividness, detail : float, int
+    vividness, detail : float, int, optional
         As in `Colorizer.colorize`.
     """
 
-    def __init__(self, colorizer: Colorizer, vividness: float, detail: int) -> None:
+    def __init__(self, colorizer: Colorizer, vividness: float, detail: int | None) -> None:
         self._colorizer = colorizer
         self._vividness = vividness
         self._detail = detail

@@ -19,7 +19,7 @@ from colorizer.evaluation.unet_extras import AbilityFigures
 from colorizer.files import write_whole
 from colorizer.imaging.color import fit_within, gray_copy
 from colorizer.inference.checkpoint import CONFIG, Checkpoint
-from colorizer.inference.colorizer import DEFAULT_DETAIL, Colorizer
+from colorizer.inference.colorizer import Colorizer
 from colorizer.machine import describe_machine, describe_versions
 
 _CHUNK_IMAGES = 256
@@ -33,7 +33,7 @@ def evaluate(
     *,
     split: str = "test",
     vividness: float = 0.0,
-    detail: int = DEFAULT_DETAIL,
+    detail: int | None = None,
     size: int | None = None,
     abilities: bool = False,
     aged: bool = False,
@@ -140,7 +140,7 @@ def evaluate(
         "model_sha256": checkpoint.weights_sha256,
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
-        "detail": detail,
+        "detail": colorizer.working_size if detail is None else detail,
         **_summary(rows.pop("joined"), gray),
         "mse_gray_baseline": float(baselines.mean()),
         "chroma_by_luma": by_luma.summary(),

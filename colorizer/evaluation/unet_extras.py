@@ -29,13 +29,13 @@ class AbilityFigures:
     ----------
     colorizer : Colorizer
         A U-Net.
-    detail : int
+    detail : int, optional
         As in `Colorizer.colorize`.
     seed : int
         Of the places of hints and of the alternatives.
     """
 
-    def __init__(self, colorizer: Colorizer, detail: int, seed: int = 0) -> None:
+    def __init__(self, colorizer: Colorizer, detail: int | None, seed: int = 0) -> None:
         self._colorizer = colorizer
         self._detail = detail
         self._seed = seed

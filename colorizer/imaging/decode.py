@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import imagecodecs
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
@@ -36,7 +35,12 @@ _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
 _ANIMATED = {"GIF", "WEBP", "PNG"}
 
-pillow_heif.register_heif_opener()
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:  # Where models are trained on data sets, it may be missing.
+    pass
+else:
+    register_heif_opener()
 
 
 class ImageError(ValueError):

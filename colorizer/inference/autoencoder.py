@@ -40,7 +40,7 @@ class AutoencoderPainter(Painter):
         lumas: Sequence[NDArray[np.uint8]],
         *,
         vividness: float,
-        detail: int,
+        detail: int | None,
         hints: Sequence[Sequence[Hint]] | None = None,
         alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:

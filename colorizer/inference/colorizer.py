@@ -55,7 +55,7 @@ class Colorizer:
             ``config.json`` and ``model.tflite`` or ``model.keras``, or of one of these two files, or
             ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the revision (a commit, tag
             or branch) may be left out. The ``model.tflite`` is what runs, if there is one; a ``model.keras`` alone
-            needs TensorFlow.
+            needs Keras and one of its backends.
 
         Raises
         ------
@@ -89,6 +89,11 @@ class Colorizer:
         """What this model can do that not every model can, see `colorizer.inference.painter.ABILITIES`."""
         return self._painter.abilities
 
+    @property
+    def working_size(self) -> int | None:
+        """Long side of the thumbnail that the U-Net sees unless ``detail`` asks for another; None: it is fixed."""
+        return self._painter.working_size
+
     def require(self, *abilities: str) -> None:
         """Raise `ValueError` unless the model has these abilities."""
         for ability in abilities:
@@ -100,7 +105,7 @@ class Colorizer:
         image: Any,
         *,
         vividness: float = DEFAULT_VIVIDNESS,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[HintLike] = (),
         alternative: Alternative = (),
         raw: bool = False,
@@ -114,8 +119,8 @@ class Colorizer:
             What `colorizer.imaging.decode.decode_image` takes, of any size.
         vividness : float
             From 0, the color of least error, to 1, as colorful as real images. The autoencoder has only one.
-        detail : int
-            Long side of the thumbnail that the U-Net sees, in pixels; small images are not enlarged.
+        detail : int, optional
+            Long side of the thumbnail that the U-Net sees, in pixels; by default the one that its weights are best at.
         hints : sequence of (x, y, color)
             Colors that the result has at pixels of the image, ``#RRGGBB`` or three numbers from 0 to 255. Their chroma
             counts; luma stays the image's. U-Net only.
@@ -149,7 +154,7 @@ class Colorizer:
         count: int,
         *,
         vividness: float = DEFAULT_VIVIDNESS,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[HintLike] = (),
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
@@ -185,7 +190,7 @@ class Colorizer:
         image: Any,
         count: int,
         *,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[HintLike] = (),
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
@@ -204,7 +209,7 @@ class Colorizer:
         x: float,
         y: float,
         *,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[HintLike] = (),
         count: int = 6,
         max_pixels: int = MAX_PIXELS,
@@ -249,7 +254,7 @@ class Colorizer:
         images: Sequence[Any],
         *,
         vividness: float = DEFAULT_VIVIDNESS,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[Sequence[HintLike]] | None = None,
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -286,7 +291,7 @@ class Colorizer:
         lumas: Sequence[NDArray[np.uint8]],
         *,
         vividness: float = DEFAULT_VIVIDNESS,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
     ) -> list[NDArray[np.float32]]:
         """Predict the chroma of luma planes, for those who join the two themselves, as for the frames of a video.
 
@@ -311,7 +316,7 @@ class Colorizer:
         return list(self._painter.predict_chroma(lumas, vividness=vividness, detail=detail))
 
     def predict_distribution(
-        self, image: Any, *, detail: int = DEFAULT_DETAIL, max_pixels: int = MAX_PIXELS
+        self, image: Any, *, detail: int | None = None, max_pixels: int = MAX_PIXELS
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Predict how likely each color is, in each cell of a thumbnail; U-Net only.
 
@@ -339,7 +344,7 @@ class Colorizer:
         self,
         image: Any,
         *,
-        detail: int = DEFAULT_DETAIL,
+        detail: int | None = None,
         hints: Sequence[HintLike] = (),
         max_pixels: int = MAX_PIXELS,
     ) -> NDArray[np.float32]:
@@ -371,7 +376,7 @@ class Colorizer:
         self,
         images: Sequence[NDArray[np.uint8]],
         vividness: float,
-        detail: int,
+        detail: int | None,
         hints: Sequence[Sequence[HintLike]],
         alternatives: Sequence[Alternative] = (),
         raw: bool = False,
@@ -400,11 +405,11 @@ class Colorizer:
         return results
 
 
-def _check(vividness: float, detail: int, count: int = 1) -> None:
+def _check(vividness: float, detail: int | None, count: int = 1) -> None:
     """Raise `ValueError` for numbers out of their range."""
     if not 0 <= vividness <= 1:
         raise ValueError(f"vividness must lie in [0, 1], got {vividness}")
-    if detail < 2:
+    if detail is not None and detail < 2:
         raise ValueError(f"detail must be at least 2 pixels, got {detail}")
     if count < 1:
         raise ValueError(f"the count must be at least 1, got {count}")

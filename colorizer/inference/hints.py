@@ -38,11 +38,6 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
     return Hint((int(x) + 0.5) / width, (int(y) + 0.5) / height, (cb, cr))
 
 
-def chroma_grid(thumbnail: NDArray[np.uint8]) -> tuple[int, int]:
-    """Give height and width of the chroma grid of a thumbnail."""
-    return thumbnail.shape[0] // 2, thumbnail.shape[1] // 2
-
-
 def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()) -> NDArray[np.float32]:
     """Lay hints on a chroma grid: (h, w, 3) Cb, Cr and mask.
 
@@ -61,12 +56,11 @@ def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence
     return plane
 
 
-def shrink_hints(plane: NDArray[np.float32], thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Bring a plane of hints to the chroma grid of another thumbnail: the means of those that share a cell."""
-    height, width = chroma_grid(thumbnail)
-    if plane.shape[:2] == (height, width):
+def shrink_hints(plane: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring a plane of hints to another chroma grid: the means of those that share a cell."""
+    if plane.shape[:2] == grid:
         return plane
-    small = resize(plane, height, width, cv2.INTER_AREA)
+    small = resize(plane, *grid, cv2.INTER_AREA)
     return np.asarray(small / np.where(small[..., 2:] > 0, small[..., 2:], 1), np.float32)
 
 

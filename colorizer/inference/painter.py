@@ -27,11 +27,18 @@ class Painter(ABC):
         What messages call it, and the model that can do what it can't.
     abilities : frozenset of str
         Which of `ABILITIES` it has.
+    working_size : int, optional
+        Long side, in pixels, of the thumbnail that the network is best at; None if it has only one.
     """
 
     title: str
     other: str
     abilities: frozenset[str]
+
+    @property
+    def working_size(self) -> int | None:
+        """Long side of the thumbnail that the network is best at."""
+        return None
 
     @abstractmethod
     def predict_chroma(
@@ -39,7 +46,7 @@ class Painter(ABC):
         lumas: Sequence[NDArray[np.uint8]],
         *,
         vividness: float,
-        detail: int,
+        detail: int | None,
         hints: Sequence[Sequence[Hint]] | None = None,
         alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
@@ -51,8 +58,8 @@ class Painter(ABC):
             Full-range Rec. 601 luma.
         vividness : float
             From 0, the color of least error, to 1, as colorful as real images.
-        detail : int
-            Long side, in pixels, of the thumbnail that the network sees.
+        detail : int, optional
+            Long side, in pixels, of the thumbnail that the network sees; by default `working_size`.
         hints : sequence of sequences of Hint, optional
             Colors that a person fixes, an entry a plane.
         alternatives : sequence of Alternative, optional
@@ -69,25 +76,25 @@ class Painter(ABC):
         self.refuse("raw picture")
 
     def draw_alternatives(
-        self, luma: NDArray[np.uint8], count: int, *, detail: int, hints: Sequence[Hint], seed: int
+        self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
     ) -> list[Alternative]:
         """Draw what makes several plausible chromas of one (H, W) uint8 luma plane, for `predict_chroma`."""
         self.refuse("alternatives")
 
     def suggest_colors(
-        self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int, hints: Sequence[Hint]
+        self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
         """List chromas (n, 2) float32, n at most `count`, that are likely at a place; the likeliest first."""
         self.refuse("hints")
 
     def predict_distribution(
-        self, luma: NDArray[np.uint8], *, detail: int
+        self, luma: NDArray[np.uint8], *, detail: int | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Predict how likely each color is: bins (K, 2) float32 and their probabilities (h, w, K) float32."""
         self.refuse("uncertainty")
 
     def predict_uncertainty(
-        self, luma: NDArray[np.uint8], *, detail: int, hints: Sequence[Hint]
+        self, luma: NDArray[np.uint8], *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
         """Tell how uncertain the colors of a (H, W) uint8 luma plane are: (h, w) float32 in [0, 1], smaller than it."""
         self.refuse("uncertainty")

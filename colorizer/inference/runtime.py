@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.inference.checkpoint import EXPORTED, Checkpoint
+from colorizer.inference.chroma_bins import softmax
 from colorizer.machine import count_cores
 
 Part = TypeVar("Part")
@@ -69,16 +70,16 @@ def load_runtime(checkpoint: Checkpoint) -> Runtime:
     Raises
     ------
     ValueError
-        If the export is broken or was made from another ``model.keras`` than is there; if there is none and TensorFlow,
+        If the export is broken or was made from another ``model.keras`` than is there; if there is none and Keras,
         which would run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
     Exception
         Whatever Keras raises on files that it can't use.
     """
     if checkpoint.export:
         return LiteRTRuntime(checkpoint.read_weights(EXPORTED))
-    if importlib.util.find_spec("tensorflow") is None:
+    if importlib.util.find_spec("keras") is None:
         raise ValueError(
-            f"there is no {EXPORTED} beside it, and TensorFlow, which could run it without, is not installed: "
+            f"there is no {EXPORTED} beside it, and Keras, which could run it without, is not installed: "
             "pip install .[train]"
         )
     return KerasRuntime(checkpoint.path)
@@ -172,34 +173,30 @@ def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 class KerasRuntime:
-    """A ``.keras`` file under Keras and TensorFlow, compiled for inference; otherwise see `Runtime`."""
+    """A ``.keras`` file under Keras, on whatever backend it uses; otherwise see `Runtime`."""
 
     def __init__(self, path: Path) -> None:
         """Load a ``.keras`` file; Keras refuses files that would run code."""
-        keras, tf = import_keras()
-        model = keras.models.load_model(path, compile=False)
-        shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
-        outputs = [tuple(tensor.shape) for tensor in model.outputs]
+        keras = import_keras()
+        self._model = keras.models.load_model(path, compile=False)
+        self._flatten = keras.tree.flatten
+        self._lock = threading.Lock()  # A backend may keep its state in the model; each takes all cores by itself.
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}
+        outputs = [tuple(tensor.shape) for tensor in self._model.outputs]
         self.network, self.size = _identify(shapes, outputs)
 
-        # Traced once for all batch sizes, it answers a single image 15 times sooner than `predict`.
-        if self.network == "autoencoder":
-            self._call = tf.function(model, input_signature=[tf.TensorSpec(model.inputs[0].shape, tf.float32)])
-            return
-        planes = [tf.TensorSpec(shapes[name], tf.float32) for name in ("luma", "hints")]
-
-        def logits(luma: Any, hints: Any) -> Any:
-            return keras.tree.flatten(model({"luma": luma, "hints": hints}))[0]
-
-        def sums(luma: Any, hints: Any, weights: Any) -> Any:
-            return tf.matmul(tf.nn.softmax(logits(luma, hints)), weights, transpose_b=True)
-
-        self._call = tf.function(logits, input_signature=planes)
-        self._sum = tf.function(sums, input_signature=[*planes, tf.TensorSpec((3, None), tf.float32)])
-
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
-        """Run the network, see `Runtime`; TensorFlow divides the cores itself."""
-        return (self._sum if len(inputs) == 3 else self._call)(*inputs).numpy()
+        """Run the network, see `Runtime`; the backend divides the cores itself."""
+        if self.network == "autoencoder":
+            return self._predict(inputs[0])
+        luma, hints, *weights = inputs
+        logits = self._predict({"luma": luma, "hints": hints})
+        return softmax(logits) @ weights[0].T if weights else logits
+
+    def _predict(self, given: Any) -> NDArray[np.float32]:
+        with self._lock:
+            (output,) = self._flatten(self._model.predict_on_batch(given))
+        return np.asarray(output, np.float32)
 
 
 def map_parallel(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
@@ -227,17 +224,14 @@ def expect_memory() -> Iterator[None]:
         raise MemoryError(str(error)) from error
 
 
-def import_keras() -> tuple[Any, Any]:
-    """Import Keras and TensorFlow without the notes that TensorFlow's libraries print on loading."""
+def import_keras() -> Any:
+    """Import Keras and its backend without the notes that TensorFlow's libraries print on loading."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if "tensorflow" not in sys.modules:
-        with quiet_stderr():
-            import tensorflow as tf
-    else:
-        import tensorflow as tf
-    import keras
-
-    return keras, tf
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    with quiet_stderr():
+        import keras
+    return keras
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The layers of a network as a table: made of the Keras model for the record, drawn by the demo without Keras."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -8,13 +9,15 @@ if TYPE_CHECKING:
 _SIDE = 64  # Height and width at which shapes are told of a network that takes any.
 
 
-def list_layers(model: "keras.Model") -> list[dict[str, Any]]:
+def list_layers(model: "keras.Model", stride: int = 2) -> list[dict[str, Any]]:
     """List the layers of a model from its input to its output; needs Keras.
 
     Parameters
     ----------
     model : keras.Model
         A functional model; of models within it the layers are listed in their place.
+    stride : int
+        Pixels of luma along each side of a cell of the U-Net's chroma grid, on which its hints lie.
 
     Returns
     -------
@@ -26,7 +29,8 @@ def list_layers(model: "keras.Model") -> list[dict[str, Any]]:
     import keras
 
     if any(None in tensor.shape[1:] for tensor in model.inputs):
-        model = keras.models.clone_model(model, input_tensors=keras.tree.map_structure(_fix_size, model.input))
+        inputs = keras.tree.map_structure(partial(_fix_size, stride=stride), model.input)
+        model = keras.models.clone_model(model, input_tensors=inputs)
     rows = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -38,9 +42,9 @@ def list_layers(model: "keras.Model") -> list[dict[str, Any]]:
     return rows
 
 
-def _fix_size(tensor: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Make an input of 64 x 64; the U-Net's hints have half the size of its luma."""
+def _fix_size(tensor: "keras.KerasTensor", stride: int) -> "keras.KerasTensor":
+    """Make an input of 64 x 64; the U-Net's hints lie on its chroma grid."""
     import keras
 
-    side = _SIDE // 2 if tensor.name == "hints" else _SIDE
+    side = _SIDE // stride if tensor.name == "hints" else _SIDE
     return keras.Input((side, side, tensor.shape[-1]), name=tensor.name)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from colorizer.files import resource_folder
 from colorizer.imaging.decode import decode_image
-from colorizer.inference.checkpoint import EXPORTED, KERAS, Checkpoint, ModelError
+from colorizer.inference.checkpoint import CONFIG, EXPORTED, KERAS, Checkpoint, ModelError
 from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr
 from colorizer.models.layer_table import list_layers
 
@@ -60,7 +61,9 @@ def export(model: str | Path) -> dict[str, Any]:
         raise ModelError("to export a model, TensorFlow is needed: pip install .[train]") from error
     except Exception as error:
         raise ModelError(f"{checkpoint.name} can't be used as a model: {error}") from error
-    contents, layers = _convert(checkpoint.path, parts=runtime.network == "autoencoder")
+    known = checkpoint.read_record(CONFIG)
+    stride = known.get("input", {}).get("stride", Preprocessing.stride)
+    contents, layers = _convert(checkpoint.path, stride, parts=runtime.network == "autoencoder")
     exported = Colorizer.from_runtime(LiteRTRuntime(contents[EXPORTED]), checkpoint)
     figures = _compare(Colorizer.from_runtime(runtime, checkpoint), exported)
     if figures["largest_difference"] > MAX_LEVELS or figures["error_change"] > MAX_ERROR:
@@ -71,12 +74,14 @@ def export(model: str | Path) -> dict[str, Any]:
     return checkpoint.write_export(contents, figures, layers=layers)
 
 
-def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+def _convert(path: Path, stride: int, *, parts: bool) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """Convert a ``.keras`` file, and its encoder and decoder if it has such parts.
 
     Gives the files' contents by name, and the table of the layers.
     """
-    keras, tf = import_keras()
+    keras = import_keras()
+    import tensorflow as tf  # Its converter; training needs none of it.
+
     network = keras.models.load_model(path, compile=False)
     if parts:
         networks = {EXPORTED: network}
@@ -98,12 +103,12 @@ def _convert(path: Path, *, parts: bool) -> tuple[dict[str, bytes], list[dict[st
                 target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},  # No other is in the light runtime.
             )
             contents[name] = file.read_bytes()
-    return contents, list_layers(network)
+    return contents, list_layers(network, stride)
 
 
 def _with_sums(network: Any) -> Any:
     """Give the U-Net an input ``weights`` more, and an output ``sums``, see `colorizer.inference.runtime.Runtime`."""
-    keras, _ = import_keras()
+    keras = import_keras()
     logits = keras.tree.flatten(network.output)[0]
     weights = keras.Input(batch_shape=(1, 1, 3, logits.shape[-1]), name="weights")
     sums = keras.ops.matmul(keras.ops.softmax(logits), keras.ops.transpose(weights, (0, 1, 3, 2)))
@@ -121,7 +126,7 @@ def _without_transposed(network: Any) -> Any:
     ----------
     W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009, 2016.
     """
-    keras, _ = import_keras()
+    keras = import_keras()
     x = network.input
     for layer in network.layers[1:]:  # The specification's networks are sequences.
         if isinstance(layer, keras.Model):
@@ -135,7 +140,7 @@ def _without_transposed(network: Any) -> Any:
 
 def _convolve(layer: Any, x: Any) -> Any:
     """Compute by a convolution what a transposed one with a kernel of 3 x 3, padded to the same size, computes."""
-    keras, _ = import_keras()
+    keras = import_keras()
     ops = keras.ops
     kernel, bias = (np.asarray(weight) for weight in layer.get_weights())
     if (layer.kernel_size, layer.padding) != ((3, 3), "same") or layer.strides not in ((1, 1), (2, 2)):

@@ -1,8 +1,9 @@
 """How the autoencoder is trained."""
 
 import math
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,16 +14,8 @@ from colorizer.evaluation import plots
 from colorizer.imaging.color import to_luma
 from colorizer.models.autoencoder import build_autoencoder
 from colorizer.training.config import TrainingError
+from colorizer.training.recipe import EpochBatches, Recipe
 from colorizer.training.resume import SAMPLES
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-from typing import TYPE_CHECKING
-
-from colorizer.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 class AutoencoderRecipe(Recipe):
@@ -39,7 +32,6 @@ class AutoencoderRecipe(Recipe):
                 f"--batch-size {config.batch_size} is larger than the {len(self._training)} training images"
             )
         self._validation = self._load(1)
-        self.steps_per_epoch = math.ceil(len(self._training) / config.batch_size)
 
     def compile(self, model: keras.Model) -> None:
         model.compile(keras.optimizers.Adam(self.config.learning_rate), "mse")
@@ -50,11 +42,11 @@ class AutoencoderRecipe(Recipe):
             keras.callbacks.EarlyStopping(patience=self.config.patience, verbose=1),
         ]
 
-    def training_data(self, first_epoch: int) -> "tf.data.Dataset":
-        return build_pipeline(self._training, self.config.batch_size, seed=self.config.seed, first_epoch=first_epoch)
+    def training_data(self, first_epoch: int) -> "ArrayBatches":
+        return ArrayBatches(self._training, self.config.batch_size, seed=self.config.seed, first_epoch=first_epoch)
 
-    def validation_data(self) -> "tf.data.Dataset":
-        return build_pipeline(self._validation, self.config.batch_size)
+    def validation_data(self) -> "ArrayBatches":
+        return ArrayBatches(self._validation, self.config.batch_size)
 
     def record(self) -> dict[str, Any]:
         return {
@@ -66,7 +58,7 @@ class AutoencoderRecipe(Recipe):
         model = keras.models.load_model(folder / "model.keras", compile=False)
         truth = self._validation[:8]
         luma = to_luma(truth)
-        painted = np.asarray(model(luma[..., None].astype(np.float32) / 255))
+        painted = model.predict_on_batch(luma[..., None].astype(np.float32) / 255)
         plots.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, folder / SAMPLES)
 
     def _load(self, part: int) -> NDArray[np.uint8]:
@@ -77,14 +69,8 @@ class AutoencoderRecipe(Recipe):
         )
 
 
-def build_pipeline(
-    images: NDArray[np.uint8],
-    batch_size: int,
-    *,
-    seed: int | None = None,
-    first_epoch: int = 0,
-) -> "tf.data.Dataset":
-    """Build the `tf.data` pipeline that a grayscale-to-color model learns from.
+class ArrayBatches(EpochBatches):
+    """Pairs of luma (B, S, S, 1) and RGB (B, S, S, 3), float32 in [0, 1], from an array of images.
 
     Parameters
     ----------
@@ -93,39 +79,42 @@ def build_pipeline(
     batch_size : int
         Images in a batch; the last of an epoch may be smaller.
     seed : int, optional
-        With a seed the pipeline is that of training: it never ends, every epoch has an order of its own and half of
-        its images mirrored. Order and mirroring are functions of seed and epoch alone, so that a training that was
-        stopped goes on with exactly the batches that it would have seen. Without: one pass in order, for validation.
+        With a seed these are batches of training: every epoch has an order of its own and half of its images
+        mirrored. Both are functions of seed and epoch alone, so that a training that was stopped goes on with exactly
+        the batches that it would have seen. Without: the images in order, for validation.
     first_epoch : int
         Epoch to start from.
-
-    Returns
-    -------
-    tf.data.Dataset
-        Pairs of luma (B, S, S, 1) and RGB (B, S, S, 3), float32 in [0, 1].
     """
-    import tensorflow as tf
 
-    # Grayscale once, by OpenCV: the pipeline then only picks, mirrors and scales. Kept as bytes on the host.
-    quads = tf.constant(np.concatenate([to_luma(images)[..., None], images], axis=-1))
+    def __init__(
+        self, images: NDArray[np.uint8], batch_size: int, *, seed: int | None = None, first_epoch: int = 0
+    ) -> None:
+        super().__init__(workers=2, max_queue_size=4)
+        self._images = images
+        self._lumas = to_luma(images)[..., None]  # Once, by OpenCV.
+        self._batch_size = batch_size
+        self._seed = seed
+        self.epoch = first_epoch
+        self._draw = lru_cache(maxsize=2)(self._shuffle)
 
-    def scale(quad: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-        quad = tf.cast(quad, tf.float32) / 255
-        return quad[..., :1], quad[..., 1:]
+    def __len__(self) -> int:
+        return math.ceil(len(self._images) / self._batch_size)
 
-    if seed is None:
-        batches = tf.data.Dataset.range(len(images)).batch(batch_size)
-        return batches.map(lambda rows: scale(tf.gather(quads, rows))).prefetch(2)
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Make a batch of the running epoch."""
+        part = slice(index * self._batch_size, (index + 1) * self._batch_size)
+        order, chosen = self._draw(self.epoch)
+        rows, mirrored = order[part], chosen[part, None, None, None]
+        luma, rgb = (
+            np.where(mirrored, planes[rows][:, :, ::-1], planes[rows]).astype(np.float32) / np.float32(255)
+            for planes in (self._lumas, self._images)
+        )
+        return luma, rgb
 
-    def epoch_batches(epoch: "tf.Tensor") -> "tf.data.Dataset":
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=key)
-        mirrored = tf.random.stateless_uniform([len(images)], seed=key) < 0.5
-        return tf.data.Dataset.from_tensor_slices((order, mirrored)).batch(batch_size)
-
-    def pick(rows: "tf.Tensor", mirrored: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-        quad = tf.gather(quads, rows)
-        return scale(tf.where(mirrored[:, None, None, None], quad[:, :, ::-1], quad))
-
-    epochs = tf.data.Dataset.counter(start=first_epoch)
-    return epochs.flat_map(epoch_batches).map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+    def _shuffle(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Draw an epoch's order of the images, and which are mirrored."""
+        count = len(self._images)
+        if self._seed is None:
+            return np.arange(count), np.zeros(count, bool)
+        rng = np.random.default_rng((self._seed, epoch))
+        return rng.permutation(count), rng.random(count) < 0.5

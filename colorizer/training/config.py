@@ -13,6 +13,10 @@ class TrainingError(Exception):
     """A training can't start or go on as asked; the message is one line for the person who asked."""
 
 
+class DivergedError(TrainingError):
+    """A training whose loss became infinite or NaN."""
+
+
 def _option(default: Any, help: str, model: str = "") -> Any:
     """Describe an option; one of a single model is named as such, and stands in the record of that model alone."""
     return field(default=default, metadata={"help": f"{help} ({model} only)" if model else help, "model": model})
@@ -25,17 +29,20 @@ class TrainConfig:
     model: str = _option("autoencoder", f"network to train: {', '.join(MODELS)}")
     data: tuple[str, ...] = _option(("cifar10",), "data sets: cifar10 or folders, joined")
     output: str = _option("", "folder of the results (default: runs/MODEL)")
-    epochs: int = _option(30, "epochs of the whole training, after which the U-Net's learning rate is 0")
-    batch_size: int = _option(256, "images in a step (the U-Net: at its smallest size)")
+    epochs: int = _option(30, "epochs of the whole training")
+    batch_size: int = _option(0, "images in a step, the U-Net's at its working size; 0: 256, the U-Net's 16")
     learning_rate: float = _option(1e-3, "step size at the start (the U-Net: after warm-up)")
     latent_dim: int = _option(256, "length of the latent vector", "autoencoder")
     filters: tuple[int, ...] = _option((64, 128, 256), "filters of the encoder's convolutions", "autoencoder")
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
     steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
-    widths: tuple[int, ...] = _option((48, 96, 192, 256), "channels at each scale", "unet")
-    sizes: tuple[int, ...] = _option((32, 32, 48, 64), "working sizes, drawn with equal chance", "unet")
-    dropout: float = _option(0.3, "part of the features at the smallest scale that is dropped", "unet")
-    weight_decay: float = _option(0.1, "decay of weights", "unet")
+    widths: tuple[int, ...] = _option((48, 64, 128, 256), "channels of the decoder at 1/4, 1/8, 1/16 and 1/32", "unet")
+    working_size: int = _option(224, "height and width of the squares to learn from (small images: less)", "unet")
+    dropout: float = _option(0.1, "dropout at the encoder's last features", "unet")
+    weight_decay: float = _option(0.05, "weight decay", "unet")
+    cooldown: float = _option(0.2, "share of the steps at the end over which the learning rate falls to 0", "unet")
+    frozen_stages: int = _option(2, "first stages of the pretrained encoder that are not trained", "unet")
+    from_scratch: bool = _option(False, "start from random weights instead of ImageNet's", "unet")
     hold_out: tuple[str, ...] = _option((), "groups of images (first folders of their paths) not to train on")
     validation: float = _option(
         0.05, "part of the training split kept for validation, where data have none of their own"
@@ -47,6 +54,10 @@ class TrainConfig:
     skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
     overwrite: bool = _option(False, "replace a finished training, or one with other options, in the output folder")
 
+    def __post_init__(self) -> None:
+        if self.batch_size == 0:
+            object.__setattr__(self, "batch_size", 16 if self.model == "unet" else 256)
+
     @property
     def folder(self) -> Path:
         """The output folder."""
@@ -55,8 +66,6 @@ class TrainConfig:
     def record(self) -> dict[str, Any]:
         """List the options that make a training what it is: no paths, and none of other models."""
         aside = {"model", "data", "output", "init", "overwrite"}
-        if self.model == "autoencoder":
-            aside.add("epochs")  # It may go on for longer: its learning rate doesn't depend on the end.
         own = {f.name for f in fields(self) if f.metadata["model"] in ("", self.model)} - aside
         return {name: value for name, value in asdict(self).items() if name in own}
 
@@ -75,8 +84,12 @@ class TrainConfig:
             raise TrainingError(f"--steps-per-epoch must not be negative, got {self.steps_per_epoch}")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"--seed must lie from 0 to {2**32 - 1}, got {self.seed}")
-        if not self.sizes or any(size < 1 or size % 2 ** len(self.widths) for size in self.sizes):
-            raise TrainingError(f"--sizes must be multiples of {2 ** len(self.widths)}, got {self.sizes}")
+        if self.working_size < 32 or self.working_size % 32:
+            raise TrainingError(f"--working-size must be a multiple of 32, got {self.working_size}")
+        if not 0 <= self.cooldown <= 1:
+            raise TrainingError(f"--cooldown must lie in [0, 1], got {self.cooldown}")
+        if not 0 <= self.frozen_stages <= 7:
+            raise TrainingError(f"--frozen-stages must lie in 0 to 7, got {self.frozen_stages}")
         if not 0 <= self.dropout < 1:
             raise TrainingError(f"--dropout must lie in [0, 1), got {self.dropout}")
         if not 0 < self.validation < 1:

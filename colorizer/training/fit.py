@@ -6,10 +6,12 @@ the same command after a crash goes on from there.
 """
 
 import logging
+import math
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -20,8 +22,8 @@ from colorizer.files import sha256
 from colorizer.machine import describe_machine, describe_versions
 from colorizer.models.layer_table import list_layers
 from colorizer.training.autoencoder import AutoencoderRecipe
-from colorizer.training.config import TrainConfig, TrainingError
-from colorizer.training.recipe import Recipe
+from colorizer.training.config import DivergedError, TrainConfig, TrainingError
+from colorizer.training.recipe import AdvanceEpoch, Recipe
 from colorizer.training.resume import BEST, RESUME, SAMPLES, Resume
 from colorizer.training.unet import UNetRecipe
 
@@ -47,6 +49,8 @@ def fit(config: TrainConfig) -> Path:
     ------
     TrainingError
         Before the first epoch, if the options make no sense, don't fit the data or what is in the output folder.
+    DivergedError
+        If the loss becomes infinite or NaN.
     colorizer.data.dataset.DatasetError
         If data can't be found or are corrupt.
     """
@@ -59,21 +63,24 @@ def fit(config: TrainConfig) -> Path:
     sets = hold_out([load_parts(d, config.validation, config.seed) for d in config.data], config.hold_out)
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)
+    recipe.prepare(model)
     if config.init:
-        _start_from(recipe.publish(model), config.init)
+        _start_from(model, config.init)
     recipe.load_images()
     recipe.compile(model)
 
+    published = _build(recipe, "float32")  # Takes the best weights, whatever the precision of training.
+    described = recipe.record()
     record = {
         "model": config.model,
-        "parameters": recipe.publish(model).count_params(),
-        **recipe.record(),
-        "layers": list_layers(recipe.publish(model)),
+        "parameters": published.count_params(),
+        **described,
+        "layers": list_layers(published, described["input"].get("stride", 1)),
         "training": {**config.record(), "precision": precision},
         "data": [{**train.record(), "validation_rows": len(validation)} for train, validation in sets],
         **({"init_sha256": sha256(Path(config.init).read_bytes())} if config.init else {}),
         "machine": describe_machine(),
-        "versions": describe_versions("keras", "numpy", "opencv-python-headless", "tensorflow"),
+        "versions": describe_versions("keras", "numpy", "opencv-python-headless", keras.backend.backend()),
     }
     callbacks = [
         *recipe.callbacks(),
@@ -82,7 +89,7 @@ def fit(config: TrainConfig) -> Path:
             folder / RESUME / BEST, monitor=recipe.monitor, mode="min", save_best_only=True, save_weights_only=True
         ),
     ]
-    resume = Resume(folder, record, config.init, _build(recipe, "float32"), recipe.publish, callbacks)
+    resume = Resume(folder, record, config.init, published, callbacks)
     first_epoch = resume.find(overwrite=config.overwrite)
     if first_epoch < config.epochs and not resume.stopped:
         _train(recipe, model, config, resume, callbacks, first_epoch)
@@ -96,12 +103,24 @@ def fit(config: TrainConfig) -> Path:
 
 
 def resolve_precision(precision: str) -> str:
-    """Choose the arithmetic: bfloat16 pays where the processor has instructions for it and costs elsewhere."""
+    """Choose the precision: bfloat16 pays where TensorFlow's processor has instructions for it, and costs elsewhere."""
     if precision != "auto":
         return precision
+    if keras.backend.backend() != "tensorflow":
+        return "float32"
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more, before anything of it is saved."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the loss."""
+        loss = float((logs or {}).get("loss", 0))
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} after {batch + 1} steps of this epoch: lower --learning-rate")
 
 
 # === Parts of fit ===
@@ -118,15 +137,16 @@ def _train(
     """Run the epochs that are left."""
     resume.folder.mkdir(exist_ok=True)
     (config.folder / SAMPLES).unlink(missing_ok=True)
+    history = keras.callbacks.CSVLogger(config.folder / "history.csv", append=True)
+    batches = recipe.training_data(first_epoch)
     model.fit(
-        recipe.training_data(first_epoch),
+        batches,
         validation_data=recipe.validation_data(),
         initial_epoch=first_epoch,
         epochs=config.epochs,
-        shuffle=False,  # The pipeline does.
-        steps_per_epoch=recipe.steps_per_epoch,
+        shuffle=False,  # The batches are in random order.
         verbose=1 if sys.stdout.isatty() else 2,  # A progress bar for a person, a line an epoch for a log.
-        callbacks=[*callbacks, keras.callbacks.CSVLogger(config.folder / "history.csv", append=True), resume],
+        callbacks=[StopOnNaN(), AdvanceEpoch(batches), *callbacks, history, resume],
     )
 
 

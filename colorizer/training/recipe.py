@@ -2,15 +2,38 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from colorizer.data.dataset import ImageDataset
 from colorizer.training.config import TrainConfig
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+
+class EpochBatches(keras.utils.PyDataset):
+    """Batches of training that are a function of the epoch.
+
+    Keras's own `on_epoch_end` is no measure of epochs: on some backends it is also called before the first one.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch whose batches are given; `AdvanceEpoch` sets it.
+    """
+
+    epoch: int
+
+
+class AdvanceEpoch(keras.callbacks.Callback):
+    """Has batches go on to the next epoch, before the workers of Keras ask for its batches."""
+
+    def __init__(self, batches: EpochBatches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Go on."""
+        self.batches.epoch = epoch + 1
 
 
 class Recipe(ABC):
@@ -27,12 +50,9 @@ class Recipe(ABC):
     ----------
     monitor : str
         The figure of validation by which the best weights are told; lower is better.
-    steps_per_epoch : int
-        Steps of an epoch; known after `load_images`.
     """
 
     monitor = "val_loss"
-    steps_per_epoch: int
 
     def __init__(self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]]) -> None:
         self.config = config
@@ -42,9 +62,15 @@ class Recipe(ABC):
     def build(self) -> keras.Model:
         """Build the network that is trained."""
 
-    def publish(self, model: keras.Model) -> keras.Model:
-        """Give the part of a trained network that is used afterwards; it shares the layers."""
-        return model
+    def prepare(self, model: keras.Model) -> None:
+        """Give a new network the weights that it starts from, if not random ones.
+
+        Raises
+        ------
+        TrainingError
+            If they can't be had.
+        """
+        return
 
     @abstractmethod
     def load_images(self) -> None:
@@ -59,12 +85,12 @@ class Recipe(ABC):
         """Make the callbacks that come before the one that keeps the best weights."""
 
     @abstractmethod
-    def training_data(self, first_epoch: int) -> "tf.data.Dataset":
-        """Build the pipeline of training from an epoch on."""
+    def training_data(self, first_epoch: int) -> EpochBatches:
+        """Build the batches of training from an epoch on."""
 
     @abstractmethod
-    def validation_data(self) -> "tf.data.Dataset":
-        """Build the pipeline of validation."""
+    def validation_data(self) -> keras.utils.PyDataset:
+        """Build the batches of validation."""
 
     @abstractmethod
     def record(self) -> dict[str, Any]:

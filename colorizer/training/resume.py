@@ -7,7 +7,6 @@ import logging
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from colorizer.files import sha256, write_whole
+from colorizer.files import sha256, sync, write_whole
 from colorizer.training.config import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -24,6 +23,8 @@ RESUME = "resume"
 """Folder of the state, within the output folder."""
 SAMPLES = "samples.png"
 """File in the output folder that is drawn when all else is done."""
+STATE, WEIGHTS = "state.json", "state.weights.h5"
+"""Files of a saved epoch."""
 BEST = "best.weights.h5"
 """File in it: the best weights of which ``model.keras`` is not made yet."""
 _SAVING = ".save-"  # Folders in which a model is written before it takes its place.
@@ -44,7 +45,6 @@ class Resume(keras.callbacks.Callback):
         record: dict[str, Any],
         init: str,
         best: keras.Model,
-        publish: Callable[[keras.Model], keras.Model],
         others: list[keras.callbacks.Callback],
     ) -> None:
         super().__init__()
@@ -52,7 +52,6 @@ class Resume(keras.callbacks.Callback):
         self.record = record
         self.init = init
         self.best = best
-        self.publish = publish
         self.others = others
         self.folder = output / RESUME
         self.saved: Path | None = None
@@ -72,16 +71,15 @@ class Resume(keras.callbacks.Callback):
         (self.folder / BEST).unlink(missing_ok=True)
         for unfinished in self.output.glob(f"{_SAVING}*"):
             shutil.rmtree(unfinished)
-        saved = sorted(self.folder.glob("epoch-*"))
-        state = json.loads((saved[-1] / "state.json").read_text()) if saved else None
+        self.saved, state = self._find_state()
         asked = {**json.loads(json.dumps(self.record)), "init": self.init}  # As JSON has it: lists for tuples.
         begun = {**state["record"], "init": state.get("init", "")} if state else asked
-        changed = [key for key in ("training", "data", "init") if begun[key] != asked[key]]
+        changed = [key for key in ("training", "data", "init") if _compared(begun[key]) != _compared(asked[key])]
         if overwrite and (changed or self.finished):
             if self.folder.exists():
                 discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")  # At once: a half is no state.
                 shutil.rmtree(discarded)
-            state = None
+            self.saved = state = None
         if state is None:
             weights = self.output / "model.keras"
             if weights.exists() and not overwrite and not self.folder.exists():
@@ -99,17 +97,43 @@ class Resume(keras.callbacks.Callback):
             )
         if "init_sha256" in begun:  # The file may have changed since: it may lie in this very folder.
             self.record["init_sha256"] = begun["init_sha256"]
-        self.saved = saved[-1]
         self._trim_history(state["epoch"])
         self.stopped = any(remembered.get("stopped_epoch") for remembered in state["callbacks"])
         return int(state["epoch"])
 
+    def _find_state(self) -> tuple[Path | None, dict[str, Any] | None]:
+        """Find the last state that is whole: its folder and its ``state.json``; (None, None) if nothing was saved.
+
+        Raises
+        ------
+        TrainingError
+            If states were saved and none is whole.
+        """
+        faults = []
+        for folder in sorted(self.folder.glob("epoch-*"), reverse=True):
+            try:
+                state = json.loads((folder / STATE).read_text())
+                if sha256((folder / WEIGHTS).read_bytes()) != state["sha256"]:
+                    raise ValueError(f"{WEIGHTS} is not the file that was saved")
+                epoch, _ = int(state["epoch"]), state["record"]["training"]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                faults.append(f"{RESUME}/{folder.name} is damaged ({error})")
+                continue
+            if faults:
+                logger.warning("%s: going on after epoch %d instead", "; ".join(faults), epoch)
+            return folder, state
+        if faults:
+            raise TrainingError(
+                f"{'; '.join(faults)}: remove {self.folder} to train anew, or go on from the best weights by --init"
+            )
+        return None, None
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.saved is None:
             return
-        state = json.loads((self.saved / "state.json").read_text())
+        state = json.loads((self.saved / STATE).read_text())
         self.model.optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(self.saved / "state.weights.h5")
+        self.model.load_weights(self.saved / WEIGHTS)
         for callback, remembered in zip(self.others, state["callbacks"], strict=True):
             vars(callback).update(remembered)
         for variable, value in zip(_random_states(self.model), state.get("random", []), strict=True):
@@ -123,24 +147,35 @@ class Resume(keras.callbacks.Callback):
         self._save_state(epoch + 1)
 
     def _save_state(self, epochs: int) -> None:
-        """Save under a temporary name, then rename: a state is there whole or not at all."""
+        """Save under a temporary name, then rename: a state is there whole or not at all. The one before is kept."""
         temporary = self.folder / "saving"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        self.model.save_weights(temporary / "state.weights.h5")
+        self.model.save_weights(temporary / WEIGHTS)
         remembered = [{name: vars(c)[name] for name in self._remembered if name in vars(c)} for c in self.others]
-        random = [np.asarray(variable).tolist() for variable in _random_states(self.model)]
-        state = {"epoch": epochs, "callbacks": remembered, "random": random, "init": self.init, "record": self.record}
-        (temporary / "state.json").write_text(json.dumps(state, default=float))
-        earlier = list(self.folder.glob("epoch-*"))
-        temporary.rename(self.folder / f"epoch-{epochs:05d}")
-        for old in earlier:
-            shutil.rmtree(old)
+        state = {
+            "epoch": epochs,
+            "callbacks": remembered,
+            "random": [np.asarray(variable).tolist() for variable in _random_states(self.model)],
+            "init": self.init,
+            "record": self.record,
+            "sha256": sha256((temporary / WEIGHTS).read_bytes()),
+        }
+        (temporary / STATE).write_text(json.dumps(state, default=float))
+        for path in (temporary / WEIGHTS, temporary / STATE, temporary):
+            sync(path)
+        earlier = sorted(self.folder.glob("epoch-*"))
+        saved = self.folder / f"epoch-{epochs:05d}"
+        shutil.rmtree(saved, ignore_errors=True)  # A damaged one that was passed by.
+        temporary.rename(saved)
+        sync(self.folder)
+        for old in earlier[:-1]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def _publish(self, best: Path, figures_of_epoch: dict[str, float]) -> None:
         """Turn the best weights into ``model.keras`` and write what they are into ``config.json``."""
         self.best.load_weights(best)
-        save_model(self.publish(self.best), self.output / "model.keras")
+        save_model(self.best, self.output / "model.keras")
         best.unlink()
         digest = sha256((self.output / "model.keras").read_bytes())
         config = {**self.record, "best": figures_of_epoch, "model_sha256": digest}
@@ -153,6 +188,11 @@ class Resume(keras.callbacks.Callback):
             header, *rows = list(csv.reader(file))
         kept = [row for row in rows if len(row) == len(header) and int(row[0]) < epochs]
         write_whole(path, "".join(",".join(row) + "\n" for row in [header, *kept]).encode())
+
+
+def _compared(part: Any) -> Any:
+    """Leave out of a part of the record what may differ when a training goes on: it may be made longer."""
+    return {key: value for key, value in part.items() if key != "epochs"} if isinstance(part, dict) else part
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
@@ -170,6 +210,7 @@ def save_model(model: keras.Model, path: Path) -> None:
         full, half = Path(temporary, "full.keras"), Path(temporary, "half.keras")
         model.save(full)
         _halve(full, half)
+        sync(half)
         half.replace(path)
 
 

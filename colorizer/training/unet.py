@@ -1,15 +1,15 @@
-"""The training of the chroma U-Net: soft-encoded cross-entropy over chroma bins, Muon, averaged weights."""
+"""The training of the chroma U-Net: cross-entropy over chroma bins and squared error, AdamW, averaged weights."""
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from colorizer.data.arrays import cut_square
 from colorizer.data.dataset import ImageDataset
 from colorizer.evaluation import plots
 from colorizer.evaluation.metrics import colorfulness
@@ -19,27 +19,29 @@ from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.chroma_bins import build_bins, encoding_weights, measure_prior
 from colorizer.inference.runtime import KerasRuntime
 from colorizer.inference.unet import UNetPainter
-from colorizer.models.unet import build_unet
+from colorizer.models.efficientnet_lite import load_imagenet_weights, name_stages
+from colorizer.models.unet import MULTIPLE, STRIDE, build_unet
 from colorizer.training.config import TrainConfig, TrainingError
-from colorizer.training.muon import ConvolutionMuon
+from colorizer.training.optimizer import ScaledAdamW
 from colorizer.training.recipe import Recipe
 from colorizer.training.resume import SAMPLES
 from colorizer.training.unet_batches import (
-    ImageArray,
+    ENLARGEMENT,
+    ImageSet,
     TrainingBatches,
     ValidationBatches,
-    build_dataset,
-    choose_side,
     load_colored,
-    split_planes,
+    shrink_chroma,
 )
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+WORKING_SIZE = 256
+"""Long side at which photographs are colorized; trained at somewhat less, the network is best there."""
 
-_LABEL_WEIGHT = 0.1  # Of the class in the loss.
-_EMA_MOMENTUM = 0.998
-_WARM_UP = 0.04  # Part of the training.
+_SQUARED_ERROR = 20.0  # Weight of the squared error in RGB beside the cross-entropy.
+_ENCODER_RATE = 0.3  # Learning rate of the pretrained encoder over that of the rest.
+_EMA_MOMENTUM = 0.999
+_CLIP_NORM = 2.0
+_WARM_UP_STEPS = 200
 _PRIOR_IMAGES = 2000  # Of each data set.
 _CALIBRATION_IMAGES = 200  # Of each data set.
 _VIVID = 0.95  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
@@ -47,19 +49,41 @@ _VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
 
 
 class ChromaLoss(keras.losses.Loss):
-    """Cross-entropy between the predicted distribution over bins and true chroma, softly encoded."""
+    """Cross-entropy between the predicted distribution over bins and true chroma, softly encoded, and squared error.
+
+    The squared error is that of the distribution's mean, in RGB. The gradient by the logits is given in closed form:
+    automatic differentiation passes over these large arrays three times more.
+    """
 
     def __init__(self, bins: NDArray[np.float32]) -> None:
         super().__init__(name="chroma_loss")
+        self._bins = bins
         self._matrix, self._bias = encoding_weights(bins)
+        self._to_rgb = FROM_CHROMA.T / np.float32(255)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """(N, h, w, 2) chroma, (N, h, w, K) logits -> (N, h, w)."""
+        logits = ops.stop_gradient(y_pred)
         encoded = ops.softmax(ops.matmul(y_true, self._matrix) + self._bias)
-        return ops.categorical_crossentropy(encoded, y_pred, from_logits=True)
+        largest = ops.max(logits, axis=-1, keepdims=True)
+        weights = ops.exp(logits - largest)
+        total = ops.sum(weights, axis=-1, keepdims=True)
+        probabilities = weights / total
+        entropy = ops.squeeze(largest + ops.log(total), -1) - ops.sum(encoded * logits, axis=-1)
+
+        mean = ops.matmul(probabilities, self._bins)
+        difference = ops.matmul(mean - y_true, self._to_rgb)
+        loss = entropy + _SQUARED_ERROR * ops.mean(ops.square(difference), axis=-1)
+        by_mean = ops.matmul(difference, self._to_rgb.T) * (_SQUARED_ERROR * 2 / 3)
+        pull = ops.matmul(by_mean, self._bins.T) - ops.sum(by_mean * mean, axis=-1, keepdims=True)
+        gradient = probabilities * (1 + pull) - encoded
+
+        # As a value this is the loss; as a function of the logits it has the gradient above.
+        linear = ops.sum(ops.stop_gradient(gradient) * y_pred, axis=-1)
+        return ops.stop_gradient(loss - linear) + linear
 
 
-class ErrorLeft(keras.metrics.Metric):
+class RelativeMSE(keras.metrics.Metric):
     """Squared error in RGB of the mean of the predicted distribution, over that of the gray baseline.
 
     Every image counts the same, whatever its size.
@@ -82,89 +106,115 @@ class ErrorLeft(keras.metrics.Metric):
         return self._error / ops.maximum(self._gray, 1e-12)
 
 
+class ConstantWithCooldown(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises for a warm-up, stays, and falls to 0 over the last steps.
+
+    A run can so be made longer at any time: only its cooldown knows its length.
+    """
+
+    def __init__(self, rate: float, steps: int, cooldown: int) -> None:
+        self.rate, self.steps, self.cooldown = rate, steps, cooldown
+
+    def __call__(self, step: Any) -> Any:
+        """Give the rate at a step."""
+        step = ops.cast(step, "float32")
+        rising = (step + 1) / min(_WARM_UP_STEPS, max(1, self.steps // 10))
+        falling = (self.steps - step) / max(1, self.cooldown)
+        return self.rate * ops.clip(ops.minimum(rising, falling), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate, "steps": self.steps, "cooldown": self.cooldown}
+
+
 class UNetRecipe(Recipe):
-    """The chroma U-Net at several working sizes, with hints in some of the images."""
+    """The chroma U-Net on its pretrained encoder, with hints in some of the images."""
+
+    monitor = "val_relative_mse"
 
     def __init__(self, config: TrainConfig, sets: list[tuple[ImageDataset, ImageDataset]]) -> None:
         super().__init__(config, sets)
         self._bins = build_bins()
-        # The classes of all sets, one set's after the other's.
-        counts = [
-            max(0 if part.labels is None else int(part.labels.max(initial=-1)) + 1 for part in parts) for parts in sets
-        ]
-        self._classes = sum(counts)
-        self._offsets = np.cumsum([0, *counts])[:-1]
-        # Keras names figures by their output where there are several.
-        self.monitor = "val_chroma_relative_mse" if self._classes else "val_relative_mse"
+        self._ratios: dict[str, float] = {}
 
     def build(self) -> keras.Model:
-        return build_unet(len(self._bins), self.config.widths, self.config.dropout, self._classes)
+        return build_unet(len(self._bins), self.config.widths, self.config.dropout)
 
-    def publish(self, model: keras.Model) -> keras.Model:
-        return keras.Model(model.input, {"chroma": model.output["chroma"]}, name="unet")
+    def prepare(self, model: keras.Model) -> None:
+        config = self.config
+        try:
+            self._ratios = {} if config.from_scratch else load_imagenet_weights(model)
+        except FileNotFoundError as error:
+            raise TrainingError(f"{error}; or train without them: --from-scratch") from error
+        for name in name_stages(config.frozen_stages) if self._ratios else ():
+            model.get_layer(name).trainable = False
 
     def load_images(self) -> None:
         config = self.config
-        sides = [choose_side(part, config.sizes, skip_corrupt=config.skip_corrupt) for part, _ in self.sets]
-        self._training = self._load(0, sides)
-        self._validation = self._load(1, sides)
+        self._training, self._validation = (
+            [load_colored(parts[i], config.working_size, skip_corrupt=config.skip_corrupt) for parts in self.sets]
+            for i in range(2)
+        )
         if not all(map(len, self._training)) or not any(map(len, self._validation)):
             raise TrainingError("no image that has color is left for training or validation")
-        count = sum(map(len, self._training))
-        self.steps_per_epoch = config.steps_per_epoch or math.ceil(count / config.batch_size)
-        self._steps = config.epochs * self.steps_per_epoch
-        self._batches = TrainingBatches(self._training, config.sizes, config.batch_size, self._steps, config.seed)
-        chroma = [split_planes(_some(images, _PRIOR_IMAGES))[1].reshape(-1, 2) for images in self._training]
+        self.steps_per_epoch = len(self.training_data(0))
+        chroma = [
+            np.concatenate([shrink_chroma(square).reshape(-1, 2) for square in _take_some(images, _PRIOR_IMAGES)])
+            for images in self._training
+        ]
         # Each set counts the same, however large its images.
         self._prior = np.mean([measure_prior(part, self._bins) for part in chroma], axis=0)
 
     def compile(self, model: keras.Model) -> None:
         config = self.config
-        warm_up = max(1, round(_WARM_UP * self._steps))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 100,
-            max(1, self._steps - warm_up),
-            warmup_target=config.learning_rate,
-            warmup_steps=warm_up,
-        )
-        optimizer = ConvolutionMuon(
+        steps = config.epochs * self.steps_per_epoch
+        schedule = ConstantWithCooldown(config.learning_rate, steps, round(config.cooldown * steps))
+        factors, pretrained = [], []
+        for layer in model.layers:
+            for variable in layer.trainable_variables:
+                factor = 1.0
+                if layer.name in self._ratios:
+                    # Folding changed the scale of kernels, and Adam's steps know no scale.
+                    factor = _ENCODER_RATE * (self._ratios[layer.name] if variable.name == "kernel" else 1)
+                    pretrained.append(variable)
+                factors.append(factor)
+        optimizer = ScaledAdamW(
+            factors,
             schedule,
             weight_decay=config.weight_decay,
-            adam_weight_decay=config.weight_decay,
+            beta_2=0.99,
+            global_clipnorm=_CLIP_NORM,
             use_ema=True,
             ema_momentum=_EMA_MOMENTUM,
-            exclude_layers=["^chroma/", "^label/"],  # The last ones, as its authors advise.
-            precision=model.get_layer("stem_relu").compute_dtype,
         )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-        losses = {"chroma": ChromaLoss(self._bins)}
-        weights = {"chroma": 1.0}
-        if self._classes:
-            losses["label"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-            weights["label"] = _LABEL_WEIGHT
-        model.compile(optimizer, losses, loss_weights=weights, metrics={"chroma": [ErrorLeft(self._bins)]})
+        # Decay would pull the encoder away from what it knows.
+        optimizer.exclude_from_weight_decay(var_list=pretrained, var_names=["bias"])
+        losses, metrics = {"chroma": ChromaLoss(self._bins)}, {"chroma": [RelativeMSE(self._bins)]}
+        model.compile(optimizer, losses, metrics=metrics, jit_compile=keras.backend.backend() == "jax")
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
 
-    def training_data(self, first_epoch: int) -> "tf.data.Dataset":
-        first = first_epoch * self.steps_per_epoch
-        return build_dataset(self._batches, first, self._steps, labeled=bool(self._classes))
+    def training_data(self, first_epoch: int) -> TrainingBatches:
+        config = self.config
+        return TrainingBatches(self._training, config.batch_size, config.steps_per_epoch, config.seed, first_epoch)
 
-    def validation_data(self) -> "tf.data.Dataset":
-        batches = ValidationBatches([images for images in self._validation if len(images)], self.config.batch_size)
-        return build_dataset(batches, 0, len(batches), labeled=bool(self._classes))
+    def validation_data(self) -> ValidationBatches:
+        return ValidationBatches([images for images in self._validation if len(images)], self.config.batch_size)
 
     def record(self) -> dict[str, Any]:
         return {
             "input": {
                 "luma": {"plane": "luma, full-range Rec. 601", "range": [0, 1]},
-                "hints": {"planes": "Cb, Cr, mask, at half the size of luma", "range": [-0.5, 0.5]},
-                "multiple": 2 ** len(self.config.widths),
-                "sizes": sorted(set(self.config.sizes)),
+                "hints": {"planes": "Cb, Cr, mask, on the chroma grid", "range": [-0.5, 0.5]},
+                "multiple": MULTIPLE,
+                "stride": STRIDE,
+                "working_size": WORKING_SIZE,
+                "enlargement": ENLARGEMENT,
+                "sharpening": 0.0,
+                "mirrored_size": WORKING_SIZE,
             },
             "output": {
-                "chroma": "logits of the bins, at half the size of luma",
+                "chroma": "logits of the bins, on the chroma grid",
                 "bins": [[round(float(value), 4) for value in center] for center in self._bins],
                 "prior": [float(f"{value:.4g}") for value in self._prior],
                 "vivid_exponent": _VIVID_EXPONENT,
@@ -176,11 +226,15 @@ class UNetRecipe(Recipe):
         # With an exponent of 1, vividness is the exponent.
         config["output"]["vivid_exponent"] = 1.0
         painter = UNetPainter(KerasRuntime(folder / "model.keras"), config)
-        truth = [image for images in self._validation for image in _some(images, _CALIBRATION_IMAGES)]
+        truth = [
+            cut_square(square, min(len(square), images.side))
+            for images in self._validation
+            for square in _take_some(images, _CALIBRATION_IMAGES)
+        ]
         lumas = [to_luma(image) for image in truth]
 
         def paint(exponent: float, lumas: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-            chroma = painter.predict_chroma(lumas, vividness=exponent, detail=max(self.config.sizes))
+            chroma = painter.predict_chroma(lumas, vividness=exponent, detail=None)
             return [join_upsampled(*planes) for planes in zip(lumas, chroma, strict=True)]
 
         wanted = _VIVID * np.mean([colorfulness(image) for image in truth])
@@ -201,21 +255,11 @@ class UNetRecipe(Recipe):
         }
         plots.plot_grid(columns, folder / SAMPLES)
 
-    def _load(self, part: int, sides: list[int]) -> list[ImageArray]:
-        """Decode the training images (0) or those of validation (1) of each set, and tell the classes of sets apart."""
-        arrays = [
-            load_colored(parts[part], side, skip_corrupt=self.config.skip_corrupt)
-            for parts, side in zip(self.sets, sides, strict=True)
-        ]
-        return [
-            ImageArray(images.pixels, np.where(images.labels < 0, -1, images.labels + offset).astype(np.int32))
-            for images, offset in zip(arrays, self._offsets, strict=True)
-        ]
 
-
-def _some(images: ImageArray, count: int) -> NDArray[np.uint8]:
-    """Take images from all over a set: folders of classes hold one class after the other."""
-    return images.pixels[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
+def _take_some(images: ImageSet, count: int) -> list[NDArray[np.uint8]]:
+    """Take central squares of images from all over a set: folders of classes hold one class after the other."""
+    rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+    return [cut_square(images.dataset[int(row)], images.size) for row in rows]
 
 
 def _rgb_error(chroma: Any) -> Any:

@@ -1,234 +1,235 @@
-"""What the chroma U-Net learns from: batches at several working sizes, with augmentation and hints.
+"""What the chroma U-Net learns from: batches of luma, hints and true chroma, with augmentation.
 
 An image of a batch is a function of seed, step and its place alone, so that a training that was stopped goes on with
-exactly the batches that it would have seen.
+exactly the batches that it would have seen, whatever the number of workers.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from statistics import median_low
-from typing import TYPE_CHECKING
 
 import cv2
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from colorizer.data.arrays import cut_square, fill_square
 from colorizer.data.dataset import ImageDataset
-from colorizer.imaging.color import KB, KG, KR, to_chroma
+from colorizer.imaging.aging import age
+from colorizer.imaging.color import to_chroma, to_luma
+from colorizer.models.unet import MULTIPLE, STRIDE
+from colorizer.training.recipe import EpochBatches
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+Batch = tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]
+"""{``luma``: (B, S, S, 1) in [0, 1], ``hints``: (B, S/4, S/4, 3)} and the true chroma (B, S/4, S/4, 2)."""
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
-"""Luma (B, S, S, 1), hints (B, S/2, S/2, 3), chroma (B, S/2, S/2, 2), labels (B,)."""
+ENLARGEMENT = 3
+"""Small images are enlarged by at most this: ImageNet's weights know little at the sizes of thumbnails."""
 
 _PROBED = 100  # Images of a data set whose size stands for all.
-_SMALLEST_CROP = 0.6  # Of the side of an image.
-_LARGEST_SQUEEZE = 0.8  # Of height or width of a cut.
-_LARGEST_SHIFT = 0.125  # Of the side of an image that is not cut.
-_SOFT = 0.2  # Of the images, with at least half of the resolution left: enlarged and unsharp ones teach to color such.
-_GRAINY = 0.2  # Of the images.
-_GRAIN = 0.05  # Largest standard deviation of luma.
-_HINTED = 0.3  # Of the images.
+_LEAST_AREA = 0.45  # Of a crop, as a share of the image.
+_WIDEST = 1.25  # Long side of a crop over its short one.
+_AGED = 0.35  # Share of the images that are fed as an aged copy.
+_HINTED = 0.3  # Share of the images that have hints.
 _MEAN_HINTS = 6
 
 
 @dataclass(frozen=True)
-class ImageArray:
-    """Decoded images of one data set.
+class ImageSet:
+    """The images of a data set that have color, decoded when asked for.
 
     Attributes
     ----------
-    pixels : (N, S, S, 3) uint8
-        RGB images that have color.
-    labels : (N,) int32
-        Class of each, -1 where unknown.
+    dataset : ImageDataset
+        The images.
+    size : int
+        Height and width of the squares that the network sees.
+    side : int
+        Height and width that half of the images have at least.
     """
 
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int32]
+    dataset: ImageDataset
+    size: int
+    side: int
 
     def __len__(self) -> int:
-        return len(self.pixels)
-
-    @property
-    def side(self) -> int:
-        """Height and width of the images."""
-        return self.pixels.shape[1]
+        return len(self.dataset)
 
 
-def choose_side(dataset: ImageDataset, sizes: tuple[int, ...], *, skip_corrupt: bool = False) -> int:
-    """Choose the side to keep images at: the largest working size that half of the first ones have, or the smallest."""
-    first = islice(dataset.decode(skip_corrupt=skip_corrupt), _PROBED)
-    sides = [min(image.shape[:2]) for _, image in first]
-    return max((size for size in sizes if sides and size <= median_low(sides)), default=min(sizes))
-
-
-def load_colored(dataset: ImageDataset, side: int, *, skip_corrupt: bool = False) -> ImageArray:
-    """Decode a data set, leaving out the images that are gray and so teach nothing.
+def load_colored(dataset: ImageDataset, largest: int, *, skip_corrupt: bool = False) -> ImageSet:
+    """Look through a data set, and leave out the images that are gray and so teach nothing.
 
     Parameters
     ----------
     dataset : ImageDataset
-        The images.
-    side : int
-        Height and width that the central squares of the images are brought to.
+        The images, of any size.
+    largest : int
+        Working size: height and width of the squares in pixels. Small images are enlarged by at most `ENLARGEMENT`, so
+        a data set of thumbnails gets smaller squares.
     skip_corrupt : bool
         As in `ImageDataset.decode`.
     """
-    pixels = np.empty((len(dataset), side, side, 3), np.uint8)
-    labels = np.full(len(dataset), -1, np.int32)
-    count = 0
     description = f"reading {dataset.name} ({dataset.split})"
-    for index, image in tqdm(
-        dataset.decode(skip_corrupt=skip_corrupt), description, len(dataset), unit="image", disable=None
-    ):
-        if not np.ptp(image, axis=-1).any():
-            continue
-        pixels[count] = cut_square(image, side)
-        if dataset.labels is not None:
-            labels[count] = dataset.labels[index]
-        count += 1
-    return ImageArray(pixels[:count], labels[:count])
+    images = tqdm(dataset.decode(skip_corrupt=skip_corrupt), description, len(dataset), unit="image", disable=None)
+    kept, sides = [], []
+    for index, image in images:
+        if np.ptp(image, axis=-1).any():
+            kept.append(index)
+            sides.append(min(image.shape[:2]))
+    side = median_low(list(islice(sides, _PROBED)) or [largest])
+    size = min(largest, math.ceil(ENLARGEMENT * side / MULTIPLE) * MULTIPLE)
+    return ImageSet(dataset.take(np.array(kept, np.int64)), size, side)
 
 
-class TrainingBatches:
-    """The batches of a training, by step.
+class TrainingBatches(EpochBatches):
+    """The batches of a training, an epoch after the other.
 
     Parameters
     ----------
-    sets : list of ImageArray
-        Training images; a batch takes them from the sets that are at least as large as its working size, fewer from one
-        whose images are larger: shrunk to that size, they teach less of it. Where all are smaller, the largest ones are
-        enlarged.
-    sizes : tuple of int
-        Working sizes, drawn with equal chance.
+    sets : sequence of ImageSet
+        Training images. A batch has one size; sets of the same size share it by their numbers of images.
     batch_size : int
-        Images in a batch at the smallest size; larger sizes have as many pixels in a batch.
-    steps : int
-        Steps of the training.
+        Images in a batch at the largest size; smaller sizes have as many pixels in a batch.
+    steps_per_epoch : int
+        Batches of an epoch; 0: as many as it takes to see each image once.
     seed : int
         Of order, augmentation and hints.
+    first_epoch : int
+        Epoch to start from.
+    workers : int
+        Threads that make batches.
     """
 
     def __init__(
         self,
-        sets: list[ImageArray],
-        sizes: tuple[int, ...],
+        sets: Sequence[ImageSet],
         batch_size: int,
-        steps: int,
+        steps_per_epoch: int,
         seed: int,
+        first_epoch: int = 0,
+        workers: int = 2,
     ) -> None:
+        super().__init__(workers=workers, max_queue_size=2 * workers)
         self._sets = sets
         self._seed = seed
-        self._sizes = np.random.default_rng(seed).choice(sizes, steps)
-        quotas = {size: self._divide(round(batch_size * (min(sizes) / size) ** 2), size) for size in set(sizes)}
-        self._counts = np.array([quotas[size] for size in self._sizes])
-        self._starts = np.cumsum(self._counts, axis=0) - self._counts
+        self.epoch = first_epoch
+        sizes = sorted({images.size for images in sets}, reverse=True)
+        self._groups = [[images for images in sets if images.size == size] for size in sizes]
+        self._counts = []
+        for size, group in zip(sizes, self._groups, strict=True):
+            count = max(1, round(batch_size * (sizes[0] / size) ** 2))
+            shares = np.array([len(images) for images in group]) / sum(map(len, group))
+            # Largest remainders: the parts add up to the whole.
+            parts = np.floor(count * shares).astype(int)
+            parts[np.argsort(parts - count * shares)[: count - parts.sum()]] += 1
+            self._counts.append(parts)
+        # How many steps each group needs to show all of its images.
+        needed = [sum(map(len, group)) / parts.sum() for group, parts in zip(self._groups, self._counts, strict=True)]
+        self._steps = steps_per_epoch or math.ceil(sum(needed))
+        self._schedule = _interleave(np.array(needed) / sum(needed), self._steps)
         self._order = lru_cache(maxsize=4 * len(sets))(self._shuffle)
 
-    def __call__(self, step: int) -> Batch:
-        """Make the batch of a step."""
-        size = int(self._sizes[step])
-        places = [
-            (images, row)
-            for number, images in enumerate(self._sets)
-            for row in self._rows(number, self._starts[step, number], self._counts[step, number])
-        ]
-        rngs = [np.random.default_rng((self._seed, 1, step, place)) for place in range(len(places))]
-        pixels = [augment(images.pixels[row], size, rng) for (images, row), rng in zip(places, rngs, strict=True)]
-        luma, chroma = split_planes(np.stack(pixels))
-        labels = np.array([images.labels[row] for images, row in places], np.int32)
-        for plane, rng in zip(luma, rngs, strict=True):
-            change_tones(plane, rng)
-        hints = np.stack([draw_hints(plane, rng) for plane, rng in zip(chroma, rngs, strict=True)])
-        return luma, hints, chroma, labels
+    def __len__(self) -> int:
+        return self._steps
 
-    def _divide(self, count: int, size: int) -> list[int]:
-        """Divide the images of a batch among the sets that are large enough, or the largest where none is."""
-        least = min(size, max(images.side for images in self._sets))
-        weights = np.array([(size / images.side) ** 2 if images.side >= least else 0 for images in self._sets])
-        return [max(1, round(count * weight / weights.sum())) if weight else 0 for weight in weights]
+    def __getitem__(self, index: int) -> Batch:
+        """Make a batch of the running epoch."""
+        step = self.epoch * self._steps + index
+        number = self._schedule[index]
+        group, parts = self._groups[number], self._counts[number]
+        per_epoch = self._schedule.count(number)
+        turn = self.epoch * per_epoch + self._schedule[:index].count(number)
+        planes: list[tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]] = []
+        for images, count in zip(group, parts, strict=True):
+            for position in range(turn * count, (turn + 1) * count):
+                rng = np.random.default_rng((self._seed, 1, step, len(planes)))
+                passed, place = divmod(position, len(images))
+                row = int(self._order(self._sets.index(images), passed)[place])
+                planes.append(make_example(images.dataset[row], images.size, rng))
+        return _stack(planes)
 
-    def _rows(self, number: int, start: int, count: int) -> list[int]:
-        """Take the next rows of a set, of which every pass has an order of its own."""
-        length = len(self._sets[number])
-        positions = range(start, start + count)
-        return [self._order(number, position // length)[position % length] for position in positions]
-
-    def _shuffle(self, number: int, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((self._seed, 2, number, epoch)).permutation(len(self._sets[number]))
+    def _shuffle(self, number: int, passed: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self._seed, 2, number, passed)).permutation(len(self._sets[number]))
 
 
-class ValidationBatches:
-    """The images of validation as they are, each set at its own size, without hints."""
+class ValidationBatches(keras.utils.PyDataset):
+    """Central squares of the images of validation as they are, each set at its own size, without hints."""
 
-    def __init__(self, sets: list[ImageArray], batch_size: int) -> None:
-        self._parts = []
-        smallest = min(images.side for images in sets)
+    def __init__(self, sets: Sequence[ImageSet], batch_size: int) -> None:
+        super().__init__(workers=2, max_queue_size=4)
+        largest = max(images.size for images in sets)
+        parts = []
         for images in sets:
-            count = max(1, round(batch_size * (smallest / images.side) ** 2))
-            starts = range(0, len(images), count)
-            self._parts += [ImageArray(images.pixels[i : i + count], images.labels[i : i + count]) for i in starts]
+            count = max(1, round(batch_size * (largest / images.size) ** 2))
+            parts.append([(images, range(i, min(i + count, len(images)))) for i in range(0, len(images), count)])
+        # Keras reads off the first two batches which axes vary, so a batch of each set comes first.
+        self._batches = [part[0] for part in parts if part] + [batch for part in parts for batch in part[1:]]
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._batches)
 
-    def __call__(self, step: int) -> Batch:
-        """Make one batch."""
-        part = self._parts[step]
-        luma, chroma = split_planes(part.pixels)
-        return luma, np.zeros((*chroma.shape[:3], 3), np.float32), chroma, part.labels
+    def __getitem__(self, index: int) -> Batch:
+        """Make a batch."""
+        images, rows = self._batches[index]
+        planes = []
+        for row in rows:
+            rgb = cut_square(images.dataset[row], images.size)
+            chroma = shrink_chroma(rgb)
+            planes.append((to_luma(rgb), np.zeros((*chroma.shape[:2], 3), np.float32), chroma))
+        return _stack(planes)
 
 
-def build_dataset(batches: Callable[[int], Batch], first: int, last: int, *, labeled: bool) -> "tf.data.Dataset":
-    """Turn batches into the `tf.data` pipeline of inputs and targets that the U-Net trains on, made ahead of need."""
-    import tensorflow as tf
+def _interleave(shares: NDArray[np.float64], steps: int) -> list[int]:
+    """Spread groups evenly over the steps of an epoch, by their shares: the number of a group for each step.
 
-    def name(luma: "tf.Tensor", hints: "tf.Tensor", chroma: "tf.Tensor", labels: "tf.Tensor") -> tuple[dict, dict]:
-        for tensor, channels in ((luma, 1), (hints, 3), (chroma, 2)):
-            tensor.set_shape((None, None, None, channels))
-        labels.set_shape((None,))
-        targets = {"chroma": chroma, "label": labels} if labeled else {"chroma": chroma}
-        return {"luma": luma, "hints": hints}, targets
-
-    def make(step: "tf.Tensor") -> list["tf.Tensor"]:
-        return tf.numpy_function(batches, [step], [tf.float32, tf.float32, tf.float32, tf.int32])
-
-    steps = tf.data.Dataset.range(first, last)
-    return steps.map(make, num_parallel_calls=2, deterministic=True).map(name).prefetch(4)
+    Keras reads off batches 0 and 1 which axes vary, so these are of different groups wherever there are several.
+    """
+    done = np.zeros(len(shares))
+    schedule = []
+    for step in range(steps):
+        group = int(np.argmax(shares * (step + 1) - done))
+        done[group] += 1
+        schedule.append(group)
+    other = next((i for i in range(1, steps) if schedule[i] != schedule[0]), 0)
+    if other > 1:
+        schedule[1], schedule[other] = schedule[other], schedule[1]
+    return schedule
 
 
 # === Parts of a batch ===
 
 
+def make_example(
+    rgb: NDArray[np.uint8], size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Make what is learned from an image (H, W, 3): luma (S, S), hints (S/4, S/4, 3) and chroma (S/4, S/4, 2)."""
+    square = augment(rgb, size, rng)
+    chroma = shrink_chroma(square)
+    luma = age(square, rng) if rng.random() < _AGED else to_luma(square)
+    return luma, draw_hints(chroma, rng), chroma
+
+
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Bring an image (S, S, 3) to (size, size, 3): cut and squeezed or shifted, softened and mirrored by chance."""
-    height = width = len(image)
-    if rng.random() < 0.5:
-        side = height * rng.uniform(_SMALLEST_CROP, 1)
-        height, width = (round(side * rng.uniform(_LARGEST_SQUEEZE, 1)) for _ in range(2))
-    else:
-        margin = round(height * _LARGEST_SHIFT)
-        framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
-        image = np.asarray(framed, np.uint8)
-    top, left = rng.integers(len(image) - height + 1), rng.integers(len(image) - width + 1)
-    image = fill_square(image[top : top + height, left : left + width], size)
-    if rng.random() < _SOFT:
-        image = cut_square(cut_square(image, round(size * rng.uniform(0.5, 1))), size)
-    return image[:, ::-1] if rng.random() < 0.5 else image
+    """Crop an image (H, W, 3) at random, stretch the crop to (size, size, 3), and mirror half of the images."""
+    height, width = image.shape[:2]
+    side = min(height, width, math.sqrt(height * width * rng.uniform(_LEAST_AREA, 1)))
+    longer = min(max(height, width), side * rng.uniform(1, _WIDEST))
+    rows, columns = max(1, round(side)), max(1, round(longer))
+    if height > width or (height == width and rng.random() < 0.5):
+        rows, columns = columns, rows
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    square = fill_square(image[top : top + rows, left : left + columns], size)
+    return np.ascontiguousarray(square[:, ::-1]) if rng.random() < 0.5 else square
 
 
-def split_planes(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Split RGB (N, S, S, 3) into luma (N, S, S, 1) in [0, 1] and chroma (N, S/2, S/2, 2) in [-0.5, 0.5]."""
-    n, side = rgb.shape[:2]
-    luma = rgb.astype(np.float32) @ (np.array([KR, KG, KB], np.float32) / np.float32(255))
-    chroma = to_chroma(rgb).reshape(n, side // 2, 2, side // 2, 2, 2).mean(axis=(2, 4))
-    return luma[..., None], chroma
+def shrink_chroma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compute the mean chroma of the cells of an image (S, S, 3): (S/4, S/4, 2) in [-0.5, 0.5]."""
+    side = len(rgb) // STRIDE
+    return to_chroma(np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -261,16 +262,6 @@ def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return hints
 
 
-def change_tones(luma: NDArray[np.float32], rng: np.random.Generator) -> None:
-    """Change gamma and contrast of half of the images, (S, S, 1) in [0, 1], and add grain to some, in place.
-
-    Old photographs have such tones.
-    """
-    if rng.random() < 0.5:
-        luma **= np.exp(rng.uniform(-0.4, 0.4))
-        luma -= 0.5
-        luma *= rng.uniform(0.7, 1.1)
-        luma += 0.5 + rng.uniform(-0.1, 0.1)
-    if rng.random() < _GRAINY:
-        luma += rng.uniform(0, _GRAIN) * rng.standard_normal(luma.shape, np.float32)
-    np.clip(luma, 0, 1, out=luma)
+def _stack(planes: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]) -> Batch:
+    luma, hints, chroma = (np.stack(parts) for parts in zip(*planes, strict=True))
+    return {"luma": luma[..., None].astype(np.float32) / np.float32(255), "hints": hints}, chroma

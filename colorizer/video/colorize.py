@@ -11,7 +11,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.video import VideoError
 from colorizer.video.planes import Look, add_color, describe, read_luma, to_full, to_square, turn
 from colorizer.video.reading import Film
@@ -60,7 +60,7 @@ def colorize_video(
     colorizer: Colorizer,
     *,
     vividness: float = DEFAULT_VIVIDNESS,
-    detail: int = DEFAULT_DETAIL,
+    detail: int | None = None,
     lossless: bool = False,
     every: int = EVERY,
     progress: Tell | None = None,
@@ -187,7 +187,7 @@ def _color_batch(frames: list[VideoFrame], look: Look, steadier: Steadier) -> It
 
 
 def _predict(
-    colorizer: Colorizer, vividness: float, detail: int, lumas: list[NDArray[np.uint8]]
+    colorizer: Colorizer, vividness: float, detail: int | None, lumas: list[NDArray[np.uint8]]
 ) -> list[NDArray[np.float32]]:
     return colorizer.predict_chroma(lumas, vividness=vividness, detail=detail)
 

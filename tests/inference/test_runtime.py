@@ -15,11 +15,13 @@ from conftest import ROOT, random_images
 
 from colorizer import Colorizer, ModelError
 from colorizer.inference.checkpoint import Checkpoint, list_models
+from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime, load_runtime, map_parallel, quiet_stderr
 from colorizer.models.unet import build_unet
 from colorizer.publish.export import MAX_ERROR, MAX_LEVELS
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
+STRIDE = Preprocessing.from_config(Checkpoint.find("unet").read_config()).stride
 HEAVY = ("tensorflow", "keras", "matplotlib", "gradio", "skimage", "pyarrow", "h5py")
 
 
@@ -38,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 def planes(count: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Make the U-Net's inputs, a hint among them."""
-    hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
+    hints = np.zeros((count, height // STRIDE, width // STRIDE, 3), np.float32)
     hints[:, 1, 2] = (0.2, -0.1, 1)
     return np.random.default_rng(seed).random((count, height, width, 1), np.float32), hints
 
@@ -78,7 +80,7 @@ def test_any_size_and_batch_in_any_order(unet):
     alone = unet(*planes(1, 32, 48))
     for shape in [(1, 16, 16), (3, 96, 64), (1, 16, 400), (70, 32, 32), (1, 32, 48)]:
         logits = unet(*planes(*shape))
-        assert logits.shape[:3] == (shape[0], shape[1] // 2, shape[2] // 2)
+        assert logits.shape[:3] == (shape[0], shape[1] // STRIDE, shape[2] // STRIDE)
         assert np.isfinite(logits).all()
     assert np.array_equal(logits, alone)
 
@@ -210,7 +212,7 @@ def test_what_is_no_network_is_refused(content):
 
 @pytest.mark.slow
 def test_an_export_by_an_older_version_is_refused_with_what_to_do(tmp_path):
-    build_unet(5, (4, 8)).export(tmp_path / "model.tflite", format="litert", verbose=False)
+    build_unet(5, (4, 4, 4, 4)).export(tmp_path / "model.tflite", format="litert", verbose=False)
     with pytest.raises(ValueError, match="older version of the project: colorizer export"):
         LiteRTRuntime((tmp_path / "model.tflite").read_bytes())
 
@@ -219,15 +221,15 @@ def test_a_model_without_export_runs_under_keras(folder):
     image = random_images(1)[0]
     exported = Colorizer.load(folder).colorize(image)
     (folder / "model.tflite").unlink()
-    assert isinstance(load_runtime(folder / "model.keras"), KerasRuntime)
+    assert isinstance(load_runtime(Checkpoint.find(folder)), KerasRuntime)
     assert np.abs(Colorizer.load(folder).colorize(image).astype(int) - exported).max() <= MAX_LEVELS
 
 
-def test_without_tensorflow_a_model_without_export_says_what_to_do(folder):
+def test_without_keras_a_model_without_export_says_what_to_do(folder):
     (folder / "model.tflite").unlink()
     code = (
         "import sys, importlib.util as u; find = u.find_spec; "
-        "u.find_spec = lambda name, *rest: None if name == 'tensorflow' else find(name, *rest); "
+        "u.find_spec = lambda name, *rest: None if name == 'keras' else find(name, *rest); "
         f"from colorizer.cli import main; sys.exit(main(['colorize', {str(CAT)!r}, '--model', {str(folder)!r}, "
         f"'--output', {str(folder / 'cat.png')!r}]))"
     )

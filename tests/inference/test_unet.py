@@ -12,7 +12,6 @@ from conftest import ROOT, random_images
 from colorizer import Colorizer, ModelError
 from colorizer.imaging.color import to_chroma, to_luma
 from colorizer.imaging.decode import decode_image
-from colorizer.models.unet import build_unet
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
 PHOTO = ROOT / "samples/photos/cat.jpg"
@@ -30,20 +29,6 @@ def chroma_at(image: np.ndarray, x: int, y: int) -> np.ndarray:
 def luma_kept(result: np.ndarray, image: np.ndarray) -> float:
     """Compute the part of the pixels whose luma is the image's within 2 levels."""
     return float((np.abs(to_luma(result).astype(int) - to_luma(image)) <= 2).mean())
-
-
-def test_network_takes_any_multiple_of_its_stride_and_gives_half():
-    model = build_unet(7, widths=(4, 4, 4), classes=2)
-    planes = {"luma": np.zeros((2, 24, 40, 1)), "hints": np.zeros((2, 12, 20, 3))}
-    outputs = model(planes)
-    assert outputs["chroma"].shape == (2, 12, 20, 7)
-    assert outputs["label"].shape == (2, 2)
-
-
-@pytest.mark.parametrize("widths", [(), (8, 0), (4,) * 5])
-def test_senseless_widths_are_refused(widths):
-    with pytest.raises(ValueError, match="widths"):
-        build_unet(7, widths)
 
 
 def test_weights_load_by_keras_alone_and_are_small():

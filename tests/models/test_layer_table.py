@@ -10,7 +10,7 @@ from conftest import ROOT
 from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector, group_layers
 from colorizer.models.autoencoder import build_autoencoder
 from colorizer.models.layer_table import list_layers
-from colorizer.models.unet import build_unet
+from colorizer.models.unet import STRIDE, build_unet
 
 
 def test_an_autoencoder():
@@ -25,15 +25,15 @@ def test_an_autoencoder():
 
 
 def test_a_unet_of_any_size():
-    model = build_unet(7, (4, 8))
-    rows = list_layers(model)
+    model = build_unet(7, (4, 8, 8, 8))
+    rows = list_layers(model, STRIDE)
     assert sum(row["parameters"] for row in rows) == model.count_params()
-    assert rows[-1]["shape"] == [32, 32, 7]
+    assert rows[-1]["shape"] == [16, 16, 7]
     assert all(None not in row["shape"] for row in rows)
     stages = group_layers(rows)
     assert sum(len(stage.layers) for stage in stages) == len(rows)
     assert sum(stage.parameters for stage in stages) == model.count_params()
-    assert any(stage.shape == (16, 16, 8) and "Conv2D" in stage.kinds for stage in stages)
+    assert any(stage.shape == (8, 8, 8) and "Conv2D" in stage.kinds for stage in stages)
 
 
 @pytest.mark.parametrize("model", ["autoencoder", "unet"])

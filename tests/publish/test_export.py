@@ -13,7 +13,7 @@ from colorizer.imaging.color import to_luma
 from colorizer.inference.chroma_bins import softmax
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, load_runtime
 from colorizer.models.autoencoder import build_autoencoder
-from colorizer.models.unet import build_unet
+from colorizer.models.unet import MULTIPLE, STRIDE, build_unet
 from colorizer.publish.export import MAX_ERROR, MAX_LEVELS
 
 pytestmark = pytest.mark.slow
@@ -50,17 +50,18 @@ def test_an_autoencoder_with_its_parts(tmp_path, capsys):
 
 def test_a_unet_of_any_size(tmp_path):
     keras.utils.set_random_seed(0)
-    model = build_unet(5, (4, 8))
+    model = build_unet(5, (8, 8, 8, 8))
     model.save(tmp_path / "model.keras")
     bins = [[0, 0], [0.2, 0], [0, 0.2], [-0.2, 0], [0, -0.2]]
+    feed = {"multiple": MULTIPLE, "stride": STRIDE, "working_size": 96, "enlargement": 3, "mirrored_size": 0}
     output = {"bins": bins, "prior": [0.2] * 5, "vivid_exponent": 1.0}
-    (tmp_path / "config.json").write_text(json.dumps({"input": {"multiple": 4, "sizes": [32]}, "output": output}))
+    (tmp_path / "config.json").write_text(json.dumps({"input": feed, "output": output}))
     assert main(["export", "--model", str(tmp_path / "model.keras")]) == 0
     runtime = load_runtime(tmp_path / "model.keras")
     assert isinstance(runtime, LiteRTRuntime)
-    for shape in [(2, 8, 12), (1, 20, 4)]:
+    for shape in [(2, 32, 64), (1, 96, 32)]:
         luma = np.random.default_rng(0).random((*shape, 1), np.float32)
-        hints = np.zeros((shape[0], shape[1] // 2, shape[2] // 2, 3), np.float32)
+        hints = np.zeros((shape[0], shape[1] // STRIDE, shape[2] // STRIDE, 3), np.float32)
         expected = model({"luma": luma, "hints": hints})["chroma"].numpy()
         logits = runtime(luma, hints)
         assert np.abs(logits - expected).max() < 0.05 * np.abs(expected).max()

