@@ -122,14 +122,14 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["scans", "--output", "o.png"], "must be a folder"),
         (["twins", "--output", "o", "--uncertainty"], "would both become"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
-        (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "--format jpeg"),
+        (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "format jpeg is for folders"),
         (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over another file"),
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
         (["empty", "--output", "o"], "no images or videos in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
         (["/dev/null", "--output", "o"], "/dev/null is neither a file nor a folder"),
-        (["scans/a.png", "--output", "o.png", "--detail", "0"], "--detail must be at least 2, got 0"),
-        (["scans/a.png", "--output", "o.png", "--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["scans/a.png", "--output", "o.png", "--detail", "0"], "detail must be at least 2, got 0"),
+        (["scans/a.png", "--output", "o.png", "--seed", "-1"], "seed must be at least 0, got -1"),
     ],
 )
 def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
