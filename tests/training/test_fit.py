@@ -291,15 +291,15 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["state.weights.h5", "state.json"])
-@pytest.mark.parametrize("how", ["empty", "cut", "absent", "flipped"])
-def test_of_a_damaged_state_the_one_before_is_taken(config, tmp_path, caplog, name, how):
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("state.weights.h5", "cut"), ("state.weights.h5", "flipped"), ("state.json", "empty"), ("state.json", "absent")],
+)
+def test_of_a_damaged_state_the_one_before_is_taken(config, caplog, name, how):
     config = replace(config, epochs=2)
     folder = fit(config)
     caplog.set_level("WARNING")
     damage(folder / "resume/epoch-00002" / name, how)
-    if (name, how) == ("state.json", "flipped"):
-        (folder / "resume/epoch-00002" / name).write_text("{}")
     fit(replace(config, epochs=3))
     assert "resume/epoch-00002 is damaged" in caplog.text
     assert "going on after epoch 1" in caplog.text
