@@ -6,7 +6,7 @@ function startStage(element, props, trigger) {
     const stage = find(".stage"), frame = find(".frame"), problem = find(".problem"), overlay = find(".dabs");
     const fileInput = find("input[type=file]"), busy = find(".busy");
     const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
-    const reach = find(".reach"), color = find("input[type=color]"), pipette = find(".pipette");
+    const color = find("input[type=color]"), pipette = find(".pipette");
 
     const fresh = () => ({dabs: [], current: -1, recolors: false, past: [], future: [], version: null, versions: []});
     let photo = options.opening.photo;  // {example} or {path, name}.
@@ -29,7 +29,6 @@ function startStage(element, props, trigger) {
         return {
             id: asked, photo: candidate ?? photo, dabs: own.dabs, current: own.current, version: own.version,
             drawn: own.versions.length, model, vividness: Number(vividness.value), detail: Number(detail.value),
-            reach: Number(reach.value), prepare: find(".prepare").checked,
         };
     }
 
@@ -181,7 +180,7 @@ function startStage(element, props, trigger) {
         for (const each of element.querySelectorAll(".takes-none")) each.hidden = takesHints();
         for (const each of element.querySelectorAll(".takes-hints")) each.hidden = !takesHints();
         find(".strength").hidden = !takesHints();
-        for (const each of element.querySelectorAll(".number, .prepare-field")) each.hidden = !takesHints();
+        for (const each of element.querySelectorAll(".number")) each.hidden = !takesHints();
         drawDabs();
     }
 
@@ -414,8 +413,6 @@ function startStage(element, props, trigger) {
         settleNumber(detail, options.detail);
         paint();
     });
-    reach.addEventListener("input", () => { if (chosen.dabs.length) paint(); });
-    find(".prepare").addEventListener("change", paint);
 
     function describeStrength() {
         const words = ["subtle", "natural", "lively", "vivid"];
@@ -596,7 +593,6 @@ function startStage(element, props, trigger) {
 
     vividness.value = vividnessNumber.value = options.vividness;
     detail.value = options.detail;
-    reach.value = options.reach;
     describeStrength();
     placeLine();
     setMode("compare");

@@ -196,7 +196,6 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             "vividness": DEFAULT_VIVIDNESS,
             "detail": DEFAULT_DETAIL,
             "detailRange": DETAIL_RANGE,
-            "reach": 0.5,
             "mostDabs": MOST_DABS,
             "maxBytes": MAX_BYTES,
             "examples": [
