@@ -15,7 +15,7 @@ from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
     """Make the options of the command line from the fields of `TrainConfig`."""
     parser = argparse.ArgumentParser(
-        description="Train a colorizer. A run that was stopped goes on with the same command."
+        description="Train a colorizer. To resume an interrupted training, run the same command again."
     )
     for option in fields(TrainConfig):
         flag = "--" + option.name.replace("_", "-")

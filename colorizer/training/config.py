@@ -27,32 +27,34 @@ class TrainConfig:
     """What to train and how; each field is an option of ``train.py``."""
 
     model: str = _option("autoencoder", f"network to train: {', '.join(MODELS)}")
-    data: tuple[str, ...] = _option(("cifar10",), "data sets: cifar10 or folders, joined")
-    output: str = _option("", "folder of the results (default: runs/MODEL)")
-    epochs: int = _option(30, "epochs of the whole training")
-    batch_size: int = _option(0, "images in a step, the U-Net's at its working size; 0: 256, the U-Net's 16")
-    learning_rate: float = _option(1e-3, "step size at the start (the U-Net: after warm-up)")
+    data: tuple[str, ...] = _option(("cifar10",), "data sets to train on: cifar10 or folders")
+    output: str = _option("", "output folder (default: runs/MODEL)")
+    epochs: int = _option(30, "total number of epochs")
+    batch_size: int = _option(0, "batch size; 0: 256 for the autoencoder, 16 for the U-Net")
+    learning_rate: float = _option(1e-3, "initial learning rate (U-Net: after warm-up)")
     latent_dim: int = _option(256, "length of the latent vector", "autoencoder")
     filters: tuple[int, ...] = _option((64, 128, 256), "filters of the encoder's convolutions", "autoencoder")
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
-    steps_per_epoch: int = _option(0, "steps counted as an epoch; 0: as many as there are batches of images", "unet")
+    steps_per_epoch: int = _option(0, "steps per epoch; 0: one pass over the images", "unet")
     widths: tuple[int, ...] = _option((48, 64, 128, 256), "channels of the decoder at 1/4, 1/8, 1/16 and 1/32", "unet")
-    working_size: int = _option(224, "height and width of the squares to learn from (small images: less)", "unet")
+    working_size: int = _option(224, "height and width of the training crops (smaller for small images)", "unet")
     dropout: float = _option(0.1, "dropout at the encoder's last features", "unet")
     weight_decay: float = _option(0.05, "weight decay", "unet")
-    cooldown: float = _option(0.2, "share of the steps at the end over which the learning rate falls to 0", "unet")
-    frozen_stages: int = _option(2, "first stages of the pretrained encoder that are not trained", "unet")
+    cooldown: float = _option(
+        0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
+    )
+    frozen_stages: int = _option(2, "number of the first encoder stages to freeze", "unet")
     from_scratch: bool = _option(False, "start from random weights instead of ImageNet's", "unet")
-    hold_out: tuple[str, ...] = _option((), "groups of images (first folders of their paths) not to train on")
+    hold_out: tuple[str, ...] = _option((), "groups of images (top-level folders) to exclude from training")
     validation: float = _option(
-        0.05, "part of the training split kept for validation, where data have none of their own"
+        0.05, "fraction of the training split to use for validation, if the data has no validation split"
     )
     patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
-    seed: int = _option(0, "of weights, order and mirroring")
-    precision: str = _option("auto", "of the arithmetic: float32, bfloat16, or auto: bfloat16 where the CPU has it")
-    init: str = _option("", "weights to start from: a model.keras")
-    skip_corrupt: bool = _option(False, "leave corrupt images out instead of stopping")
-    overwrite: bool = _option(False, "replace a finished training, or one with other options, in the output folder")
+    seed: int = _option(0, "random seed")
+    precision: str = _option("auto", "float32, bfloat16, or auto: bfloat16 if the CPU supports it")
+    init: str = _option("", "initial weights: a model.keras")
+    skip_corrupt: bool = _option(False, "skip corrupt images instead of stopping")
+    overwrite: bool = _option(False, "overwrite a training in the output folder that is finished or has other options")
 
     def __post_init__(self) -> None:
         if self.batch_size == 0:
