@@ -95,9 +95,13 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
     return painted
 
 
-def mark_results(options: PaintOptions, model: str | Path) -> Callable[[Metadata], Metadata]:
-    """Give what adds to metadata that the colors are made, by which program, and a digest of settings and weights."""
+def digest_settings(options: PaintOptions, model: str | Path) -> str:
+    """Make a digest of settings and weights, which tells results of others apart; `ModelError` if there is no model."""
     settings = {**asdict(options), "weights": Checkpoint.find(model).weights_sha256}
     del settings["max_pixels"]
-    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    return partial(mark_colorized, tool=f"Colorizer {__version__}", settings=digest)
+    return sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+
+
+def mark_results(options: PaintOptions, model: str | Path) -> Callable[[Metadata], Metadata]:
+    """Give what adds to metadata that the colors are made, by which program, and the digest of settings and weights."""
+    return partial(mark_colorized, tool=f"Colorizer {__version__}", settings=digest_settings(options, model))

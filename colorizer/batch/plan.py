@@ -10,10 +10,12 @@ from pathlib import Path, PurePath
 from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
 from colorizer.imaging.decode import readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, FORMATS, choose_extension
+from colorizer.imaging.metadata import read_settings
 from colorizer.video import CONTAINERS
 from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _HERE = PurePath()
+_METADATA_REACH = 1 << 18  # Bytes from either end of a file that its metadata are looked for in.
 DEEPER = " (folders within folders are not searched, unless recursive is asked for)"
 
 
@@ -36,10 +38,29 @@ class Job:
         """
         return all(_has_content(Path(target)) for target in self.targets)
 
+    def is_outdated(self, digest: str) -> bool:
+        """Tell whether results are older than the source, or carry another digest of settings and weights.
+
+        Results that carry none, such as those that someone has edited, count as they are.
+        """
+        source = Path(self.source).stat().st_mtime_ns
+        return any(
+            Path(target).stat().st_mtime_ns < source or (_read_digest(Path(target)) or digest) != digest
+            for target in self.targets
+        )
+
     @property
     def is_video(self) -> bool:
         """Whether the file to read is a video, by its name."""
         return is_video(PurePath(self.source))
+
+
+def _read_digest(result: Path) -> str:
+    """Read the digest that a result carries; its metadata stand at the beginning or at the end."""
+    with result.open("rb") as file:
+        begin = file.read(_METADATA_REACH)
+        file.seek(max(file.seek(0, os.SEEK_END) - _METADATA_REACH, 0))
+        return read_settings(begin) or read_settings(file.read())
 
 
 def is_video(path: PurePath) -> bool:

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
@@ -14,7 +14,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from colorizer.batch.options import PaintOptions, check_model, mark_results, paint
+from colorizer.batch.options import PaintOptions, check_model, digest_settings, mark_results, paint
 from colorizer.batch.plan import Job, UsageError, check_writable, find_others, plan_jobs
 from colorizer.batch.run import Outcome, run_jobs
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
@@ -22,6 +22,7 @@ from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_f
 from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.encode import FORMATS
+from colorizer.inference.checkpoint import ModelError
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # What would steer a terminal.
@@ -227,6 +228,10 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     done: list[Job] = []
     for job in jobs:
         (todo if options.overwrite or not job.is_done else done).append(job)
+    outdated = _find_outdated(done, asked, options.model)
+    if outdated:
+        print(f"{len(outdated)} done anew, since their sources, the settings or the weights are others than they were")
+        todo, done = todo + outdated, [job for job in done if job not in outdated]
     outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
     if todo:
         model = Colorizer.load(options.model)
@@ -242,6 +247,15 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
     passed = _pass_over(options)
     return chain(outcomes, passed), len(jobs) + len(passed)
+
+
+def _find_outdated(jobs: list[Job], asked: PaintOptions, model: str) -> list[Job]:
+    """Find the images among finished jobs whose results are of an older source, or of other settings or weights."""
+    images = [job for job in jobs if not job.is_video]
+    with suppress(ModelError):  # Without the model nothing can be done anew.
+        digest = digest_settings(asked, model) if images else ""
+        return [job for job in images if job.is_outdated(digest)]
+    return []
 
 
 def _pass_over(options: argparse.Namespace) -> list[Outcome]:

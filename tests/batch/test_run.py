@@ -328,3 +328,23 @@ def test_names_with_a_star_and_outputs_that_make_no_sense(tmp_path, capsys):
     assert "standard output" in capsys.readouterr().err
     assert main(["colorize", str(scans), "--recursive", "--output", "/proc/nothing"]) == 2
     assert "can't write into /proc" in capsys.readouterr().err
+
+
+def test_results_of_other_settings_or_of_an_older_source_are_done_anew(tmp_path, capsys):
+    scans, out = make_scans(tmp_path / "scans", 3), tmp_path / "out"
+    command = ["colorize", str(scans), "--recursive", "--output", str(out)]
+    assert main(command) == 0
+    assert main(command) == 0
+    assert "0 colorized, 3 skipped" in capsys.readouterr().out
+    assert main([*command, "--vividness", "0.1"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 done anew, since" in printed
+    assert "3 colorized" in printed
+    later = (scans / "1/001.png").stat().st_mtime + 100
+    os.utime(scans / "1/001.png", (later, later))
+    assert main([*command, "--vividness", "0.1"]) == 0
+    assert "1 colorized, 2 skipped" in capsys.readouterr().out
+    Image.new("RGB", (40, 40)).save(out / "0/000.png")  # Someone's own work.
+    assert main(command) == 0
+    with Image.open(out / "0/000.png") as kept:
+        assert not np.asarray(kept).any()
