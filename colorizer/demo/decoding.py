@@ -177,7 +177,7 @@ def start() -> None:
         child.start()
 
 
-def decode(path: Path, max_pixels: int, *, seconds: int = SECONDS) -> tuple[NDArray[np.uint8], Metadata]:
+def decode(source: Path | bytes, max_pixels: int, *, seconds: int = SECONDS) -> tuple[NDArray[np.uint8], Metadata]:
     """Decode a visitor's file in a process of its own, as `colorizer.imaging.decode.decode_with_metadata` does.
 
     Raises
@@ -188,7 +188,12 @@ def decode(path: Path, max_pixels: int, *, seconds: int = SECONDS) -> tuple[NDAr
         If the file is gone by now.
     """
     with _SLOTS.take(_visitor()) as child:
-        return child.decode(path, max_pixels, seconds)
+        if not isinstance(source, bytes):
+            return child.decode(source, max_pixels, seconds)
+        with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
+            path = Path(folder) / "the image"  # What errors call it.
+            path.write_bytes(source)
+            return child.decode(path, max_pixels, seconds)
 
 
 def _visitor() -> str:

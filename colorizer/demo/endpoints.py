@@ -8,11 +8,11 @@ import gradio as gr
 from gradio_client import handle_file
 
 from colorizer.demo import errors
+from colorizer.demo.decoding import decode
 from colorizer.demo.photo import MOST_DABS
 from colorizer.demo.widgets import save_picture
-from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_model, read_settings
+from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_model, mark, read_settings
 from colorizer.imaging.color import fit_within
-from colorizer.imaging.decode import decode_image
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
 
 _MOST_VERSIONS = 4
@@ -47,8 +47,9 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
         path, colorizer, options = read(image, model, vividness, detail, hints)
         with errors.as_gradio_errors():
-            result = colorizer.colorize(path, max_pixels=MAX_PIXELS, **options)
-        return save_picture(result, f"{path.stem}-color.png")
+            image, metadata = decode(path, MAX_PIXELS)
+            result = colorizer.colorize(image, **options)
+        return save_picture(result, f"{path.stem}-color.png", mark(metadata, model, options))
 
     def versions(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any) -> list[str]:
         """Give several plausible colorizations of an image file, as PNG of at most 1,280 pixels."""
@@ -60,7 +61,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                     f"{name} must be a whole number from {low} to {high}, got {value!r}", print_exception=False
                 )
         with errors.as_gradio_errors():
-            small = fit_within(decode_image(path, max_pixels=MAX_PIXELS), _VERSION_SIDE)
+            small = fit_within(decode(path, MAX_PIXELS)[0], _VERSION_SIDE)
             results = colorizer.colorize_alternatives(small, count, seed=seed, **options)
         return [save_picture(result, f"{path.stem}-version-{i}.png") for i, result in enumerate(results, 1)]
 

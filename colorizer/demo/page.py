@@ -8,6 +8,7 @@ from gradio.utils import get_upload_folder
 
 from colorizer.demo import endpoints
 from colorizer.demo.cleanup import sweeper
+from colorizer.demo.decoding import InTurn
 from colorizer.demo.guard import Guard
 from colorizer.demo.style import CSS, HEAD, build_theme
 from colorizer.demo.tabs import about, batch, cifar10, how_it_works, your_photo
@@ -15,6 +16,7 @@ from colorizer.demo.workbench import MAX_FILE
 from colorizer.files import resource_folder
 from colorizer.inference.colorizer import Colorizer
 
+_TOGETHER = 4  # Questions that are answered at once; each may hold a photo of hundreds of megabytes.
 _SESSIONS = 256  # Pages that Gradio remembers, none of which holds anything of a visitor's.
 
 
@@ -31,6 +33,8 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     gradio.Blocks
         The demo, ready to be launched with `launch_options`.
     """
+    in_turn: Any = {name: InTurn(colorizer) for name, colorizer in colorizers.items()}
+    colorizers = in_turn
     with gr.Blocks(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
             "# Colorizer\n\nBring a black-and-white photo to color. A small neural network suggests the colors; "
@@ -48,9 +52,9 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             how_it_works.build(demo, colorizers)
         with gr.Tab("About", id="about"):
             about.build()
-    # One picture at a time, and one batch, since the network uses all cores; the waiting line is short, so that it
-    # moves, and nothing passes it by.
-    return demo.queue(max_size=16, default_concurrency_limit=1, api_open=False)
+    # Files are read and written side by side, one a visitor; only the network takes pictures one at a time, since it
+    # uses all cores. The waiting line is short, so that it moves.
+    return demo.queue(max_size=16, default_concurrency_limit=_TOGETHER, api_open=False)
 
 
 def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.demo.decoding import decode
 from colorizer.imaging.color import fit_within, gray_copy
-from colorizer.imaging.decode import decode_image, decode_with_metadata, has_color
+from colorizer.imaging.decode import has_color
 from colorizer.imaging.encode import choose_extension
 from colorizer.imaging.metadata import Metadata
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
@@ -77,13 +78,13 @@ class Photo:
 
     @classmethod
     def open(cls, path: Path, max_pixels: int) -> "Photo":
-        """Decode a file, or remember it; raises what `colorizer.imaging.decode.decode_image` does."""
+        """Decode a file, or remember it; raises what `colorizer.demo.decoding.decode` does."""
         with _lock:
             known = _previews.pop(path, None)
             if known is not None and path.exists():
                 _previews[path] = known
                 return known
-        image = decode_image(path, max_pixels=max_pixels)
+        image, _ = decode(path, max_pixels)
         photo = cls(path, (image.shape[1], image.shape[0]), fit_within(image, PREVIEW_SIDE), has_color(image))
         with _lock:
             _previews[path] = photo
@@ -107,7 +108,7 @@ class Photo:
         self, colorizer: Colorizer, max_pixels: int, **options: Any
     ) -> tuple[NDArray[np.uint8], Metadata]:
         """Colorize in full resolution, as `colorize`; the metadata of the file comes with it, for the result."""
-        image, metadata = decode_with_metadata(self.path, max_pixels=max_pixels)
+        image, metadata = decode(self.path, max_pixels)
         return self._colorize(image, colorizer, options), metadata
 
     def change(self, dabs: Sequence[Dab], alternative: Alternative = ()) -> "Photo":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from colorizer.demo import decoding
 from colorizer.demo.guard import LEAST_SPACE
 from colorizer.evaluation.metrics import measure_error
 from colorizer.inference.colorizer import Colorizer
@@ -36,6 +37,7 @@ def prepare_folder(address: str) -> Path:
 
 def warm_up(colorizers: Iterable[Colorizer]) -> None:
     """Do what takes longer the first time, while the first visitor still looks at the page."""
+    decoding.start()
     image = np.zeros((64, 96, 3), np.uint8)
     for colorizer in colorizers:
         measure_error(image, colorizer.colorize(image))

@@ -1,12 +1,16 @@
 """What the tabs share: limits, how events run, and the settings of a model."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
+from colorizer import __version__
 from colorizer.demo.tables import title
-from colorizer.inference.checkpoint import DEFAULT_MODEL
+from colorizer.files import sha256
+from colorizer.imaging.metadata import Metadata, mark_colorized
+from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
 
 MAX_PIXELS = 50_000_000
@@ -24,6 +28,13 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "priva
 def default_model(colorizers: Mapping[str, Colorizer]) -> str:
     """Name the model that is chosen at first."""
     return DEFAULT_MODEL if DEFAULT_MODEL in colorizers else next(iter(colorizers))
+
+
+def mark(metadata: Metadata, model: str, options: Mapping[str, Any]) -> Metadata:
+    """Add to a result's metadata that its colors are made, and a digest of settings and weights."""
+    settings = {"model": model, "weights": Checkpoint.find(model).weights_sha256, **options}
+    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    return mark_colorized(metadata, f"Colorizer {__version__}", digest)
 
 
 def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any]) -> tuple[Colorizer, dict[str, Any]]:

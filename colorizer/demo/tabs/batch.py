@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from colorizer.batch.archive import Limits, colorize_archive
+from colorizer.demo.decoding import decode
 from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.workbench import MAX_FILE, QUIET, Settings, read_settings
 from colorizer.inference.colorizer import Colorizer
@@ -53,6 +54,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 lambda image: colorizer.colorize(image, **options),
                 _LIMITS,
                 lambda done, total: progress((done, total), unit="images"),
+                decode,
             )
         failed = [f"- {_plain(line.name)}: {_plain(line.error)}" for line in lines if line.error]
         return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", "", *failed])
@@ -73,6 +75,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         colorize_batch,
         [files, *settings.widgets],
         [result, report],
+        concurrency_limit=1,
         concurrency_id="many",  # Of its own, so that those who bring one image don't wait for it.
         show_progress_on=[files],
         api_name="colorize_batch",

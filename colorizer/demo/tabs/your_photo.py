@@ -19,7 +19,16 @@ from colorizer.demo.photo import MOST_DABS, Dab, Photo, draw_doubt, to_gray
 from colorizer.demo.style import read_asset
 from colorizer.demo.tables import title
 from colorizer.demo.widgets import address, encode_preview, is_pixelated, save_picture, save_preview
-from colorizer.demo.workbench import DETAIL_RANGE, MAX_BYTES, MAX_PIXELS, NETWORK, QUIET, default_model, read_settings
+from colorizer.demo.workbench import (
+    DETAIL_RANGE,
+    MAX_BYTES,
+    MAX_PIXELS,
+    NETWORK,
+    QUIET,
+    default_model,
+    mark,
+    read_settings,
+)
 from colorizer.files import resource_folder
 from colorizer.imaging.color import fit_within, resize
 from colorizer.imaging.decode import decode_image
@@ -173,6 +182,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         with errors.as_gradio_errors():
             result, metadata = question.photo.colorize_full(question.colorizer, MAX_PIXELS, **question.options)
         name = f"{question.stem}-color{ending or question.photo.ending}"
+        metadata = mark(metadata, str(asked.get("model")), question.options)
         return {"url": address(save_picture(result, name, metadata)), "name": name}
 
     def save_png(asked: Any) -> Json:
