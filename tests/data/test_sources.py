@@ -12,8 +12,6 @@ from colorizer.data import sources
 from colorizer.data.arrays import load_array
 from colorizer.data.dataset import CIFAR10_CLASSES, DatasetError, hold_out, split_validation
 from colorizer.data.sources import load_dataset, load_parts
-from colorizer.imaging.color import to_luma
-from colorizer.training.autoencoder import build_pipeline
 
 IMAGES = random_images(8)
 PATHS = ("rooms/1.jpg", "rooms/2.jpg", "street/b/1.jpg")
@@ -212,36 +210,6 @@ def test_validation_is_the_same_for_the_same_seed(cifar_folder):
     assert split_validation(dataset, 0.25, seed=4)[1].ids != validation.ids
     with pytest.raises(DatasetError, match="40 for training and 0"):
         split_validation(dataset, 0.001, seed=0)
-
-
-def test_pipeline_gives_gray_and_color_in_unit_range():
-    images = random_images(10)
-    batches = list(build_pipeline(images, 4).as_numpy_iterator())
-    assert [len(luma) for luma, _ in batches] == [4, 4, 2]
-    luma, rgb = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    assert luma.dtype == rgb.dtype == np.float32
-    assert np.allclose(luma[..., 0] * 255, to_luma(images))
-    assert np.allclose(rgb * 255, images)
-
-
-def test_training_pipeline_sees_each_image_once_an_epoch_and_mirrors_some():
-    images = random_images(32)
-    epochs = list(build_pipeline(images, 8, seed=1).take(8).as_numpy_iterator())
-    first = np.concatenate([rgb for _, rgb in epochs[:4]]) * 255
-    whole = {image.tobytes(): False for image in images} | {image[:, ::-1].tobytes(): True for image in images}
-    mirrored = [whole[np.rint(image).astype(np.uint8).tobytes()] for image in first]
-    assert 0 < sum(mirrored) < 32
-    assert len({min(i.tobytes(), i[:, ::-1].tobytes()) for i in np.rint(first).astype(np.uint8)}) == 32
-    second = np.concatenate([rgb for _, rgb in epochs[4:]]) * 255
-    assert not np.array_equal(first, second)
-
-
-def test_training_pipeline_goes_on_with_the_batches_it_would_have_given():
-    images = random_images(10)
-    through = list(build_pipeline(images, 4, seed=5).take(9).as_numpy_iterator())
-    resumed = list(build_pipeline(images, 4, seed=5, first_epoch=2).take(3).as_numpy_iterator())
-    for (_, expected), (_, rgb) in zip(through[6:], resumed, strict=True):
-        assert np.array_equal(rgb, expected)
 
 
 def test_names_of_classes_in_a_hub_header(tmp_path):
