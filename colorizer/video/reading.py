@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorizer.video import VideoError
+from colorizer.video.planes import to_square, turn
 
 # Chosen by what a file contains, whatever it is called. Playlists, which lead to other files and hosts, are none.
 _DEMUXERS = "mov,matroska,avi,mpeg,mpegts"
@@ -142,7 +143,7 @@ class Film:
             if frames is not None:
                 yield from frames
                 return
-        self._seek(None)
+        self._rewind()
         for frame in self._timed(self._decode(), None):
             if after is None or frame.pts > after:
                 yield frame
@@ -183,16 +184,19 @@ class Film:
         if seconds > self._counted:
             self.damaged.append(seconds)
 
-    def _seek(self, ticks: int | None) -> None:
-        start = self.stream.start_time or 0
-        ticks = start if ticks is None else max(ticks, start)
-        try:
-            self.container.seek(min(ticks, start) if ticks <= start else ticks, stream=self.stream)
-        except av.error.FFmpegError:
-            # Of a file without an index. From its beginning there is always a way.
-            self.container.close()
-            self.container = open_video(self.path)
-            self.stream = _choose_stream(self.container, self.path)
+    def _seek(self, ticks: int) -> None:
+        """Jump to a key frame at or before a time; to the beginning where there is no way to jump."""
+        if ticks > (self.stream.start_time or 0):
+            with suppress(av.error.FFmpegError):
+                self.container.seek(ticks, stream=self.stream)
+                return
+        self._rewind()
+
+    def _rewind(self) -> None:
+        """Open the file anew: not every demuxer jumps to the very first frame."""
+        self.container.close()
+        self.container = open_video(self.path)
+        self.stream = _choose_stream(self.container, self.path)
 
     def _timed(self, frames: Iterator[VideoFrame], last: int | None) -> Iterator[VideoFrame]:
         for frame in frames:
@@ -231,8 +235,6 @@ def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]
     VideoError
         If it can't be read, or ends before that time.
     """
-    from colorizer.video.planes import to_square, turn
-
     if not seconds >= 0:
         raise VideoError(f"a frame's time is 0 seconds or more, got {seconds}")
     with Film.open(path) as film:
