@@ -54,6 +54,7 @@ _EARLIER_TYPE = re.compile(
     rb"""\sIptc4xmpExt:DigitalSourceType="[^"<>]{0,999}"|"""
     rb"""<Iptc4xmpExt:DigitalSourceType>[^<>]{0,999}</Iptc4xmpExt:DigitalSourceType>"""
 )
+_EARLIER_SETTINGS = re.compile(rb'''\scolorizer:Settings="[^"<>]{0,999}"''')
 _SETTINGS = re.compile(rb'''colorizer:Settings="([^"<>]{1,200})"''')
 _TEXT_TAGS = {"Description": _Tag.ImageDescription, "Comment": _Tag.ImageDescription, "Author": _Tag.Artist}
 _TEXT_TAGS |= {"Copyright": _Tag.Copyright, "Software": _Tag.Software}
@@ -179,7 +180,7 @@ def mark_colorized(metadata: Metadata, tool: str, settings: str) -> Metadata:
         f"colorizer:Settings={quoteattr(settings)}/>"
     ).encode()
     own = metadata.get("xmp", b"")
-    for pattern in (_EARLIER_TOOL, _EARLIER_TYPE):
+    for pattern in (_EARLIER_TOOL, _EARLIER_TYPE, _EARLIER_SETTINGS):
         own = pattern.sub(b"", own)
     head, end, rest = own.rpartition(b"</rdf:RDF>")
     packet = head + mark + end + rest if end else _EMPTY_PACKET % mark

@@ -18,10 +18,11 @@ from image_files import (
     tiff,
     with_thumbnail,
 )
-from PIL import ExifTags, Image, ImageCms, IptcImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, ImageCms, IptcImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from colorizer.imaging.decode import decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image, save_image
+from colorizer.imaging.metadata import mark_colorized, read_settings
 
 # === Profiles ===
 
@@ -279,3 +280,70 @@ def test_metadata_that_can_not_be_written_are_left_out():
 def test_arrays_without_metadata_get_none():
     with Image.open(io.BytesIO(encode_image(RGB))) as picture:
         assert not picture.info
+
+
+def resolution_exif(dpi: float | None) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "A camera"
+    if dpi:
+        exif[ExifTags.Base.XResolution] = exif[ExifTags.Base.YResolution] = dpi
+        exif[ExifTags.Base.ResolutionUnit] = 2
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("content", "dpi"),
+    [
+        (encode(RGB, "JPEG", exif=resolution_exif(600), dpi=(72, 72)), 600),
+        (encode(RGB, "JPEG", exif=resolution_exif(72), dpi=(300, 300)), 300),
+        (encode(RGB, "JPEG", exif=resolution_exif(None)), None),
+        (encode(RGB, "JPEG", dpi=(300, 300)), 300),
+        (encode(RGB, "WEBP", exif=resolution_exif(600)), 600),
+        (encode(RGB, "PNG", exif=resolution_exif(600)), 600),
+        (encode(RGB, "HEIF", exif=resolution_exif(600).tobytes()), 600),
+        (encode(RGB, "PNG"), None),
+    ],
+    ids=["EXIF before JFIF", "JFIF before 72", "none", "JFIF", "WebP", "PNG", "HEIC", "PNG without"],
+)
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_resolution_is_kept_where_it_is_told_and_never_invented(content, dpi, target):
+    image, metadata = decode_with_metadata(content)
+    again = decode_with_metadata(encode_image(image, target, metadata))[1]
+    for found in (metadata.get("dpi"), again.get("dpi")):
+        assert found == (None if dpi is None else pytest.approx((dpi, dpi), abs=0.02))
+
+
+def test_software_names_of_pages_comments_and_texts_are_kept():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software], exif[ExifTags.Base.DocumentName] = "A scanner", "Album 3"
+    exif[ExifTags.Base.PageName] = "Page 7"
+    image, metadata = decode_with_metadata(encode(RGB, "TIFF", exif=exif))
+    with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
+        found = kept.getexif()
+        assert [found[tag] for tag in exif] == [exif[tag] for tag in exif]
+    image, metadata = decode_with_metadata(encode(RGB, "JPEG", comment=b"Grandma"))
+    with Image.open(io.BytesIO(encode_image(image, "JPEG", metadata))) as kept:
+        assert kept.info["comment"] == b"Grandma"
+    with Image.open(io.BytesIO(encode_image(image, "PNG", metadata))) as kept:
+        assert kept.text["Comment"] == "Grandma"
+    with Image.open(io.BytesIO(encode_image(image, "TIFF", metadata))) as kept:
+        assert kept.getexif()[ExifTags.Base.ImageDescription] == "Grandma"
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "A title")
+    texts.add_text("Author", "An author")
+    image, metadata = decode_with_metadata(encode(RGB, "PNG", pnginfo=texts))
+    with Image.open(io.BytesIO(encode_image(image, "PNG", metadata))) as kept:
+        assert kept.text["Title"] == "A title"
+    with Image.open(io.BytesIO(encode_image(image, "WEBP", metadata))) as kept:
+        assert kept.getexif()[ExifTags.Base.Artist] == "An author"
+
+
+def test_mark_takes_the_place_of_an_earlier_one_and_keeps_the_rest():
+    source = b'<x:xmpmeta><rdf:RDF><rdf:Description xmp:CreatorTool="Other" dc:title="Oma"/></rdf:RDF></x:xmpmeta>'
+    once = mark_colorized({"xmp": source}, "Colorizer 1", "abc")
+    twice = mark_colorized(once, "Colorizer 2", "def")
+    assert b'dc:title="Oma"' in twice["xmp"]
+    assert twice["xmp"].count(b"xmp:CreatorTool=") == twice["xmp"].count(b"DigitalSourceType=") == 1
+    assert read_settings(once["xmp"]) == "abc"
+    assert read_settings(twice["xmp"]) == "def"
+    assert read_settings(mark_colorized({}, "Colorizer 1", "xyz")["xmp"]) == "xyz"
