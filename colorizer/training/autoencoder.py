@@ -29,7 +29,7 @@ class AutoencoderRecipe(Recipe):
         self._training = self._load(0)
         if config.batch_size > len(self._training):
             raise TrainingError(
-                f"--batch-size {config.batch_size} is larger than the {len(self._training)} training images"
+                f"batch_size {config.batch_size} is larger than the {len(self._training)} training images"
             )
         self._validation = self._load(1)
 

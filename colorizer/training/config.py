@@ -79,24 +79,24 @@ class TrainConfig:
             raise TrainingError(f"unknown precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         for name in ("epochs", "batch_size", "latent_dim", "size", "patience"):
             if getattr(self, name) < 1:
-                raise TrainingError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise TrainingError(f"--learning-rate must be positive, got {self.learning_rate}")
+            raise TrainingError(f"learning_rate must be positive, got {self.learning_rate}")
         if self.steps_per_epoch < 0:
-            raise TrainingError(f"--steps-per-epoch must not be negative, got {self.steps_per_epoch}")
+            raise TrainingError(f"steps_per_epoch must not be negative, got {self.steps_per_epoch}")
         if not 0 <= self.seed < 2**32:
-            raise TrainingError(f"--seed must lie from 0 to {2**32 - 1}, got {self.seed}")
+            raise TrainingError(f"seed must lie from 0 to {2**32 - 1}, got {self.seed}")
         if self.working_size < 32 or self.working_size % 32:
-            raise TrainingError(f"--working-size must be a multiple of 32, got {self.working_size}")
+            raise TrainingError(f"working_size must be a multiple of 32, got {self.working_size}")
         if not 0 <= self.cooldown <= 1:
-            raise TrainingError(f"--cooldown must lie in [0, 1], got {self.cooldown}")
+            raise TrainingError(f"cooldown must lie in [0, 1], got {self.cooldown}")
         if not 0 <= self.frozen_stages <= 7:
-            raise TrainingError(f"--frozen-stages must lie in 0 to 7, got {self.frozen_stages}")
+            raise TrainingError(f"frozen_stages must lie in 0 to 7, got {self.frozen_stages}")
         if not 0 <= self.dropout < 1:
-            raise TrainingError(f"--dropout must lie in [0, 1), got {self.dropout}")
+            raise TrainingError(f"dropout must lie in [0, 1), got {self.dropout}")
         if not 0 < self.validation < 1:
-            raise TrainingError(f"--validation must lie between 0 and 1, got {self.validation}")
+            raise TrainingError(f"validation must lie between 0 and 1, got {self.validation}")
         if not self.data:
-            raise TrainingError("--data names no data set")
+            raise TrainingError("data names no data set")
         if self.init and not Path(self.init).is_file():
-            raise TrainingError(f"--init: no file {self.init}")
+            raise TrainingError(f"init: no file {self.init}")

@@ -120,7 +120,7 @@ class StopOnNaN(keras.callbacks.Callback):
         """Look at the loss."""
         loss = float((logs or {}).get("loss", 0))
         if not math.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} after {batch + 1} steps of this epoch: lower --learning-rate")
+            raise DivergedError(f"the loss is {loss} after {batch + 1} steps of this epoch: lower learning_rate")
 
 
 # === Parts of fit ===
@@ -157,7 +157,7 @@ def _check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise TrainingError(f"--output {folder} can't be written: {error.strerror}") from error
+        raise TrainingError(f"output {folder} can't be written: {error.strerror}") from error
 
 
 def _build(recipe: Recipe, precision: str) -> keras.Model:
@@ -177,4 +177,4 @@ def _start_from(model: keras.Model, init: str) -> None:
     try:
         model.set_weights(keras.models.load_model(init, compile=False).get_weights())
     except Exception as error:
-        raise TrainingError(f"--init {init} doesn't fit this model: {error}".splitlines()[0]) from error
+        raise TrainingError(f"init {init} doesn't fit this model: {error}".splitlines()[0]) from error

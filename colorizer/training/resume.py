@@ -84,8 +84,8 @@ class Resume(keras.callbacks.Callback):
             weights = self.output / "model.keras"
             if weights.exists() and not overwrite and not self.folder.exists():
                 raise TrainingError(
-                    f"{self.output} holds a trained model: give another --output, go on from it with --init {weights}, "
-                    "or replace it with --overwrite"
+                    f"{self.output} holds a trained model: give another output, go on from it with init={weights}, "
+                    "or ask to overwrite it"
                 )
             (self.output / "history.csv").unlink(missing_ok=True)  # Of a run killed within its first epoch.
             return 0
@@ -93,7 +93,7 @@ class Resume(keras.callbacks.Callback):
             before, now = begun[changed[0]], asked[changed[0]]
             raise TrainingError(
                 f"{self.output} holds a training with other options: its {changed[0]} was {before!r}, this command's "
-                f"is {now!r}; give the same, another --output, or --overwrite"
+                f"is {now!r}; give the same options or another output, or ask to overwrite it"
             )
         if "init_sha256" in begun:  # The file may have changed since: it may lie in this very folder.
             self.record["init_sha256"] = begun["init_sha256"]
@@ -124,7 +124,7 @@ class Resume(keras.callbacks.Callback):
             return folder, state
         if faults:
             raise TrainingError(
-                f"{'; '.join(faults)}: remove {self.folder} to train anew, or go on from the best weights by --init"
+                f"{'; '.join(faults)}: remove {self.folder} to train anew, or go on from the best weights with init"
             )
         return None, None
 

@@ -144,7 +144,7 @@ class UNetRecipe(Recipe):
         try:
             self._ratios = {} if config.from_scratch else load_imagenet_weights(model)
         except FileNotFoundError as error:
-            raise TrainingError(f"{error}; or train without them: --from-scratch") from error
+            raise TrainingError(f"{error}; or train from scratch without them") from error
         for name in name_stages(config.frozen_stages) if self._ratios else ():
             model.get_layer(name).trainable = False
 

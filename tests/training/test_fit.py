@@ -195,16 +195,16 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"epochs": 0}, "--epochs must be at least 1, got 0"),
-        ({"batch_size": 33}, "--batch-size 33 is larger than the 32 training images"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_size": 33}, "batch_size 33 is larger than the 32 training images"),
         ({"model": "gan"}, "unknown model 'gan'.*autoencoder"),
         ({"precision": "half"}, "unknown precision 'half'"),
-        ({"learning_rate": -1.0}, "--learning-rate must be positive, got -1"),
-        ({"validation": 1.0}, "--validation"),
-        ({"seed": -1}, "--seed must lie from 0 to 4294967295, got -1"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive, got -1"),
+        ({"validation": 1.0}, "validation must lie between 0 and 1"),
+        ({"seed": -1}, "seed must lie from 0 to 4294967295, got -1"),
         ({"size": 30}, "multiple of 4"),
         ({"init": "none.keras"}, "no file none.keras"),
-        ({"output": "/proc/none"}, "--output /proc/none can't be written"),
+        ({"output": "/proc/none"}, "output /proc/none can't be written"),
     ],
 )
 def test_nonsense_ends_in_a_line_before_the_first_epoch(config, option, words):
@@ -311,7 +311,7 @@ def test_if_all_states_are_damaged_a_sentence_says_so(config):
     folder = fit(replace(config, epochs=1))
     (folder / "resume/epoch-00001/state.weights.h5").write_bytes(b"")
     before = (folder / "model.keras").read_bytes()
-    with pytest.raises(TrainingError, match=r"resume/epoch-00001 is damaged .*--init"):
+    with pytest.raises(TrainingError, match=r"resume/epoch-00001 is damaged .*with init"):
         fit(config)
     assert (folder / "model.keras").read_bytes() == before
 

@@ -85,7 +85,7 @@ def test_training_starts_from_the_pretrained_encoder_or_from_given_weights(confi
 
 @pytest.mark.slow
 def test_a_loss_of_nan_stops_the_training_and_publishes_nothing(config):
-    with pytest.raises(DivergedError, match="lower --learning-rate"):
+    with pytest.raises(DivergedError, match="lower learning_rate"):
         fit(replace(config, learning_rate=1e30, epochs=9))
     assert not (config.folder / "model.keras").exists()
 
