@@ -189,7 +189,14 @@ def test_error_when_cifar10_is_nowhere_tells_what_was_tried(tmp_path, monkeypatc
     monkeypatch.setattr("keras.datasets.cifar10.load_data", _fail)
     with pytest.raises(DatasetError) as error:
         load_dataset("cifar10", "test")
-    for words in ("COLORIZER_DATA", "no such folder", "Hugging Face Hub", "no network", "keras.datasets", "cifar-10-batches-py"):
+    for words in (
+        "COLORIZER_DATA",
+        "no such folder",
+        "Hugging Face Hub",
+        "no network",
+        "keras.datasets",
+        "cifar-10-batches-py",
+    ):
         assert words in str(error.value)
 
 
