@@ -39,6 +39,7 @@ bench: .venv/test
 soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, crowds of visitors, a cluster
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/fuzz.py --change grow --inputs 1000 --output benchmarks/results/fuzz-grow.json
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/cluster.py --many 100000
 	$(BIN)/python benchmarks/video.py

@@ -143,6 +143,35 @@ def damage(files: list[bytes], rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
+def grow(files: list[bytes], rng: np.random.Generator) -> bytes:
+    """Change what grows with size and count: parts repeated by the thousand, huge numbers, long stretches put in."""
+    content = bytearray(files[rng.integers(len(files))])
+    at, count = int(rng.integers(len(content))), int(10 ** rng.uniform(1, 4.5))
+
+    def repeat() -> None:
+        part = bytes(content[at : at + int(rng.integers(1, 200))])
+        content[at:at] = part * min(count, 3_000_000 // max(len(part), 1))
+
+    def enlarge() -> None:
+        values = (b"\xff\xff", b"\x20\0", b"\0\x20", b"\x7f\xff", b"\0\0\x40\0", b"\0\x40\0\0")
+        for _ in range(3):
+            place, value = int(rng.integers(4, min(len(content), 80))), values[rng.integers(len(values))]
+            content[place : place + len(value)] = value
+
+    def double() -> None:
+        content.extend(bytes(content) * min(count, 2_000_000 // len(content)))
+
+    def fill() -> None:
+        content[at:at] = rng.integers(0, 256, count * 30, dtype=np.uint8).tobytes()
+
+    def blank() -> None:
+        content[at:at] = bytes(count * 60)
+
+    kinds: list[Callable[[], None]] = [repeat, enlarge, double, fill, blank]
+    kinds[rng.integers(len(kinds))]()
+    return bytes(content)
+
+
 def try_decode(content: bytes) -> str:
     """Decode and encode again: ``image`` or ``ImageError``; anything else is raised."""
     try:
@@ -157,14 +186,17 @@ def try_decode(content: bytes) -> str:
     return "image"
 
 
-def work(seed: int, first: int, last: int) -> None:
+CHANGES = {"damage": damage, "grow": grow}
+
+
+def work(seed: int, first: int, last: int, change: str) -> None:
     """Decode a range of inputs, and print of each: number, end, seconds of the processor, memory in MB."""
     warnings.simplefilter("ignore")
     files = list(make_files().values())
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in range(first, last):
-        content = damage(files, np.random.default_rng((seed, number)))
+        content = CHANGES[change](files, np.random.default_rng((seed, number)))
         started = time.process_time()
         try:
             end = try_decode(content)
@@ -180,18 +212,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--change", choices=CHANGES, default="damage", help="few bytes, or what grows with size and count"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/fuzz.json")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
     parser.add_argument("--range", type=int, nargs=2, help=argparse.SUPPRESS)  # What a worker is given.
     options = parser.parse_args()
     if options.range:
-        work(options.seed, *options.range)
+        first, last = options.range
+        work(options.seed, first, last, options.change)
         return
     ends: Counter[str] = Counter()
     failures: list[dict[str, Any]] = []
     slowest, memory, number, started = 0.0, 0.0, 0, time.monotonic()
     while number < options.inputs:
-        command = [sys.executable, __file__, "--seed", str(options.seed), "--range", str(number), str(options.inputs)]
+        command = [sys.executable, __file__, "--seed", str(options.seed), "--change", options.change]
+        command += ["--range", str(number), str(options.inputs)]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
         assert worker.stdout is not None
         selector = selectors.DefaultSelector()
@@ -221,11 +258,12 @@ def main() -> None:
         options.keep.mkdir(parents=True, exist_ok=True)
         files = list(make_files().values())
         for failure in failures:
-            content = damage(files, np.random.default_rng((options.seed, failure["input"])))
+            content = CHANGES[options.change](files, np.random.default_rng((options.seed, failure["input"])))
             (options.keep / str(failure["input"])).write_bytes(content)
     record = {
         "inputs": options.inputs,
         "seed": options.seed,
+        "change": options.change,
         "kinds of files": len(make_files()),
         "ends": dict(ends),
         "failures": failures,

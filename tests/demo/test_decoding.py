@@ -153,6 +153,32 @@ def test_a_visitor_has_one_file_read_and_one_waiting(tmp_path, monkeypatch):
     assert not slots._turns
 
 
+def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
+    slow = write(tmp_path / "slow.jpg", many_scans(4000, 30))
+    quick = write(tmp_path / "quick.png", encode(random_images(1)[0]))
+    visitors = threading.local()
+    monkeypatch.setattr(decoding, "_visitor", lambda: visitors.name)
+    ended: list[str] = []
+
+    def bring(name: str, path: Path) -> None:
+        visitors.name = name
+        with suppress(ImageError):
+            decoding.decode(path, MAX_PIXELS)
+        ended.append(name)
+
+    for visitor in ("a", "b"):  # Both processes are ready.
+        bring(visitor, quick)
+    ended.clear()
+    threads = [threading.Thread(target=bring, args=("a", slow)), threading.Thread(target=bring, args=("b", quick))]
+    threads[0].start()
+    while not decoding._SLOTS._turns:
+        time.sleep(0.01)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert ended == ["b", "a"]
+
+
 def test_the_network_is_used_by_one_at_a_time():
     inside, most = 0, 0
 

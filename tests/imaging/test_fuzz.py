@@ -1,5 +1,6 @@
 """A small share of ``benchmarks/fuzz.py``, which damages files by the thousand."""
 
+import time
 import warnings
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import damage, make_files, try_decode
+from benchmarks.fuzz import damage, grow, make_files, try_decode
 
 FILES = list(make_files().values())
 
@@ -32,6 +33,16 @@ def test_a_damaged_file_is_an_image_or_an_image_error(seed):
         warnings.simplefilter("ignore")
         ends = {try_decode(damage(FILES, rng)) for _ in range(50)}
     assert ends == {"image", "ImageError"}
+
+
+def test_what_grows_with_size_and_count_takes_no_time():
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(60):
+            content, started = grow(FILES, rng), time.process_time()
+            assert try_decode(content) in ("image", "ImageError")
+            assert time.process_time() - started < 3, i
 
 
 @pytest.mark.filterwarnings("ignore")
