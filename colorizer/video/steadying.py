@@ -24,7 +24,7 @@ from colorizer.imaging.upsampling import GUIDED_SIDE, upsample
 Predict = Callable[[list[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
 """Predicts the small chroma (h, w, 2) of each of several luma planes (H, W)."""
 
-EVERY = 2
+EVERY = 3
 """Of so many frames the network sees one; the others take their color from those before."""
 _MEMORY = 24  # Predictions that color is the mean of, at most.
 _DOUBT = 8.0  # Levels of luma by which a point and where it came from may differ, roughly; grain adds to it.

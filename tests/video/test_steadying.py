@@ -8,7 +8,7 @@ from conftest import ROOT
 from benchmarks.films import Film, make_film, measure_flicker
 from colorizer.imaging.color import to_chroma, to_luma
 from colorizer.imaging.decode import decode_image
-from colorizer.video.steadying import Steadier
+from colorizer.video.steadying import EVERY, Steadier
 
 PHOTOS = [decode_image(ROOT / f"samples/photos/{name}.jpg")[..., :3] for name in ("cat", "coffee", "rocket")]
 
@@ -55,7 +55,7 @@ def error(chromas: list, film: Film) -> float:
     return float(np.mean([((a - b) ** 2).mean() for a, b in zip(chromas, true_chroma(film), strict=True)]))
 
 
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [1, EVERY])
 def test_color_flickers_less_and_is_closer_to_the_truth(film: Film, every: int) -> None:
     lumas, predicted = noisy(film)
     alone = [
