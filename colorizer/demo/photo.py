@@ -17,6 +17,7 @@ from colorizer.imaging.color import fit_within, gray_copy
 from colorizer.imaging.decode import has_color
 from colorizer.imaging.encode import choose_extension
 from colorizer.imaging.metadata import Metadata
+from colorizer.imaging.toning import is_monochrome
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
 
 PREVIEW_SIDE = 1280
@@ -85,7 +86,10 @@ class Photo:
                 _previews[path] = known
                 return known
         image, _ = decode(path, max_pixels)
-        photo = cls(path, (image.shape[1], image.shape[0]), fit_within(image, PREVIEW_SIDE), has_color(image))
+        preview = fit_within(image, PREVIEW_SIDE)
+        # The tone of an old print is not the color of what it shows.
+        colored = has_color(image) and not is_monochrome(preview[:, :, :3])
+        photo = cls(path, (image.shape[1], image.shape[0]), preview, colored)
         with _lock:
             _previews[path] = photo
             while len(_previews) > _MOST_PREVIEWS:

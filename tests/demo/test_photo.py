@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encode, random_images
+from conftest import ROOT, encode, random_images
+from PIL import Image
 
 from colorizer import Colorizer, save_image
 from colorizer.demo.photo import PREVIEW_SIDE, Dab, Photo, draw_doubt, forget_deleted
@@ -33,6 +34,16 @@ def test_small_photo_is_exact(tmp_path: Path):
     photo = Photo.open(path, MAX_PIXELS)
     assert photo.has_color
     np.testing.assert_array_equal(photo.preview, image)
+
+
+def test_the_tone_of_an_old_print_is_no_original(tmp_path: Path):
+    gray = np.asarray(Image.open(ROOT / "samples/historic/lady.jpg").convert("L"))
+    path = tmp_path / "sepia.png"
+    path.write_bytes(
+        encode(np.stack([np.clip(gray * 0.9 + offset, 0, 255) for offset in (25, 10, 0)], -1).astype("u1"))
+    )
+    assert not Photo.open(path, MAX_PIXELS).has_color
+    assert Photo.open(ROOT / "samples/historic/lady.jpg", MAX_PIXELS).has_color
 
 
 def test_a_photo_is_read_once_and_forgotten_with_its_file(tmp_path: Path):

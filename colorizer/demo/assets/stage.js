@@ -4,7 +4,7 @@ function startStage(element, props, trigger) {
     const options = props.options;
     const find = (selector) => element.querySelector(selector);
     const stage = find(".stage"), frame = find(".frame"), problem = find(".problem"), overlay = find(".dabs");
-    const fileInput = find("input[type=file]"), busy = find(".busy");
+    const busy = find(".busy");
     const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
     const color = find("input[type=color]"), pipette = find(".pipette");
 
@@ -21,7 +21,6 @@ function startStage(element, props, trigger) {
     let timer = null;
 
     const takesHints = () => options.models.find((each) => each.name === model).takesHints;
-
     // ---- What the server is asked, and what it answers
 
     function request() {
@@ -73,19 +72,17 @@ function startStage(element, props, trigger) {
             drawVersions();
         },
         download(answer) {
-            ready(".download");
-            ready(".download-png");
+            ready();
             if (answer.error) return refuse(answer.error);
-            save(answer.url, answer.name);
+            saveFile(answer.url, answer.name);
         },
     };
 
     function failed(what) {
         quiet();
-        ready(".download");
-        ready(".download-png");
+        ready();
         find(".ask").disabled = false;
-        if (candidate) candidate = null;
+        candidate = null;
         if (what === "suggest") return;
         // Gradio says why in a message of its own, which `refusals` brings here; where it says nothing, this stands.
         if (problem.hidden) refuse("That didn't work. Try again in a minute.");
@@ -421,87 +418,23 @@ function startStage(element, props, trigger) {
 
     // ---- Taking a photo
 
-    async function open(file) {
-        accept();
-        if (file.size > options.maxBytes) {
-            const [size, limit] = [file.size, options.maxBytes].map((bytes) => Math.ceil(bytes / 1e6));
-            return refuse(`${file.name} has ${size} MB, and ${limit} MB is the limit. Save it smaller, as JPEG, and bring it again.`);
-        }
-        asked += 1;  // What is under way is of the photo before.
-        const mine = asked;
-        say("Uploading…");
-        try {
-            const form = new FormData();
-            form.append("files", file, file.name || "photo.png");
-            const response = await fetch("gradio_api/upload", {method: "POST", body: form});
-            const text = await response.text();
-            if (mine !== asked) return;  // Another came since.
-            if (!response.ok) throw new Error(reason(text) ?? `The server refused ${file.name}.`);
-            candidate = {path: JSON.parse(text)[0], name: file.name || "photo.png"};
-            paint();
-        } catch (error) {
-            if (mine !== asked) return;
-            quiet();
-            const lost = error instanceof TypeError;
-            refuse(lost ? "The server can't be reached. Check the connection and bring the photo again." : error.message);
-        }
-    }
-
-    function reason(text) {
-        try {
-            const said = JSON.parse(text);
-            return said.detail ?? said.error;
-        } catch {
-            return text.length < 300 && !text.startsWith("<") ? text : null;
-        }
-    }
-
-    function openAll(files, links) {
-        if (files.length > 1) return refuse("Bring one photo here. For several at once there is the tab Batch.");
-        if (files.length) return open(files[0]);
-        if (links) refuse("That is a link, not a file. Save the picture to your device and bring that file.");
-    }
-
-    fileInput.addEventListener("change", () => {
-        openAll([...fileInput.files]);
-        fileInput.value = "";  // So that the same file may be chosen again.
-    });
     const isShown = () => stage.offsetParent !== null;
-    document.addEventListener("dragover", (event) => {
-        if (!isShown()) return;
-        event.preventDefault();
-        stage.classList.add("dropping");
-    });
-    for (const kind of ["dragleave", "dragend", "drop"]) {
-        document.addEventListener(kind, (event) => {
-            if (kind !== "dragleave" || !event.relatedTarget) stage.classList.remove("dropping");
-        });
-    }
-    document.addEventListener("drop", (event) => {
-        if (!isShown()) return;
-        event.preventDefault();
-        event.stopPropagation();
-        openAll([...event.dataTransfer.files], event.dataTransfer.types.length > 0);
-    }, true);
-    document.addEventListener("paste", (event) => {
-        if (!isShown()) return;
-        const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
-        if (file) open(file);
-    });
-    find(".paste").addEventListener("click", async () => {
-        accept();
-        const keys = "Press Ctrl+V (on a Mac ⌘V) to paste instead.";
-        let items;
-        try {
-            items = await navigator.clipboard.read();
-        } catch {
-            return refuse(`The browser doesn't let this page read the clipboard. ${keys}`);
-        }
-        for (const item of items) {
-            const type = item.types.find((each) => each.startsWith("image/"));
-            if (type) return open(new File([await item.getType(type)], `pasted.${type.split("/")[1]}`, {type}));
-        }
-        refuse("There is no picture in the clipboard. Copy one first.");
+    takePhotos(element, options, {
+        isShown, accept, refuse,
+        begin() {
+            asked += 1;  // What is under way is of the photo before.
+            say("Uploading…");
+            return asked;
+        },
+        isLatest: (number) => number === asked,
+        opened(file) {
+            candidate = file;
+            paint();
+        },
+        failed(words) {
+            quiet();
+            refuse(words);
+        },
     });
     for (const each of options.examples) {
         const button = document.createElement("button"), image = document.createElement("img");
@@ -519,14 +452,6 @@ function startStage(element, props, trigger) {
 
     // ---- Taking the result along
 
-    function save(url, name) {
-        const link = document.createElement("a");
-        [link.href, link.download] = [url, name];
-        document.body.append(link);
-        link.click();
-        link.remove();
-    }
-
     function work(selector) {
         const button = find(selector);
         button.disabled = true;
@@ -534,60 +459,32 @@ function startStage(element, props, trigger) {
         button.textContent = "Preparing…";
     }
 
-    function ready(selector) {
-        const button = find(selector);
-        if (button.disabled) [button.disabled, button.textContent] = [false, button.dataset.words];
+    function ready() {
+        for (const button of element.querySelectorAll("[data-words]:disabled")) {
+            [button.disabled, button.textContent] = [false, button.dataset.words];
+        }
     }
 
-    find(".download").addEventListener("click", () => {
-        accept();
-        work(".download");
-        trigger("download");
-    });
-    find(".download-png").addEventListener("click", () => {
-        accept();
-        work(".download-png");
-        trigger("copy");
-    });
+    for (const [selector, event] of [[".download", "download"], [".download-png", "copy"]]) {
+        find(selector).addEventListener("click", () => {
+            accept();
+            work(selector);
+            trigger(event);
+        });
+    }
 
     // A phone shares only what is at hand in the moment of the tap.
     async function share() {
         sideBySide = null;
         find(".share").disabled = true;
         const mine = view;
-        const images = [mine.before, mine.after].map((url) => Object.assign(new Image(), {src: url}));
-        try {
-            await Promise.all(images.map((image) => image.decode()));
-        } catch {
-            return;
-        }
-        const {naturalWidth: width, naturalHeight: height} = images[0];
-        const stacked = width > 1.6 * height;
-        const canvas = document.createElement("canvas");
-        [canvas.width, canvas.height] = stacked ? [width, 2 * height] : [2 * width, height];
-        const context = canvas.getContext("2d");
-        context.fillStyle = "white";
-        context.fillRect(0, 0, canvas.width, canvas.height);
-        context.drawImage(images[0], 0, 0);
-        context.drawImage(images[1], stacked ? 0 : width, stacked ? height : 0);
-        const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+        const blob = await joinSideBySide(mine.before, mine.after);
         if (mine !== view || !blob) return;
         sideBySide = new File([blob], `${mine.stem}-before-after.jpg`, {type: "image/jpeg"});
         find(".share").disabled = false;
     }
 
-    find(".share").addEventListener("click", async () => {
-        if (navigator.canShare?.({files: [sideBySide]})) {
-            try {
-                return await navigator.share({files: [sideBySide]});
-            } catch (error) {
-                if (error.name === "AbortError") return;
-            }
-        }
-        const url = URL.createObjectURL(sideBySide);
-        save(url, sideBySide.name);
-        setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    });
+    find(".share").addEventListener("click", () => shareFile(sideBySide));
 
     // ---- The start
 

@@ -1,0 +1,40 @@
+"""Old prints that are toned: sepia, cyanotypes, yellowed paper. They have a color, but not those of what they show."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.color import resize, to_chroma, to_luma
+
+_SIDE = 96  # Pixels at which a picture is looked at: grain and JPEG blocks are averaged out.
+_BINS = 16  # Of luma; the tone of each is known apart, since shadows and lights are toned differently.
+# Chroma, in levels of 255, by which a pixel may differ from the tone of its luma: on most of the picture, and on all
+# but a spot of it. Stains and uneven yellowing stay below; what has colors of its own does not.
+_LIMITS = ((0.95, 6.0), (0.997, 9.0))
+
+
+def is_monochrome(rgb: NDArray[np.uint8]) -> bool:
+    """Tell whether a picture is a grayscale one, toned or not: whether its luma alone says what color a place has.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        The picture.
+
+    Returns
+    -------
+    bool
+        True for gray pictures, also where a few pixels are off by a few levels, and for sepia, cyanotypes and yellowed
+        paper. A color photograph of hardly any color may count as one.
+    """
+    scale = min(1.0, _SIDE / max(rgb.shape[:2]))
+    height, width = (max(1, round(length * scale)) for length in rgb.shape[:2])
+    small = resize(rgb, height, width, cv2.INTER_AREA)
+    luma, chroma = to_luma(small).ravel(), to_chroma(small).reshape(-1, 2)
+    edges = np.quantile(luma, np.linspace(0, 1, _BINS + 1))[1:-1]
+    bins = np.searchsorted(edges, luma, side="right")
+    tones = np.zeros((_BINS, 2), np.float32)
+    for i in np.unique(bins):
+        tones[i] = np.median(chroma[bins == i], axis=0)
+    distances = 255 * np.linalg.norm(chroma - tones[bins], axis=1)
+    return all(np.quantile(distances, part) <= limit for part, limit in _LIMITS)
