@@ -5,11 +5,10 @@ Uvicorn waits without end for the head of a request. A thousand connections that
 
 import asyncio
 import ipaddress
-from collections import Counter
 from typing import Any
 
 MOST_SILENT = 100
-"""Connections of an address that have not sent the whole head of a request."""
+"""Connections of an address that have not sent the whole head of a request; of more, the oldest is closed."""
 PATIENCE = 10.0
 """Seconds that a connection has for the head of its first request."""
 
@@ -40,7 +39,7 @@ def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: flo
         See `PATIENCE`.
     """
     base: Any = config.http_protocol_class
-    silent: Counter[str] = Counter()
+    silent: dict[str, dict[Any, None]] = {}  # By visitor, the oldest first.
 
     class Bounded(base):
         """A connection that is closed if it says nothing."""
@@ -49,27 +48,31 @@ def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: flo
             super().connection_made(transport)
             peer = transport.get_extra_info("peername")
             self._visitor = name_visitor(str(peer[0])) if peer else ""
-            self._is_silent = True
-            silent[self._visitor] += 1
             self._end = asyncio.get_running_loop().call_later(patience, transport.abort)
-            if silent[self._visitor] > most_silent:
-                transport.abort()
+            others = silent.setdefault(self._visitor, {})
+            others[self] = None
+            if len(others) > most_silent:
+                # The oldest goes: who has something to say does so at once.
+                next(iter(others)).drop()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self._is_silent and self.cycle is not None:  # The head of a request is here.
+            if self.cycle is not None:  # The head of a request is here.
                 self._speak()
 
         def connection_lost(self, error: Exception | None) -> None:
             self._speak()
             super().connection_lost(error)
 
+        def drop(self) -> None:
+            self._speak()
+            self.transport.abort()
+
         def _speak(self) -> None:
-            if self._is_silent:
-                self._is_silent = False
-                self._end.cancel()
-                silent[self._visitor] -= 1
-                if not silent[self._visitor]:
-                    del silent[self._visitor]
+            self._end.cancel()
+            others = silent.get(self._visitor, {})
+            others.pop(self, None)
+            if not others:
+                silent.pop(self._visitor, None)
 
     config.http_protocol_class = Bounded
