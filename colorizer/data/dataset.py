@@ -38,10 +38,6 @@ class ImageDataset:
         What `decode_image` reads, an entry an image.
     ids : sequence of str
         What an image is called in messages: file and row, and its own path where the data keep it.
-    labels : (N,) int64, or None
-        Class of each image.
-    class_names : tuple of str
-        Names of the classes; empty where unknown.
     sha256 : str
         SHA-256 of the bytes of the files that the images came from, in order of name.
     groups : sequence of str, or None
@@ -52,8 +48,6 @@ class ImageDataset:
     split: str
     sources: Sequence[Any] | NDArray[np.uint8]
     ids: Sequence[str]
-    labels: NDArray[np.int64] | None
-    class_names: tuple[str, ...]
     sha256: str
     groups: Sequence[str] | None = None
 
@@ -73,7 +67,6 @@ class ImageDataset:
             self,
             sources=[self.sources[i] for i in indices],
             ids=[self.ids[i] for i in indices],
-            labels=None if self.labels is None else self.labels[indices],
             groups=None if self.groups is None else [self.groups[i] for i in indices],
         )
 

@@ -163,13 +163,13 @@ def _cifar10_keras(split: str, download: bool) -> ImageDataset:
 
     train, test = cifar10.load_data()
     images, labels = train if split == "train" else test
-    return _from_pixels(images, labels.reshape(-1), split, hashlib.sha256(images.tobytes()).hexdigest())
+    groups = [CIFAR10_CLASSES[label] for label in labels.ravel()]
+    return _from_pixels(images, groups, split, hashlib.sha256(images.tobytes()).hexdigest())
 
 
-def _from_pixels(images: NDArray[np.uint8], labels: Any, split: str, sha256: str) -> ImageDataset:
+def _from_pixels(images: NDArray[np.uint8], groups: list[str], split: str, sha256: str) -> ImageDataset:
     ids = [f"cifar10 {split} row {i}" for i in range(len(images))]
-    groups = [CIFAR10_CLASSES[label] for label in labels]
-    return ImageDataset("cifar10", split, images, ids, np.asarray(labels, np.int64), CIFAR10_CLASSES, sha256, groups)
+    return ImageDataset("cifar10", split, images, ids, sha256, groups)
 
 
 # === Folders ===
@@ -234,22 +234,27 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
             labels += table.column("label").to_pylist()
             class_names = class_names or _class_names(table, column)
         digest.update(path.read_bytes())
-    # Hidden labels, as test splits have them, are missing or negative; words and lists are no classes either.
-    all_known = len(labels) == len(sources) and all(isinstance(label, int) and label >= 0 for label in labels)
-    known = np.array(labels, np.int64) if all_known else None
-    if not class_names and known is not None and known.max(initial=0) < 10 and name.startswith("cifar10"):
+    groups = _first_folders(paths_inside) or _name_classes(labels, class_names, name)
+    if groups is not None and len(groups) != len(sources):
+        groups = None  # One file has labels, another has none.
+    return ImageDataset(name, split, sources, ids, digest.hexdigest(), groups)
+
+
+def _name_classes(labels: Sequence[Any], class_names: tuple[str, ...], data: str) -> list[str] | None:
+    """Name the class of each label; None where they are no classes, or hidden, as those of test splits are."""
+    if not labels or not all(isinstance(label, int) and label >= 0 for label in labels):
+        return None
+    count = max(labels) + 1
+    if not class_names and count <= len(CIFAR10_CLASSES) and data.startswith("cifar10"):
         class_names = CIFAR10_CLASSES
-    if known is not None and known.max(initial=-1) >= len(class_names):
-        class_names = tuple(str(label) for label in range(known.max() + 1))
-    groups = _first_folders(paths_inside)
-    if groups is None and known is not None:
-        groups = [class_names[label] for label in known]
-    return ImageDataset(name, split, sources, ids, known, class_names, digest.hexdigest(), groups)
+    if count > len(class_names):
+        class_names = tuple(str(label) for label in range(count))
+    return [class_names[label] for label in labels]
 
 
 def _first_folders(paths: Sequence[str]) -> list[str] | None:
-    """Give the first folder of each path; None where one lies in no folder."""
-    return [path.split("/")[0] for path in paths] if all("/" in path.strip("/") for path in paths) else None
+    """Give the first folder of each path; None where one lies in no folder, or there is no path."""
+    return [path.split("/")[0] for path in paths] if paths and all("/" in path.strip("/") for path in paths) else None
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...]:
@@ -285,19 +290,20 @@ def _load_batches(folder: Path, split: str) -> ImageDataset:
     paths = [folder / "test_batch"] if split == "test" else sorted(folder.glob("data_batch_*"))
     if not paths:
         raise DatasetError(f"no data_batch_* in {folder}")
-    pixels, labels = [], []
+    pixels: list[NDArray[np.uint8]] = []
+    groups: list[str] = []
     digest = hashlib.sha256()
     for path in paths:
         try:
             with path.open("rb") as file:
                 batch = _PlainUnpickler(file, encoding="bytes").load()
             planes = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
-            labels += list(batch[b"labels"])
+            groups += [CIFAR10_CLASSES[label] for label in batch[b"labels"]]
         except Exception as error:
             raise DatasetError(f"{path.name} can't be read as a CIFAR-10 batch: {_first_line(error)}") from error
         pixels.append(planes.transpose(0, 2, 3, 1))
         digest.update(path.read_bytes())
-    return _from_pixels(np.concatenate(pixels), labels, split, digest.hexdigest())
+    return _from_pixels(np.concatenate(pixels), groups, split, digest.hexdigest())
 
 
 def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
@@ -318,13 +324,10 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
     if not paths:
         raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
     ids = [path.relative_to(folder).as_posix() for path in paths]
-    groups = _first_folders(ids)
-    classes = tuple(sorted(set(groups or ())))
-    labels = np.array([classes.index(group) for group in groups], np.int64) if groups else None
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes())
-    return ImageDataset(name, split if splits else ALL, paths, ids, labels, classes, digest.hexdigest(), groups)
+    return ImageDataset(name, split if splits else ALL, paths, ids, digest.hexdigest(), _first_folders(ids))
 
 
 def _find_images(folder: Path) -> list[Path]:

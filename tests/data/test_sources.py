@@ -21,8 +21,6 @@ def test_parquet_folder(cifar_folder):
     train, test = load_dataset(str(cifar_folder), "train"), load_dataset(str(cifar_folder), "test")
     assert (len(train), len(test)) == (40, 10)
     assert np.array_equal(train[3], random_images(40, seed=1)[3])
-    assert test.labels.tolist() == list(range(10))
-    assert test.class_names == CIFAR10_CLASSES
     assert test.groups == list(CIFAR10_CLASSES)
     content = (cifar_folder / "plain_text/test-00000-of-00001.parquet").read_bytes()
     assert test.record() == {
@@ -43,22 +41,22 @@ def test_parquet_of_bytes_without_labels_and_split_named_valid(tmp_path):
     for split in ("valid", "validation"):
         dataset = load_dataset(str(tmp_path), split)
         assert len(dataset) == 3
-        assert dataset.labels is None
+        assert dataset.groups is None
         assert dataset[0].shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(
-    ("labels", "names"), [([0, 2, 1], ("0", "1", "2")), ([0, -1, 1], ()), ([0, None, 1], ()), (["a", "b", "a"], ())]
+    ("labels", "groups"),
+    [([0, 2, 1], ["0", "2", "1"]), ([0, -1, 1], None), ([0, None, 1], None), (["a", "b", "a"], None)],
 )
-def test_parquet_with_labels_of_unknown_names_or_hidden_ones(tmp_path, labels, names):
+def test_parquet_with_labels_of_unknown_names_or_hidden_ones(tmp_path, labels, groups):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     cells = [encode(image) for image in random_images(3)]
     pq.write_table(pa.table({"image": cells, "label": labels}), tmp_path / "test.parquet")
     dataset = load_dataset(str(tmp_path), "test")
-    assert dataset.class_names == names
-    assert (dataset.labels is not None) == bool(names)
+    assert dataset.groups == groups
 
 
 def test_missing_split_names_those_that_are_there(cifar_folder):
@@ -76,7 +74,7 @@ def test_python_batches(tmp_path):
     assert len(load_dataset(str(tmp_path), "train")) == 8
     test = load_dataset(str(tmp_path), "test")
     assert np.array_equal(test[1], images[1])
-    assert test.labels.tolist() == [3, 8, 8, 0]
+    assert test.groups == ["cat", "ship", "ship", "airplane"]
 
 
 def test_python_batches_that_run_code_are_refused(tmp_path):
@@ -93,11 +91,10 @@ def test_class_folders_flat_folders_and_split_folders(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode(random_images(1, next(sizes))[0]))
     classes = load_dataset(str(tmp_path / "classes"))
-    assert classes.class_names == ("cat", "dog")
-    assert classes.labels.tolist() == [0, 1]
+    assert classes.groups == ["cat", "dog"]
     flat = load_dataset(str(tmp_path / "flat"), "test")
     assert len(flat) == 2
-    assert flat.labels is None
+    assert flat.groups is None
     assert len(load_dataset(str(tmp_path / "split"), "train")) == 4
     with pytest.raises(DatasetError, match="there are: train"):
         load_dataset(str(tmp_path / "split"), "test")
@@ -178,7 +175,7 @@ def test_cifar10_from_keras_where_the_hub_fails(monkeypatch, caplog):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", _fail)
     monkeypatch.setattr("keras.datasets.cifar10.load_data", lambda: ((images, labels), (images[:2], labels[:2])))
     dataset = load_dataset("cifar10", "test")
-    assert dataset.labels.tolist() == [0, 1]
+    assert dataset.groups == ["airplane", "automobile"]
     assert np.array_equal(dataset[1], images[1])
     assert "from keras.datasets.cifar10" in caplog.text
 
@@ -228,7 +225,7 @@ def test_names_of_classes_in_a_hub_header(tmp_path):
     header = {"info": {"features": {"label": {"names": ["tench", "goldfish"], "_type": "ClassLabel"}}}}
     table = pa.table({"image": [{"bytes": encode(random_images(1)[0]), "path": None}], "label": [1]})
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(header)}), tmp_path / "test.parquet")
-    assert load_dataset(str(tmp_path), "test").class_names == ("tench", "goldfish")
+    assert load_dataset(str(tmp_path), "test").groups == ["goldfish"]
 
 
 def _fail(*arguments, **options):
