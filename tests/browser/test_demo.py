@@ -280,18 +280,19 @@ def test_six_clicks_in_a_second_are_six_dabs(page: Page, colorizer: Colorizer):
         expect(page.locator(button)).to_be_disabled()
     # The server is slow to answer: a ring is there all the same, before any answer.
     page.locator(".dabs").scroll_into_view_if_needed()
-    places = [(0.15 * i, 0.3) for i in range(1, 7)]
-    page.evaluate(
+    places = page.evaluate(
         """places => {
             const overlay = document.querySelector(".dabs"), box = overlay.getBoundingClientRect();
-            window.rings = places.map(([x, y]) => {
-                overlay.dispatchEvent(new MouseEvent("click", {
-                    clientX: box.left + x * box.width, clientY: box.top + y * box.height, bubbles: true,
-                }));
-                return document.querySelectorAll(".ring").length;
+            window.rings = [];
+            return places.map(([x, y]) => {
+                // Clicks are at whole pixels of the screen.
+                const left = Math.round(box.left + x * box.width), top = Math.round(box.top + y * box.height);
+                overlay.dispatchEvent(new MouseEvent("click", {clientX: left, clientY: top, bubbles: true}));
+                window.rings.push(document.querySelectorAll(".ring").length);
+                return [(left - box.left) / box.width, (top - box.top) / box.height];
             });
         }""",
-        places,
+        [(0.15 * i, 0.3) for i in range(1, 7)],
     )
     assert page.evaluate("window.rings") == [1, 2, 3, 4, 5, 6]
     expect(page.locator(AFTER)).not_to_have_attribute("src", first, timeout=60_000)
