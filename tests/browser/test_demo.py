@@ -296,9 +296,15 @@ def test_six_clicks_in_a_second_are_six_dabs(page: Page, colorizer: Colorizer):
     )
     assert page.evaluate("window.rings") == [1, 2, 3, 4, 5, 6]
     expect(page.locator(AFTER)).not_to_have_attribute("src", first, timeout=60_000)
-    expect(page.locator(".busy")).to_be_hidden(timeout=60_000)
+    # Answers to the first dabs may be shown before that to all six.
     hints = [(int(x * 451), int(y * 300), "#3060a0") for x, y in places]
-    np.testing.assert_array_equal(_exact(page), colorizer.colorize(photo, hints=hints))
+    expected = colorizer.colorize(photo, hints=hints)
+    for _ in range(120):
+        result = _exact(page)
+        if np.array_equal(result, expected):
+            break
+        page.wait_for_timeout(500)
+    np.testing.assert_array_equal(result, expected)
 
     page.locator(".ring").nth(2).click()
     page.locator(".delete").click()
