@@ -10,6 +10,7 @@ from conftest import random_images
 from colorizer import Colorizer, ModelError
 from colorizer.cli import main
 from colorizer.imaging.color import to_luma
+from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.chroma_bins import softmax
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, load_runtime
 from colorizer.models.autoencoder import build_autoencoder
@@ -34,7 +35,7 @@ def test_an_autoencoder_with_its_parts(tmp_path, capsys):
     assert len(config["export"]["files"]) == 3
     assert sum(row["parameters"] for row in config["layers"]) == model.count_params()
 
-    runtime = load_runtime(tmp_path / "model.keras")
+    runtime = load_runtime(Checkpoint.find(tmp_path))
     assert isinstance(runtime, LiteRTRuntime)
     luma = (to_luma(random_images(3, 16))[..., None] / 255).astype(np.float32)
     assert np.abs(runtime(luma) - model(luma).numpy()).max() < 0.02
@@ -57,7 +58,7 @@ def test_a_unet_of_any_size(tmp_path):
     output = {"bins": bins, "prior": [0.2] * 5, "vivid_exponent": 1.0}
     (tmp_path / "config.json").write_text(json.dumps({"input": feed, "output": output}))
     assert main(["export", "--model", str(tmp_path / "model.keras")]) == 0
-    runtime = load_runtime(tmp_path / "model.keras")
+    runtime = load_runtime(Checkpoint.find(tmp_path))
     assert isinstance(runtime, LiteRTRuntime)
     for shape in [(2, 32, 64), (1, 96, 32)]:
         luma = np.random.default_rng(0).random((*shape, 1), np.float32)
