@@ -38,7 +38,7 @@ _HINTED = 0.3  # Share of the images that have hints.
 _MEAN_HINTS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # Comparing two would read all of their images.
 class ImageSet:
     """The images of a data set that have color, decoded when asked for.
 
