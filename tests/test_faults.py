@@ -257,19 +257,19 @@ def test_an_upload_that_is_cut_off(tmp_path: Path):
         before = set(listing(server.files))  # What the page shows to everyone.
         address = urlsplit(server.url)
         head = (
-            "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 900000\r\n"
             "Content-Type: multipart/form-data; boundary=cut\r\n\r\n"
             '--cut\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
         )
         with socket.create_connection((address.hostname, address.port)) as connection:
             connection.sendall(head.encode() + bytes(300_000))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while set(listing(server.files)) == before:
                 assert time.monotonic() < deadline, "nothing of the upload has arrived"
                 time.sleep(0.05)
         photo = write_noise(tmp_path / "photo.png", 40, 40)
         np.testing.assert_array_equal(decode_image(ask(server, photo)), Colorizer.load().colorize(photo))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while left := set(listing(server.files)) - before:
             assert time.monotonic() < deadline, f"left behind: {left}"
             time.sleep(0.5)
@@ -294,7 +294,9 @@ def test_ten_thousand_broken_images_and_ten_whole_ones(tmp_path: Path, capsys: p
     assert "Traceback" not in printed.err
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert sorted(line["status"] for line in lines) == ["done"] * 10 + ["failed"] * 10_000
-    assert all("damaged" in line["reason"] for line in lines if line["status"] == "failed")
+    # A size that no image has, by its first bytes, is refused before the check sum is looked at.
+    reasons = [line["reason"] for line in lines if line["status"] == "failed"]
+    assert all("damaged" in reason or "megapixels" in reason for reason in reasons)
     assert listing(out) == sorted(f"{i * 1000:05}.png" for i in range(10))
 
 

@@ -245,7 +245,7 @@ def command(config: TrainConfig, **options) -> list[str]:
 def test_options_of_the_command_line_and_their_exit_codes(config):
     run = subprocess.run(command(config, epochs=0), capture_output=True, text=True, timeout=120)
     assert run.returncode == 2
-    assert run.stderr.splitlines()[-1] == "train.py: --epochs must be at least 1, got 0"
+    assert run.stderr.splitlines()[-1] == "train.py: epochs must be at least 1, got 0"
     assert "Traceback" not in run.stderr
 
 
