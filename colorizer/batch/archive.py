@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +142,7 @@ def _colorize_entry(
         return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], metadata)
     except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
         lack = describe_shortage(error)
-        words = str(error).replace("the image", "it")
+        words = re.sub(r"\bthe image\b", "it", str(error))
         words = words.removeprefix(f"{PurePosixPath(entry.name).name} ")  # The line begins with it.
         return Line(entry.name, error=f"there is {lack} left" if lack else words or type(error).__name__), b""
 

@@ -259,33 +259,38 @@ class _Decoder:
     def load(self) -> Image.Image:
         """Decode to a picture; ``info["notes"]`` tells what happened to its samples."""
         notes: list[str] = []
+        deep = self.facts.bits > 8
         if self._tiff:
             picture, notes = self._tiff.decode()
         elif self._psd:
             picture = self._psd.decode()
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
-            picture = self._load_by_imagecodecs()
+            picture, deep = self._load_by_imagecodecs()
         elif self.facts.kind == "BMP" and self._content[30:31] in (b"\1", b"\2"):
             picture = self._load_by_opencv()
         else:
             picture = self._load_by_pillow()
-        if self.facts.bits > 8:
+        if deep:
             notes.append("its samples of more than 8 bits became 8")
         if self.facts.pages > 1 and not self._page:
             what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
             notes.append(f"the first of {self.facts.pages} {what}")
+        elif not self.facts.pages:
+            notes.append("an animation, of which no more than the first frame can be read")
         picture.info["notes"] = notes
         return picture
 
-    def _load_by_imagecodecs(self) -> Image.Image:
-        decode = {"QOI": imagecodecs.qoi_decode, "JXL": imagecodecs.jpegxl_decode, "JPEG": imagecodecs.jpeg_decode}
-        array = np.asarray(decode[self.facts.kind](self._content))
-        if array.ndim == 4:  # Frames.
-            array = array[0]
+    def _load_by_imagecodecs(self) -> tuple[Image.Image, bool]:
+        """Decode, and tell whether its samples have more than 8 bits."""
+        if self.facts.kind == "JXL":  # Without a number, all frames of an animation would be decoded.
+            array = np.asarray(imagecodecs.jpegxl_decode(self._content, index=0))
+        else:
+            decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg_decode}[self.facts.kind]
+            array = np.asarray(decode(self._content))
         # JPEG's are of 12 bits, or of any number if it is lossless, which the facts add 16 to.
         bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None
         levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
-        return Image.fromarray(levels)
+        return Image.fromarray(levels), array.dtype.itemsize > 1
 
     def _load_by_opencv(self) -> Image.Image:
         """Decode a BMP of runs, which Pillow unpacks in Python, and wrongly where runs are odd."""
@@ -298,7 +303,7 @@ class _Decoder:
     def _load_by_pillow(self) -> Image.Image:
         content = self._content
         if self.facts.kind == "JPEG" and not self.facts.whole:
-            content = _complete(content)
+            content = _complete(content.removesuffix(b"\xff"))
         picture = Image.open(io.BytesIO(content), formats=_formats())
         if self._page:
             picture.seek(self._page)

@@ -36,7 +36,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file is: its kind (Pillow's name where it has one), its stored size, its cost and its pages or frames."""
+    """What a file is: its kind (Pillow's name where it has one), its stored size, its cost and its pages or frames.
+
+    Of an animation whose frames can't be counted, the number is 0.
+    """
 
     kind: str
     height: int
@@ -309,10 +312,6 @@ def _inspect_webp(content: bytes) -> Facts:
     return Facts("WEBP", height, width, Cost(pixels, pixels * 16, pixels), pages=max(frames, 1))
 
 
-def _read_24(content: bytes, at: int) -> int:
-    return int.from_bytes(content[at : at + 3], "little")
-
-
 def _inspect_jpeg2000(content: bytes) -> Facts:
     start = content.find(b"\xff\x4f\xff\x51")
     if start < 0:
@@ -327,7 +326,8 @@ def _inspect_jpeg2000(content: bytes) -> Facts:
     if tiles > _MOST_SEGMENTS:
         raise UnreadableError(f"is a JPEG 2000 of {tiles} tiles, which are too many")
     pixels = height * width
-    return Facts("JPEG2000", height, width, Cost(pixels, pixels * (4 * components + 8), pixels * 4))
+    bits = (content[start + 42] & 127) + 1
+    return Facts("JPEG2000", height, width, Cost(pixels, pixels * (4 * components + 8), pixels * 4), bits=bits)
 
 
 def _inspect_jpegxl(content: bytes) -> Facts:
@@ -357,18 +357,48 @@ def _inspect_jpegxl(content: bytes) -> Facts:
     ratio = read(3)
     across, down = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
     width = height * across // down if ratio else read_length()
+    animated = False
+    if not read(1) and read(1):  # Further fields follow: orientation, size to show it at, preview, animation.
+        read(3)
+        if read(1):
+            small = read(1)
+            read_length()
+            if not read(3):
+                read_length()
+        animated = not read(1) and bool(read(1))  # What follows a preview is not looked for.
     pixels = height * width
-    return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2))
+    # How many frames an animation has, only the decoding of all would tell.
+    return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2), pages=0 if animated else 1)
 
 
 def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     with Image.open(io.BytesIO(content), formats=formats) as picture:
         kind, height, width = picture.format or "", picture.height, picture.width
         pages = int(getattr(picture, "n_frames", 1)) if kind in ("HEIF", "AVIF") else 1
+        bits = _count_bits(picture, content)
     pixels = height * width
     runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
     slow = kind in _SLOW_KINDS or runs or (kind == "PPM" and content[1:2] in b"123")
-    return Facts(kind, height, width, Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1)), pages=pages)
+    return Facts(
+        kind, height, width, Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1)), pages=pages, bits=bits
+    )
+
+
+def _count_bits(picture: Image.Image, content: bytes) -> int:
+    """Tell the bits of a sample, of kinds that can have more than 8; Pillow's modes don't always tell."""
+    if picture.mode.startswith(("I", "F")):
+        return 16
+    if picture.format == "HEIF":
+        return int(picture.info.get("bit_depth", 8))
+    if picture.format == "AVIF":
+        at = content.find(b"av1C")
+        return 10 if at >= 0 and int.from_bytes(content[at + 6 : at + 7]) & 0x40 else 8
+    if picture.format == "SGI":
+        return 8 * content[3]
+    if picture.format == "PPM":  # The third number of its header is the greatest value.
+        numbers = re.sub(rb"#[^\n]{0,999}", b"", content[:4096]).split(None, 4)
+        return int(numbers[3]).bit_length() if content[1:2] in b"2356" else 1
+    return 8
 
 
 def _list_inner(content: bytes, kind: str) -> Iterator[bytes]:

@@ -8,6 +8,8 @@ leaves as they are stored.
 import io
 import logging
 import math
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +23,7 @@ from PIL import Image
 from colorizer.imaging.inspection import Cost, Facts, UnreadableError, measure_part
 from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import to_bytes
-from colorizer.imaging.tags import Directory, DirectoryError, Layout, check_exif
+from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # What it tells of broken files, errors tell.
 
@@ -258,7 +260,24 @@ class TiffPage:
         tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
         if self._compression not in _WITH_PREDICTOR:
             tags.pop(_PREDICTOR, None)
-        return self._directory.layout.rebuild(self._file.content, tags)
+        content = self._file.content
+        if self._photometric == _YCBCR and self._compression == 1:
+            content = self._deflate(tags)
+        return self._directory.layout.rebuild(content, tags)
+
+    def _deflate(self, tags: dict[int, Tag]) -> bytes:
+        """Compress what isn't, and change the tags accordingly: only then Pillow heeds the subsampling of YCbCr."""
+        content, order = self._file.content, self._directory.layout.order
+        at, parts, places = len(content), [], []
+        for offset, size in zip(self._offsets, self._sizes, strict=False):
+            parts.append(zlib.compress(content[int(offset) : int(offset + size)], 1))
+            places.append(at)
+            at += len(parts[-1])
+        for numbers, plain, tiled in ((places, _STRIPS, _TILES), ([*map(len, parts)], _STRIP_SIZES, _TILE_SIZES)):
+            data = struct.pack(f"{order}{len(numbers)}I", *numbers)
+            tags[tiled if tiled in tags else plain] = Tag(4, len(numbers), memoryview(data))
+        tags[_COMPRESSION] = Tag(3, 1, memoryview(struct.pack(order + "H", 8)))
+        return b"".join([content, *parts])
 
     def decode(self) -> tuple[Image.Image, list[str]]:
         """Decode to a picture of 8 bits with its profile and metadata, and notes on what happened to its samples.

@@ -137,7 +137,7 @@ def test_encrypted_member_is_told_in_words(tmp_path: Path):
     content[content.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert line.error.startswith("it is encrypted: unpack the archive")
+    assert line.error == "it is encrypted: unpack the archive with its password, and bring the images"
 
 
 def test_report_has_no_formulas(tmp_path: Path):

@@ -3,12 +3,14 @@
 import io
 import struct
 import zlib
+from unittest import mock
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
-from image_files import chunk, gray, pillow, png
+from image_files import chunk, gray, pillow, png, tiff
 from PIL import Image
 
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata, inspect_image
@@ -178,8 +180,66 @@ def test_pages_and_frames_are_counted_and_told(content, pages):
 def test_a_jpeg_that_lacks_nothing_but_its_end_is_read():
     content = pillow(Image.fromarray(PLANE), "JPEG")
     assert np.array_equal(decode_image(content[:-2]), decode_image(content))
+    assert np.array_equal(decode_image(content[:-1]), decode_image(content))
     with pytest.raises(ImageError, match="damaged and can't be decoded: it ends before its picture does"):
         decode_image(content[: len(content) * 3 // 4])
+
+
+def test_of_an_animated_jpeg_xl_only_the_first_frame_is_decoded():
+    frames = np.stack([TRUTH, 255 - TRUTH, 255 - TRUTH])
+    content = imagecodecs.jpegxl_encode(frames, lossless=True)
+    with mock.patch("imagecodecs.jpegxl_decode", side_effect=imagecodecs.jpegxl_decode) as decode:
+        image, metadata = decode_with_metadata(content)
+    assert decode.call_args.kwargs == {"index": 0}
+    assert np.array_equal(image, TRUTH)
+    assert any("an animation" in note for note in metadata["notes"])
+    assert "notes" not in decode_with_metadata(imagecodecs.jpegxl_encode(TRUTH, lossless=True))[1]
+
+
+def heif_of_ten_bits() -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (64, 64), np.repeat(DEEP[:64, :64, None], 3, axis=2).tobytes()).save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(DEEP),
+        write_tiff(DEEP),
+        write_psd([DEEP.astype(">u2")], 1, 16),
+        heif_of_ten_bits(),
+        imagecodecs.avif_encode(np.repeat(DEEP[..., None] >> 6, 3, axis=2), bitspersample=10),
+        imagecodecs.jpegxl_encode(DEEP, lossless=True),
+        imagecodecs.jpeg2k_encode(DEEP, level=0, codecformat="jp2"),
+        imagecodecs.jpeg8_encode(DEEP, lossless=True),
+        b"P5\n160 100\n65535\n" + DEEP.astype(">u2").tobytes(),
+        b"P6\n80 100\n65535\n" + np.repeat(DEEP[:, :80, None], 3, axis=2).astype(">u2").tobytes(),
+        b"Pf\n160 100\n-1.0\n" + FLOATS[::-1].tobytes(),
+        pillow(Image.fromarray(PLANE), "SGI", bpc=2),
+    ],
+    ids=["PNG", "TIFF", "PSD", "HEIC", "AVIF", "JXL", "JP2", "JPEG without loss", "PGM", "PPM", "PFM", "SGI"],
+)
+def test_that_more_than_eight_bits_became_eight_is_told(content):
+    assert decode_with_metadata(content)[1]["notes"] == ["its samples of more than 8 bits became 8"]
+
+
+def test_eight_bits_without_loss_are_not_called_more():
+    assert "notes" not in decode_with_metadata(imagecodecs.jpeg8_encode(PLANE, lossless=True))[1]
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
+def test_uncompressed_ycbcr(subsampling):
+    """Pillow alone reads it as RGB with a sample to spare."""
+    across, down = subsampling
+    units = [
+        bytes(PLANE[y : y + down, x : x + across].reshape(-1)) + b"\x80\x80"
+        for y in range(0, PLANE.shape[0], down)
+        for x in range(0, PLANE.shape[1], across)
+    ]
+    chroma = {"t262": 6, "t530": subsampling, "t277": 3, "t258": (8, 8, 8), "t339": (1, 1, 1)}
+    content = tiff(np.frombuffer(b"".join(units), np.uint8)[None], **chroma, t256=160, t257=100, t278=100)
+    assert np.abs(decode_image(content).astype(int) - TRUTH).max() <= 1
 
 
 def test_jpeg_of_twelve_bits_and_without_loss():
