@@ -37,6 +37,7 @@ class PaintOptions:
     raw: bool = False
     seed: int = 0
     max_pixels: int = MAX_PIXELS
+    accept_truncated: bool = False
 
     def __post_init__(self) -> None:
         if self.alternatives is not None and self.alternatives < 1:
@@ -98,7 +99,8 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
 def digest_settings(options: PaintOptions, model: str | Path) -> str:
     """Make a digest of settings and weights, which tells results of others apart; `ModelError` if there is no model."""
     settings = {**asdict(options), "weights": Checkpoint.find(model).weights_sha256}
-    del settings["max_pixels"]
+    for allowance in ("max_pixels", "accept_truncated"):  # They change no result.
+        del settings[allowance]
     return sha256(json.dumps(settings, sort_keys=True, default=str).encode())
 
 

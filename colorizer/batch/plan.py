@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
-from colorizer.imaging.decode import readable_extensions
+from colorizer.imaging.decode import has_frames, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, FORMATS, choose_extension
 from colorizer.imaging.metadata import read_settings
 from colorizer.video import CONTAINERS
 from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _HERE = PurePath()
+_ANIMATED = (".gif", ".png", ".apng", ".webp")  # What may be an animation.
 _METADATA_REACH = 1 << 18  # Bytes from either end of a file that its metadata are looked for in.
 DEEPER = " (folders within folders are not searched, unless recursive is asked for)"
 
@@ -199,7 +200,8 @@ def name_results(
     """Name the results of files, each of which comes with its place in the tree of results.
 
     ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
-    the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number.
+    the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number. With the format
+    ``same``, animations on disk become ``.tif``; in buckets no file is looked into.
 
     Raises
     ------
@@ -207,19 +209,24 @@ def name_results(
         If two files would still have the same result.
     """
 
-    def extension(place: PurePath) -> str:
+    def extension(source: Place, place: PurePath) -> str:
         if is_video(place):
             return video_suffix
+        if format == "same" and place.suffix.lower() in _ANIMATED and isinstance(source, Path) and has_frames(source):
+            return FORMATS["tiff"]  # It holds all frames.
         return FORMATS.get(format or "png") or choose_extension(place.name)
 
-    short = Counter(str(place.with_suffix(extension(place))).casefold() for _, place in sources)
+    extensions = [extension(*file) for file in sources]
+    short = Counter(
+        str(place.with_suffix(suffix)).casefold() for (_, place), suffix in zip(sources, extensions, strict=True)
+    )
     alike: dict[str, list[PurePath]] = {}
     named: dict[Place, Place] = {}
     jobs = []
-    for source, place in sources:
-        target = place.with_suffix(extension(place))
+    for (source, place), suffix in zip(sources, extensions, strict=True):
+        target = place.with_suffix(suffix)
         if short[str(target).casefold()] > 1:
-            target = place.with_name(place.name + extension(place))
+            target = place.with_name(place.name + suffix)
         earlier = alike.setdefault(str(target).casefold(), [])
         if target not in earlier:
             earlier.append(target)

@@ -127,8 +127,9 @@ class Worker:
         yield from (Outcome(job, "skipped") for job, is_done in chunk if is_done)
         todo = [job for job, is_done in chunk if not is_done]
         painter = partial(paint, self._model, options=self._options)
-        options: dict[str, Any] = {"max_pixels": self._options.max_pixels, "mark": self._mark}
-        yield from run_jobs(todo, painter, **options) if todo else ()
+        if todo:
+            allowed = {name: getattr(self._options, name) for name in ("max_pixels", "accept_truncated")}
+            yield from run_jobs(todo, painter, **allowed, mark=self._mark)
 
 
 def run_on_cluster(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from colorizer.batch.plan import Job
 from colorizer.batch.storage import Place, fetch, put
 from colorizer.files import remove_leftovers
-from colorizer.imaging.decode import ImageError, decode_with_metadata, read_size
+from colorizer.imaging.decode import ImageError, decode_pages, decode_with_metadata, read_size
 from colorizer.imaging.encode import EXTENSIONS, PageWriter, encode_image
 from colorizer.imaging.metadata import Metadata
 from colorizer.machine import count_cores, describe_shortage
@@ -74,7 +74,9 @@ class _Picture:
     source: Path | bytes  # Of whose further pages a TIFF is made.
 
 
-def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int, mark: Mark = dict) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[Job], paint: Paint, *, max_pixels: int, accept_truncated: bool = False, mark: Mark = dict
+) -> Iterator[Outcome]:
     """Colorize files, and tell of each as soon as its results are written.
 
     While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
@@ -86,8 +88,8 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int, mark: Mark =
         The files; what exists is written anew.
     paint : callable
         Colorizes a list of images of (H, W, 3 or 4) uint8; called from this thread only.
-    max_pixels : int
-        As in `colorizer.imaging.decode.decode_image`.
+    max_pixels, accept_truncated
+        As in `colorizer.imaging.decode.decode_with_metadata`.
     mark : callable
         Adds to a source's metadata what a result says of itself.
 
@@ -107,7 +109,7 @@ def run_jobs(jobs: Sequence[Job], paint: Paint, *, max_pixels: int, mark: Mark =
         while upcoming or ahead or behind:
             while upcoming and (upcoming[2] <= room or not (ahead or behind)):
                 job, fetched, weight = upcoming
-                ahead.append((job, weight, readers.submit(_read, job, fetched, max_pixels)))
+                ahead.append((job, weight, readers.submit(_read, job, fetched, max_pixels, accept_truncated)))
                 room -= weight
                 upcoming = next(coming, None)
             batch: list[tuple[Job, int, _Picture]] = []
@@ -170,11 +172,11 @@ def _is_small(picture: _Picture) -> bool:
     return picture.pixels.shape[0] * picture.pixels.shape[1] <= _SMALL
 
 
-def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> _Picture:
+def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int, accept_truncated: bool) -> _Picture:
     started = time.perf_counter()
     name = PurePath(job.source).name
     source = fetched.result()
-    pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels, name=name)
+    pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels, accept_truncated=accept_truncated, name=name)
     return _Picture(pixels, metadata, time.perf_counter() - started, source if "pages" in metadata else b"")
 
 
@@ -203,12 +205,9 @@ def _paint_pages(
 ) -> list[bytes]:
     """Colorize the further pages, one after the other; give the files, of which each holds all pages."""
     writers = [PageWriter() for _ in job.targets]
-    metadata = picture.metadata
-    for page in range(picture.metadata["pages"]):
+    pages = decode_pages(picture.source, max_pixels=max_pixels, name=PurePath(job.source).name)
+    for page, (pixels, metadata) in enumerate(pages):
         if page:
-            name = f"page {page + 1} of {PurePath(job.source).name}"
-            source = picture.source if isinstance(picture.source, bytes) else picture.source.read_bytes()
-            pixels, metadata = decode_with_metadata(source, max_pixels=max_pixels, page=page, name=name)
             (results,) = paint([pixels])
         for writer, image in zip(writers, results, strict=True):
             writer.add(image, mark(metadata))

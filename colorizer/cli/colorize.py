@@ -77,8 +77,9 @@ def add_parser(commands: Commands) -> None:
     colorize.add_argument(
         "--format",
         choices=[*FORMATS, "same"],
-        help="format of the results; same: that of the input file (default: png). Only TIFF keeps all pages or frames; "
-        "in other formats, the first one is colorized",
+        help="format of the results (default: png). tiff keeps all pages and frames; same keeps the format of the "
+        "input file, and writes animations (GIF, WebP, APNG) as TIFF with all frames; in other formats, only the "
+        "first page or frame is colorized",
     )
     colorize.add_argument(
         "--frame", type=float, metavar="SECONDS", help="colorize only the frame of a video at this time, as an image"
@@ -96,6 +97,12 @@ def add_parser(commands: Commands) -> None:
         default=MAX_PIXELS,
         metavar="N",
         help="maximum image size, width x height (default: %(default)s)",
+    )
+    colorize.add_argument(
+        "--accept-truncated",
+        action="store_true",
+        help="colorize what is there of files that are cut off (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI) instead of "
+        "refusing them; the report says which",
     )
     colorize.add_argument(
         "--report",
@@ -159,6 +166,7 @@ def _colorize(options: argparse.Namespace) -> int:
         raw=options.raw,
         seed=options.seed,
         max_pixels=options.max_pixels,
+        accept_truncated=options.accept_truncated,
     )
     warnings.filterwarnings("ignore", module="PIL")  # Of odd tags in files that are read all the same.
     outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
@@ -242,7 +250,8 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
             return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
         if images:
             mark, painter = mark_results(asked, options.model), partial(paint, model, options=asked)
-            outcomes = chain(outcomes, run_jobs(images, painter, max_pixels=asked.max_pixels, mark=mark))
+            allowed = {name: getattr(asked, name) for name in ("max_pixels", "accept_truncated")}
+            outcomes = chain(outcomes, run_jobs(images, painter, **allowed, mark=mark))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
     passed = _pass_over(options)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
+from colorizer.imaging.truncated import complete_jpeg, fill_up
 from colorizer.machine import describe_shortage, quiet_opencv
 
 MAX_PIXELS = 120_000_000
@@ -34,6 +36,7 @@ _LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
 _ANIMATED = {"GIF", "WEBP", "PNG"}
+_BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animation.
 
 try:
     from pillow_heif import register_heif_opener
@@ -95,7 +98,12 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
 
 
 def decode_with_metadata(
-    source: Any, *, max_pixels: int = MAX_PIXELS, max_memory: int | None = None, page: int = 0, name: str = "the image"
+    source: Any,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_memory: int | None = None,
+    accept_truncated: bool = False,
+    name: str = "the image",
 ) -> tuple[NDArray[np.uint8], Metadata]:
     """Decode a file, bytes or picture as `decode_image` does, together with what its result should keep.
 
@@ -105,8 +113,9 @@ def decode_with_metadata(
         As in `decode_image`.
     max_memory : int, optional
         Bytes that decoding may take; by default in proportion to `max_pixels`.
-    page : int
-        Which page or frame to decode, of as many as `inspect_image` tells.
+    accept_truncated : bool
+        Whether to take what is there of a JPEG, PNG, TIFF, BMP, PPM, TGA, PCX or SGI file that is cut off; what is
+        missing becomes gray or black, and a note tells of it.
     name : str
         What errors call it, if it comes as bytes; a file is called by its own name.
 
@@ -128,11 +137,44 @@ def decode_with_metadata(
             limits.check_size(source.height, source.width)
             return _convert(source, limits)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), name, limits, page)
+        return _from_bytes(bytes(source), name, limits, accept_truncated)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _from_bytes(_read_file(path, limits), path.name, limits, page)
+        return _from_bytes(_read_file(path, limits), path.name, limits, accept_truncated)
     raise ImageError(f"expected a path, bytes, a PIL image or a NumPy array, got {type(source).__name__}")
+
+
+def decode_pages(
+    source: Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str = "the image"
+) -> Iterator[tuple[NDArray[np.uint8], Metadata]]:
+    """Decode the pages or frames of a file one after the other, each as `decode_with_metadata` does.
+
+    All of them together may take the work that is allowed; that is checked before the first is decoded.
+
+    Raises
+    ------
+    ImageError
+        As `decode_with_metadata`; also if the pages together are too much, or if one of them can't be decoded.
+    """
+    limits = _Limits.of(max_pixels)
+    content = source if isinstance(source, bytes) else _read_file(source, limits)
+    name = name if isinstance(source, bytes) else source.name
+    _allow(max_pixels)
+    with _named(name, max_pixels):
+        decoder = _Decoder(content)
+        limits.check_pages(decoder.facts)
+    for page in range(max(decoder.facts.pages, 1)):
+        with _named(f"page {page + 1} of {name}", max_pixels):
+            image, metadata = _convert(decoder.load_page(page, limits), limits)
+        yield image, metadata
+
+
+def has_frames(path: Path) -> bool:
+    """Tell whether a GIF, PNG or WebP is an animation; of the latter two, no more than the beginning is read."""
+    with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
+        content = _read_file(path, _Limits.of(MAX_PIXELS), None if path.suffix.lower() == ".gif" else _BEGINNING)
+        return inspect(content, []).pages > 1 or (content[:4] == b"RIFF" and bool(content[20] & 2))
+    return False
 
 
 def inspect_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Facts | None:
@@ -199,9 +241,17 @@ class _Limits:
                 f"{self.work / 1e6:.0f}: save it anew, in the usual way, or make it smaller first"
             )
 
+    def check_pages(self, facts: Facts) -> None:
+        self.check(facts)
+        if facts.pages * facts.cost.work > self.work:
+            raise UnreadableError(
+                f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, which are too many at "
+                "once: split it, take the first one alone by another format, or allow more pixels"
+            )
 
-def _read_file(path: Path, limits: _Limits) -> bytes:
-    """Read a regular file whose bytes are within the limit of memory; anything else could have no end."""
+
+def _read_file(path: Path, limits: _Limits, most: int | None = None) -> bytes:
+    """Read a regular file within the limit of memory, or its first bytes; anything else could have no end."""
     if path.is_dir():
         raise ImageError(f"{path.name} is a folder; give an image file")
     # Not to wait for a writer, if it has become a pipe by now.
@@ -215,17 +265,19 @@ def _read_file(path: Path, limits: _Limits) -> bytes:
                 f"{path.name} has {status.st_size / 1e6:.0f} MB, which is too much; the limit is "
                 f"{limits.memory / 2e6:.0f}"
             )
-        return file.read(status.st_size)
+        return file.read(status.st_size if most is None else most)
 
 
-def _from_bytes(content: bytes, name: str, limits: _Limits, page: int) -> tuple[NDArray[np.uint8], Metadata]:
+def _from_bytes(
+    content: bytes, name: str, limits: _Limits, accept_truncated: bool
+) -> tuple[NDArray[np.uint8], Metadata]:
     if not content:
         raise ImageError(f"{name} is empty (0 bytes)")
     _allow(limits.pixels)
     with _named(name, limits.pixels):
-        decoder = _Decoder(content, page)
+        decoder = _Decoder(content)
         limits.check(decoder.facts)
-        picture = decoder.load()
+        picture = decoder.load(accept_truncated)
         facts = decoder.facts
         del decoder  # It holds the file's structure.
         with picture:
@@ -243,25 +295,59 @@ def _convert(picture: Image.Image, limits: _Limits) -> tuple[NDArray[np.uint8], 
 class _Decoder:
     """What decodes a file: chosen, and measured, when it is made; used by `load`."""
 
-    def __init__(self, content: bytes, page: int = 0) -> None:
-        self._content, self._page = content, page
-        self._tiff = self._psd = None
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._tiff = self._page = self._psd = None
         if is_tiff(content):
-            file = Tiff.read(content)
-            self._tiff = file.open(page)
-            self.facts = self._tiff.facts
+            self._tiff = Tiff.read(content)
+            self._page = self._tiff.open()
+            self.facts = self._page.facts
         elif content[:6] == b"8BPS\0\1":
             self._psd = Psd(content)
             self.facts = self._psd.facts
         else:
             self.facts = inspect(content, _formats())
 
-    def load(self) -> Image.Image:
-        """Decode to a picture; ``info["notes"]`` tells what happened to its samples."""
+    def load(self, accept_truncated: bool = False) -> Image.Image:
+        """Decode the first page to a picture; ``info["notes"]`` tells what happened to its samples."""
+        try:
+            picture, notes = self._load()
+        except Exception:
+            filled = self._fill_up() if accept_truncated else None
+            if filled is None:
+                raise
+            picture, notes = filled._load()
+            notes.append("it is cut off or damaged: what is missing of the picture became gray or black")
+        if self.facts.pages > 1:
+            what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
+            notes.append(f"the first of {self.facts.pages} {what}")
+        elif not self.facts.pages:
+            notes.append("an animation, of which no more than the first frame can be read")
+        picture.info["notes"] = notes
+        return picture
+
+    def load_page(self, page: int, limits: _Limits) -> Image.Image:
+        """Decode a page or frame; the pages are to be asked for in order, since frames build on those before them."""
+        if self._tiff:
+            self._page = self._tiff.open(page)
+            limits.check(self._page.facts)
+        elif page:
+            self._animation.seek(page)
+            self._animation.load()
+            return self._animation
+        picture, notes = self._load()
+        picture.info["notes"] = notes
+        return picture
+
+    @cached_property
+    def _animation(self) -> Image.Image:
+        return Image.open(io.BytesIO(self._content), formats=_formats())
+
+    def _load(self) -> tuple[Image.Image, list[str]]:
         notes: list[str] = []
         deep = self.facts.bits > 8
-        if self._tiff:
-            picture, notes = self._tiff.decode()
+        if self._page:
+            picture, notes = self._page.decode()
         elif self._psd:
             picture = self._psd.decode()
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
@@ -270,15 +356,14 @@ class _Decoder:
             picture = self._load_by_opencv()
         else:
             picture = self._load_by_pillow()
-        if deep:
-            notes.append("its samples of more than 8 bits became 8")
-        if self.facts.pages > 1 and not self._page:
-            what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
-            notes.append(f"the first of {self.facts.pages} {what}")
-        elif not self.facts.pages:
-            notes.append("an animation, of which no more than the first frame can be read")
-        picture.info["notes"] = notes
-        return picture
+        return picture, notes + ["its samples of more than 8 bits became 8"] * deep
+
+    def _fill_up(self) -> "_Decoder | None":
+        """Give a decoder of what is there of a truncated file; None if that can't be done."""
+        if self._tiff and self._page:
+            return _Decoder(self._page.fill_up())
+        filled = fill_up(self._content, self.facts.kind, self.facts.cost.pixels)
+        return _Decoder(filled) if filled else None
 
     def _load_by_imagecodecs(self) -> tuple[Image.Image, bool]:
         """Decode, and tell whether its samples have more than 8 bits."""
@@ -303,31 +388,14 @@ class _Decoder:
     def _load_by_pillow(self) -> Image.Image:
         content = self._content
         if self.facts.kind == "JPEG" and not self.facts.whole:
-            content = _complete(content.removesuffix(b"\xff"))
+            content = complete_jpeg(content)
         picture = Image.open(io.BytesIO(content), formats=_formats())
-        if self._page:
-            picture.seek(self._page)
         picture.load()
         if _is_negative(picture, content):
             inverted = ImageChops.invert(picture.convert("L"))
             inverted.info = picture.info
             return inverted
         return picture
-
-
-def _complete(content: bytes) -> bytes:
-    """Put the end marker to a JPEG that lacks nothing else; `ValueError` if it lacks more.
-
-    Where the last scan is whole, what follows it makes no difference.
-    """
-
-    def decode(filling: bytes) -> NDArray[np.uint8]:
-        with Image.open(io.BytesIO(content + filling + b"\xff\xd9"), formats=["JPEG"]) as picture:
-            return np.asarray(picture)
-
-    if not np.array_equal(decode(b""), decode(b"\xaa" * 64)):
-        raise ValueError("it ends before its picture does")
-    return content + b"\xff\xd9"
 
 
 def _is_negative(picture: Image.Image, content: bytes) -> bool:

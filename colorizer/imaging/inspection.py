@@ -241,6 +241,7 @@ def _check_metadata(exif: bytes) -> None:
 
 def _inspect_png(content: bytes) -> Facts:
     at, chunks, frames, height, width, bits, kind = 8, 0, 1, 0, 0, 8, 0
+    controlled = False  # Whether the picture, which comes next, is a frame.
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
@@ -249,6 +250,10 @@ def _inspect_png(content: bytes) -> Facts:
             width, height, bits, kind = struct.unpack_from(">IIBB", content, at + 8)
         elif name == b"acTL" and length >= 4:
             frames = max(struct.unpack_from(">I", content, at + 8)[0], 1)
+        elif name == b"fcTL":
+            controlled = True
+        elif name == b"IDAT" and frames > 1 and not controlled:
+            frames, controlled = frames + 1, True  # A picture for programs that know no animations, beside the frames.
         elif name == b"eXIf":
             _check_metadata(content[at + 8 : at + 8 + length])
         at += 12 + length

@@ -234,7 +234,7 @@ class TiffPage:
         stored = sum(self._sizes[:parts])
         if stored > 4 * len(self._file.content) + 1_000_000:
             raise DirectoryError("its strips or tiles together are larger than the file")
-        whole = self._height * self._width * item * self._samples
+        self._whole = whole = self._height * self._width * item * self._samples
         work = parts * part // (item * self._samples) * (self._samples if separate else 1)
         cost = Cost(self._height * self._width, whole + 3 * part + 2 * len(self._file.content), work)
         if self._compression in _PICTURES:
@@ -296,6 +296,18 @@ class TiffPage:
             picture, notes = self._to_picture(self._read_samples())
         self._add_metadata(picture)
         return picture, notes
+
+    def fill_up(self) -> bytes:
+        """Give the file with zeros for what is missing of its end; strips or tiles that are cut are left out."""
+        content, order = self._file.content, self._directory.layout.order
+        ends = [int(offset + size) for offset, size in zip(self._offsets, self._sizes, strict=False)]
+        if self._compression == 1:
+            return content.ljust(min(max(ends, default=0), 2 * len(content) + self._whole), b"\0")
+        sizes = [int(size) * (end <= len(content)) for size, end in zip(self._sizes, ends, strict=False)]
+        tags = dict(self._directory.tags)
+        data = memoryview(struct.pack(f"{order}{len(sizes)}I", *sizes))
+        tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = Tag(4, len(sizes), data)
+        return self._directory.layout.rebuild(content, tags)
 
     def _read_samples(self) -> NDArray[Any]:
         """Read the samples, (H, W, C) of any type of numbers."""

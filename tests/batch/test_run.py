@@ -15,7 +15,7 @@ from colorizer import Colorizer, decode_image
 from colorizer.batch.plan import Job
 from colorizer.batch.run import run_jobs
 from colorizer.cli import main
-from colorizer.imaging.decode import decode_with_metadata
+from colorizer.imaging.decode import decode_pages, decode_with_metadata
 from colorizer.imaging.metadata import read_settings
 
 
@@ -288,11 +288,54 @@ def test_all_pages_become_a_tiff_and_elsewhere_it_is_told_that_there_are_more(tm
     assert read_report(report)[0]["notes"] == []
     with Image.open(tmp_path / "tiff/a.tif") as result:
         assert result.n_frames == 3
-        sources = [decode_with_metadata(scans / "a.tif", page=i)[0] for i in range(3)]
-        for i, source in enumerate(sources):
+        for i, (source, _) in enumerate(decode_pages(scans / "a.tif")):
             result.seek(i)
             luma = np.asarray(result.convert("L")).astype(int)
             assert np.abs(luma - np.asarray(Image.fromarray(source).convert("L"))).mean() < 8
+
+
+def test_all_frames_become_a_tiff_where_the_same_format_or_tiff_is_asked_for(tmp_path, capsys):
+    first, second, still = (Image.fromarray(image) for image in random_images(3, 40))
+    scans, report = tmp_path / "scans", tmp_path / "run.jsonl"
+    scans.mkdir()
+    for name in ("a.gif", "b.png", "c.webp"):
+        first.save(scans / name, save_all=True, append_images=[second])
+    still.save(scans / "d.png")
+    command = ["colorize", str(scans), "--report", str(report), "--output"]
+    assert main([*command, str(tmp_path / "png")]) == 0
+    assert "3: more pages or frames than the first, which alone was taken; --format tiff" in capsys.readouterr().err
+    assert [line["notes"] for line in read_report(report)] == [["the first of 2 frames"]] * 3 + [[]]
+    for format, of_stills in (("tiff", "d.tif"), ("same", "d.png")):
+        out = tmp_path / format
+        assert main([*command, str(out), "--format", format]) == 0
+        assert capsys.readouterr().err == ""
+        assert files(out) == sorted(["a.tif", "b.tif", "c.tif", of_stills])
+        for name in ("a.tif", "b.tif", "c.tif"):
+            with Image.open(out / name) as result:
+                assert result.n_frames == 2
+                for i, (source, _) in enumerate(
+                    decode_pages(scans / name.replace("tif", {"a": "gif", "b": "png", "c": "webp"}[name[0]]))
+                ):
+                    result.seek(i)
+                    luma = np.asarray(result.convert("L")).astype(int)
+                    assert np.abs(luma - np.asarray(Image.fromarray(source).convert("L"))).mean() < 8
+        assert main([*command, str(out), "--format", format]) == 0
+        assert "0 colorized, 4 skipped" in capsys.readouterr().out
+
+
+def test_truncated_files_are_taken_on_request_and_that_is_told(tmp_path, capsys):
+    scans, report = make_scans(tmp_path / "scans", 2), tmp_path / "run.jsonl"
+    (cut,) = scans.glob("1/*.png")
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    command = ["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), "--report", str(report)]
+    assert main(command) == 1
+    assert "damaged" in capsys.readouterr().err
+    assert main([*command, "--accept-truncated"]) == 0
+    captured = capsys.readouterr()
+    assert "1 colorized, 1 skipped" in captured.out
+    assert "1: it is cut off or damaged" in captured.err
+    (notes,) = [line["notes"] for line in read_report(report) if line["source"] == str(cut)]
+    assert notes[0].startswith("it is cut off")
 
 
 def test_what_is_passed_over_is_told(tmp_path, capsys):

@@ -12,8 +12,16 @@ import pytest
 import tifffile
 from image_files import chunk, gray, pillow, png, tiff
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
-from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata, inspect_image
+from colorizer.imaging.decode import (
+    ImageError,
+    decode_image,
+    decode_pages,
+    decode_with_metadata,
+    has_frames,
+    inspect_image,
+)
 
 PLANE = np.tile(np.arange(40, 200, dtype=np.uint8), (100, 1))
 TRUTH = gray(PLANE)
@@ -165,16 +173,96 @@ def test_runs_of_an_odd_number_of_pixels_in_a_bmp():
         (pillow(Image.fromarray(PLANE), "GIF", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
         (pillow(Image.fromarray(PLANE), "PNG", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
         (pillow(Image.fromarray(PLANE), "WEBP", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
+        (pillow(Image.fromarray(PLANE), "AVIF", save_all=True, append_images=[Image.fromarray(MASK)]), 2),
+        (
+            pillow(
+                Image.fromarray(PLANE),
+                "PNG",
+                save_all=True,
+                append_images=[Image.fromarray(MASK)] * 2,
+                default_image=True,
+            ),
+            3,
+        ),
     ],
-    ids=["TIFF", "TIFF with a thumbnail", "GIF", "APNG", "WebP"],
+    ids=["TIFF", "TIFF with a thumbnail", "GIF", "APNG", "WebP", "AVIF", "APNG with a picture beside its frames"],
 )
 def test_pages_and_frames_are_counted_and_told(content, pages):
     assert inspect_image(content).pages == pages
     _, metadata = decode_with_metadata(content)
     assert any(f"the first of {pages}" in note for note in metadata.get("notes", [])) == (pages > 1)
-    second, _ = decode_with_metadata(content, page=pages - 1)
+    decoded = [image for image, _ in decode_pages(content)]
+    assert len(decoded) == pages
+    assert np.array_equal(decoded[0], decode_image(content))
     if pages == 2:
-        assert np.abs(second[..., 0].astype(int) - MASK).mean() < 8
+        assert np.abs(decoded[1][..., 0].astype(int) - MASK).mean() < 8
+
+
+def test_frames_are_decoded_one_after_the_other_and_within_the_limit_of_work():
+    """Each from the one before: to begin anew for each would take time that grows with the square of their number."""
+    frames = [Image.fromarray(np.roll(PLANE, i, axis=1)) for i in range(40)]
+    content = pillow(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    with mock.patch("PIL.GifImagePlugin.GifImageFile._seek", autospec=True, side_effect=GifImageFile._seek) as seek:
+        assert len(list(decode_pages(content))) == 40
+    assert seek.call_count < 200
+    with (
+        mock.patch("colorizer.imaging.decode._WORK_OF_A_PIXEL", 0.03),
+        pytest.raises(ImageError, match="40 pages or frames"),
+    ):
+        next(decode_pages(content, max_pixels=PLANE.size))
+
+
+def test_an_animation_is_told_by_its_beginning(tmp_path):
+    still = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8))
+    for name, format in (("a.png", "PNG"), ("a.webp", "WEBP"), ("a.gif", "GIF")):
+        content = pillow(still, format, save_all=True, append_images=[Image.fromarray(255 - np.asarray(still))])
+        (tmp_path / name).write_bytes(content)
+        assert has_frames(tmp_path / name)
+        (tmp_path / name).write_bytes(pillow(still, format))
+        assert not has_frames(tmp_path / name)
+    (tmp_path / "a.gif").write_bytes(b"words")
+    assert not has_frames(tmp_path / "a.gif")
+
+
+NOISE = np.repeat(np.random.default_rng(0).integers(90, 160, (100, 160, 1), np.uint8), 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pillow(Image.fromarray(NOISE), "JPEG", quality=95),
+        pillow(Image.fromarray(NOISE), "JPEG", quality=95, progressive=True),
+        pillow(Image.fromarray(NOISE), "PNG"),
+        png(NOISE, interlaced=True),
+        pillow(Image.fromarray(NOISE), "BMP"),
+        pillow(Image.fromarray(NOISE), "PPM"),
+        pillow(Image.fromarray(NOISE), "TGA"),
+        tiff(NOISE),
+        tiff(NOISE, t259=8, t278=10),
+    ],
+    ids=["JPEG", "progressive JPEG", "PNG", "interlaced PNG", "BMP", "PPM", "TGA", "TIFF", "TIFF in strips"],
+)
+def test_what_is_there_of_a_truncated_file_is_taken_on_request(content):
+    whole = decode_image(content)
+    assert "notes" not in decode_with_metadata(content, accept_truncated=True)[1]
+    cut = content[: len(content) * 2 // 3]
+    with pytest.raises(ImageError, match="damaged"):
+        decode_with_metadata(cut)
+    image, metadata = decode_with_metadata(cut, accept_truncated=True)
+    assert any("cut off" in note for note in metadata["notes"])
+    assert image.shape == whole.shape
+    same = np.abs(image.astype(int) - whole).max(axis=(1, 2)) <= 1  # Rows.
+    if b"\xff\xc2" not in content[:700] and content[28] != 1:
+        assert 0.55 <= same.mean() < 0.7
+    else:
+        assert np.abs(image.astype(int) - whole).mean() < 50
+
+
+def test_truncated_files_that_can_not_be_completed_are_refused_all_the_same():
+    for format in ("GIF", "WEBP", "AVIF"):
+        content = pillow(Image.fromarray(NOISE), format)
+        with pytest.raises(ImageError, match="damaged"):
+            decode_with_metadata(content[: len(content) // 2], accept_truncated=True)
 
 
 def test_a_jpeg_that_lacks_nothing_but_its_end_is_read():
