@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from colorizer.imaging.avif import list_stream_sizes
 from colorizer.imaging.tags import check_exif
 
 
@@ -384,9 +385,20 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     pixels = height * width
     runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
     slow = kind in _SLOW_KINDS or runs or (kind == "PPM" and content[1:2] in b"123")
-    return Facts(
-        kind, height, width, Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1)), pages=pages, bits=bits
-    )
+    cost = Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1))
+    if kind == "AVIF":
+        cost = _add_streams(cost, content, height, width)
+    return Facts(kind, height, width, cost, pages=pages, bits=bits)
+
+
+def _add_streams(cost: Cost, content: bytes, height: int, width: int) -> Cost:
+    """Measure the streams of an AVIF, which may be larger than the picture, or many; `ValueError` if they don't fit."""
+    sizes = list_stream_sizes(content)
+    rows, columns = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    if rows * columns > 2 * cost.pixels:
+        raise ValueError(f"its stream is {columns} x {rows}, not {width} x {height}")
+    more = max(sum(rows * columns for rows, columns in sizes) - 2 * cost.pixels, 0)
+    return cost.plus(memory=4 * more, work=more)
 
 
 def _count_bits(picture: Image.Image, content: bytes) -> int:

@@ -16,6 +16,7 @@ from conftest import encode, random_images
 from image_files import RGB, bmp, chunk, opencv, pillow, png, psd, tiff
 from PIL import Image
 
+from colorizer.imaging.avif import list_stream_sizes
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 
@@ -171,6 +172,22 @@ def test_the_peak_is_measured_not_what_stays():
 # === Structures that take more than their pictures ===
 
 
+def avif_lie(**options) -> bytes:
+    """A picture whose container tells another size than its stream."""
+    content = bytearray(pillow(Image.new("L", (1500, 1500)), "AVIF", speed=10, **options))
+    at = content.index(b"ispe") + 8
+    content[at : at + 8] = struct.pack(">II", 64, 64)
+    return bytes(content)
+
+
+def avif_sequence_lie() -> bytes:
+    """The same of an animation: the sizes of its track and of its first picture are lies."""
+    content = avif_lie(save_all=True, append_images=[Image.new("L", (1500, 1500))])
+    return content.replace(struct.pack(">HH", 1500, 1500), struct.pack(">HH", 64, 64)).replace(
+        struct.pack(">II", 1500 << 16, 1500 << 16), struct.pack(">II", 64 << 16, 64 << 16)
+    )
+
+
 def giant_tile() -> bytes:
     content = io.BytesIO()
     tifffile.imwrite(content, np.zeros((96, 96), np.uint8), tile=(96, 96), compression="deflate", metadata=None)
@@ -244,6 +261,8 @@ def deep_floats() -> bytes:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (avif_lie, "its stream is 1500 x 1500, not 64 x 64"),
+        (avif_sequence_lie, "its stream is 1500 x 1500, not 64 x 64"),
         (giant_tile, "MB of memory to decode"),
         (picture_in_a_tile, "a strip or tile of it is 9000 x 9000"),
         (exif_png, "EXIF that would take far more memory"),
@@ -272,6 +291,14 @@ def test_xmp_with_many_openings_and_no_end_takes_no_time(prefix):
     with measured() as taken:
         decode_with_metadata(picture)
     assert taken["seconds"] < 2
+
+
+def test_sizes_of_the_streams_of_an_avif():
+    still = Image.fromarray(RGB)
+    assert list_stream_sizes(pillow(still, "AVIF")) == [RGB.shape[:2]]
+    assert list_stream_sizes(pillow(Image.fromarray(np.dstack([RGB, RGB[..., 0]])), "AVIF")) == [RGB.shape[:2]] * 2
+    frames = pillow(still, "AVIF", save_all=True, append_images=[still.rotate(90)])
+    assert set(list_stream_sizes(frames)) == {RGB.shape[:2]}
 
 
 def test_a_sparse_file_and_a_pipe_are_not_read(tmp_path):

@@ -1,0 +1,152 @@
+"""AVIF: the sizes that its AV1 streams tell themselves, which decoders obey; those of the container may be others.
+
+References
+----------
+ISO/IEC 14496-12, item location and chunk offset boxes; AV1 Bitstream and Decoding Process, sections 5.3 and 5.5.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+_MOST_ITEMS = 4096
+_MOST_UNITS = 200_000
+_SEQUENCE_HEADER = 1
+
+
+def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
+    """List height and width of each AV1 stream of a file: of pictures, cells, transparency, thumbnails and frames.
+
+    Raises
+    ------
+    ValueError, struct.error
+        If the structure is damaged.
+    """
+    sizes, units = [], 0
+    for start, end in (*_list_items(content), *_list_chunks(content)):
+        for kind, data in _walk(content, start, min(end, len(content))):
+            if (units := units + 1) > _MOST_UNITS:  # Parts of items may share their bytes.
+                raise ValueError("its streams are in too many pieces")
+            if kind == _SEQUENCE_HEADER:
+                sizes.append(_read_sequence_header(data))
+    return sizes
+
+
+def _find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, int] | None:
+    """Find a box among others: where its content begins and ends."""
+    while start + 8 <= end:
+        size, found = struct.unpack_from(">I4s", content, start)
+        header = 8
+        if size == 1:
+            (size,), header = struct.unpack_from(">Q", content, start + 8), 16
+        size = size or end - start
+        if size < header:
+            raise ValueError("its boxes are damaged")
+        if found == name:
+            return start + header, min(start + size, end)
+        start += size
+    return None
+
+
+def _list_items(content: bytes) -> Iterator[tuple[int, int]]:
+    """List where the parts of items begin and end."""
+    meta = _find_box(content, b"meta", 0, len(content))
+    located = meta and _find_box(content, b"iloc", meta[0] + 4, meta[1])
+    if not meta or not located:
+        return
+    at, data = located[0], _find_box(content, b"idat", meta[0] + 4, meta[1])
+    version = content[at]
+    widths = [content[at + 4] >> 4, content[at + 4] & 15, content[at + 5] >> 4, content[at + 5] & 15]
+    offset_width, length_width, base_width, index_width = widths if version else [*widths[:3], 0]
+    at += 6
+
+    def read(width: int) -> int:
+        nonlocal at
+        at += width
+        return int.from_bytes(content[at - width : at])
+
+    parts = 0
+    for _ in range(read(4 if version == 2 else 2)):
+        read(4 if version == 2 else 2)
+        method = read(2) & 15 if version else 0
+        read(2)
+        base = read(base_width) + (data[0] if method == 1 and data else 0)
+        for _ in range(read(2)):
+            if at > located[1] or (parts := parts + 1) > _MOST_ITEMS:
+                raise ValueError("its list of items is damaged")
+            read(index_width)
+            start = base + read(offset_width)
+            yield start, start + (read(length_width) or len(content))
+
+
+def _list_chunks(content: bytes) -> Iterator[tuple[int, int]]:
+    """List where the chunks of an image sequence begin and end, at the next one at the latest."""
+    starts, at = set[int](), 0
+    movie = _find_box(content, b"moov", 0, len(content))
+    for name, width in ((b"stco", 4), (b"co64", 8)) if movie else ():
+        at, end = movie or (0, 0)
+        while (at := content.find(name, at, end) + 4) >= 4:
+            (count,) = struct.unpack_from(">I", content, at + 4)
+            for i in range(min(count, (end - at - 8) // width)):
+                starts.add(int.from_bytes(content[at + 8 + i * width : at + 8 + (i + 1) * width]))
+    yield from pairwise([*sorted(starts), len(content)])
+
+
+def _walk(content: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """List the units (OBUs) of a stream: their kinds, and their bytes as far as headers need them."""
+    while at < end:
+        header = content[at]
+        at += 2 if header & 4 else 1
+        size, shift = end - at, 0
+        if header & 2:
+            size = 0
+            while at < end:
+                byte = content[at]
+                size, shift, at = size | (byte & 127) << shift, shift + 7, at + 1
+                if byte < 128 or shift > 56:
+                    break
+        yield header >> 3 & 15, content[at : at + min(size, 1024)]
+        at += size
+
+
+def _read_sequence_header(data: bytes) -> tuple[int, int]:
+    bits, place = int.from_bytes(data), 8 * len(data)
+
+    def read(count: int) -> int:
+        nonlocal place
+        place -= count
+        if place < 0:
+            raise ValueError("the header of its stream is cut off")
+        return bits >> place & ((1 << count) - 1)
+
+    read(4)  # Profile, still picture.
+    if read(1):  # The header of a still picture.
+        read(5)
+    else:
+        _skip_operating_points(read)
+    across, down = read(4) + 1, read(4) + 1
+    width = read(across) + 1
+    return read(down) + 1, width
+
+
+def _skip_operating_points(read: Callable[[int], int]) -> None:
+    delay = 0
+    if read(1):  # Timing.
+        read(64)
+        if read(1):
+            zeros = 0
+            while zeros < 32 and not read(1):
+                zeros += 1
+            read(zeros)
+        if read(1):  # The model of a decoder.
+            delay = read(5) + 1
+            read(32 + 5 + 5)
+    told = read(1)
+    for _ in range(read(5) + 1):
+        read(12)
+        if read(5) > 7:
+            read(1)
+        if delay and read(1):
+            read(2 * delay + 1)
+        if told and read(1):
+            read(4)
