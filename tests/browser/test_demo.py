@@ -23,6 +23,8 @@ from colorizer.imaging.color import gray_copy, to_chroma
 from colorizer.inference.autoencoder import LatentSpace, draw_strip
 from colorizer.inference.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.slow  # Minutes, all together.
+
 SIZES = {"desktop": (1280, 800), "large": (1920, 1080), "phone": (390, 844)}
 AFTER = ".stage .after"  # The colorized picture.
 AXE = "axe-core@4.10.3"
@@ -420,7 +422,6 @@ def test_the_last_of_several_photos_is_shown(page: Page, colorizer: Colorizer):
     np.testing.assert_array_equal(_exact(page), colorizer.colorize(ROOT / "samples/photos/cat.jpg"))
 
 
-@pytest.mark.slow
 def test_no_barriers(page: Page, axe: Path):
     page.add_script_tag(path=axe)
     found = []
