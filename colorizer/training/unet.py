@@ -43,7 +43,7 @@ _EMA_MOMENTUM = 0.999
 _CLIP_NORM = 2.0
 _WARM_UP_STEPS = 200
 _PRIOR_IMAGES = 2000  # Of each data set.
-_CALIBRATION_IMAGES = 200  # Of each data set.
+_CALIBRATION_IMAGES = 60  # Of each data set.
 _VIVID = 0.95  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
 _VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
 
