@@ -1,4 +1,4 @@
-"""What the U-Net can do beyond one answer, measured: vividness, hints, doubt, alternatives."""
+"""What the U-Net can do beyond one answer, measured: vividness, hints, uncertainty, alternatives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ HINTS = (1, 4, 16)
 ALTERNATIVES = 4
 ALTERNATIVES_OF = 1000  # Images, the first of the data: they take as long as forty plain ones each.
 _PATCH = 2  # Side of the block of pixels whose mean color is a hint.
-_DOUBT_BINS = 10
+_UNCERTAINTY_BINS = 10
 _CONFIDENCE_BINS = 15
 
 
@@ -47,7 +47,7 @@ class AbilityFigures:
         self._colorful_truth = 0.0
         self._by_luma = {vividness: ChromaByLuma() for vividness in VIVIDNESS}
         self._confidence = np.zeros((_CONFIDENCE_BINS, 3))  # Cells; sums of confidence, of hits.
-        self._by_doubt = np.zeros((_DOUBT_BINS, 4))  # Pixels; sums of doubt, squared error, that of the gray baseline.
+        self._by_uncertainty = np.zeros((_UNCERTAINTY_BINS, 4))  # Pixels; sums: itself, error, gray's.
         self._differences: list[float] = []
         self._variances = np.zeros(2)  # Of chroma within segments: alternatives, truth.
 
@@ -61,7 +61,7 @@ class AbilityFigures:
             self._colorful[vividness] += sum(map(colorfulness, results))
             self._by_luma[vividness].add(truths, results)
             if vividness == 0:
-                self._add_doubt(truths, results)
+                self._add_uncertainty(truths, results)
         for count in HINTS:
             rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
             hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
@@ -78,13 +78,13 @@ class AbilityFigures:
         -------
         dict
             ``vividness``: by value, ``relative_mse``, ``colorfulness_ratio``, to the truth's, and ``chroma_by_luma``.
-            ``hints``: relative MSE with so many true ones at random places, at vividness 0. ``doubt``: by tenth of the
-            predicted uncertainty, its mean, the part of the pixels that have it, and their squared error beside the
-            gray baseline's. ``calibration_error``: see `calibration_error`. ``alternatives``: how many images and
+            ``hints``: relative MSE with so many true ones at random places, at vividness 0. ``uncertainty``: by its
+            tenth, the mean of it, the part of the pixels that have it, and their squared error beside the gray
+            baseline's. ``calibration_error``: see `calibration_error`. ``alternatives``: how many images and
             results each, the median CIEDE2000 between two of an image, and the variance of their chroma within segments
             of even luma over the truth's.
         """
-        pixels = self._by_doubt[:, 0].sum()
+        pixels = self._by_uncertainty[:, 0].sum()
         return {
             "vividness": {
                 str(vividness): {
@@ -95,14 +95,14 @@ class AbilityFigures:
                 for vividness in VIVIDNESS
             },
             "hints": {str(count): ratio(self._hinted[count], self._gray) for count in HINTS},
-            "doubt": [
+            "uncertainty": [
                 {
                     "mean": total / count,
                     "pixels": count / pixels,
                     "mse": error / count,
                     "mse_gray_baseline": gray / count,
                 }
-                for count, total, error, gray in self._by_doubt.tolist()
+                for count, total, error, gray in self._by_uncertainty.tolist()
                 if count
             ],
             "calibration_error": calibration_error(self._confidence),
@@ -114,14 +114,14 @@ class AbilityFigures:
             },
         }
 
-    def _add_doubt(self, truths: Sequence[NDArray[np.uint8]], results: Sequence[NDArray[np.uint8]]) -> None:
+    def _add_uncertainty(self, truths: Sequence[NDArray[np.uint8]], results: Sequence[NDArray[np.uint8]]) -> None:
         for truth, result in zip(truths, results, strict=True):
             self._confidence += count_hits(*self._colorizer.predict_distribution(truth, detail=self._detail), truth)
-            doubt = self._colorizer.uncertainty(truth, detail=self._detail).ravel()
+            uncertainty = self._colorizer.uncertainty(truth, detail=self._detail).ravel()
             errors = [_squared_error(truth, image).ravel() for image in (result, gray_copy(truth))]
-            bins = np.minimum((doubt * _DOUBT_BINS).astype(int), _DOUBT_BINS - 1)
-            for column, values in enumerate((None, doubt, *errors)):
-                self._by_doubt[:, column] += np.bincount(bins, values, _DOUBT_BINS)
+            bins = np.minimum((uncertainty * _UNCERTAINTY_BINS).astype(int), _UNCERTAINTY_BINS - 1)
+            for column, values in enumerate((None, uncertainty, *errors)):
+                self._by_uncertainty[:, column] += np.bincount(bins, values, _UNCERTAINTY_BINS)
 
     def _add_alternatives(self, truth: NDArray[np.uint8]) -> None:
         results = self._colorizer.colorize_alternatives(

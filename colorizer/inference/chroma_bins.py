@@ -85,7 +85,7 @@ def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
     return probabilities @ np.sum(bins**2, axis=1) - np.sum((probabilities @ bins) ** 2, axis=-1)
 
 
-def doubt(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+def uncertainty(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the normalized entropy: (..., K) -> (...) in [0, 1].
 
     0 is the entropy of the softly encoded color of a bin, which is as sure as a prediction can be; 1 that of the

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize
-from colorizer.inference.chroma_bins import doubt, moment_weights, rebalance, softmax, spread
+from colorizer.inference.chroma_bins import moment_weights, rebalance, softmax, spread, uncertainty
 from colorizer.inference.hints import Hint, enforce_hints, find_cell, lay_hints, shrink_hints
 from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.preprocessing import Preprocessing
@@ -69,7 +69,7 @@ class UNetPainter(Painter):
     ) -> list[Alternative]:
         """Draw the colors that make several plausible chromas of one luma plane, for `predict_chroma`.
 
-        They are drawn from the distribution at the most doubtful place, one after the other; each is then a hint to
+        They are drawn from the distribution at the most uncertain place, one after the other; each is then a hint to
         the network, which paints the rest so that it goes with it. So each result is of one piece.
         """
         rng = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ class UNetPainter(Painter):
     ) -> NDArray[np.float32]:
         """Tell how uncertain the colors of a luma plane are: (h, w) in [0, 1] on the chroma grid."""
         thumbnail = self._shrink(luma, detail)
-        return doubt(
+        return uncertainty(
             next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)])), self._bins
         )
 
@@ -183,14 +183,14 @@ class UNetPainter(Painter):
         return run(luma, hints)[:, :height, :width]
 
     def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> Hint:
-        """Choose a color for the most doubtful place without a hint: the one at `chance` in the order of hues."""
-        doubtful = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
-        row, column = np.unravel_index(int(np.argmax(doubtful)), doubtful.shape)
+        """Choose a color for the most uncertain place without a hint: the one at `chance` in the order of hues."""
+        uncertain = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
+        row, column = np.unravel_index(int(np.argmax(uncertain)), uncertain.shape)
         order = np.argsort(np.arctan2(self._bins[:, 1], self._bins[:, 0]))
         cumulated = np.cumsum(distribution[row, column][order])
         drawn = min(int(np.searchsorted(cumulated, chance * cumulated[-1])), len(order) - 1)
         cb, cr = self._bins[order[drawn]].tolist()
-        height, width = doubtful.shape
+        height, width = uncertain.shape
         return Hint((float(column) + 0.5) / width, (float(row) + 0.5) / height, (cb, cr))
 
 

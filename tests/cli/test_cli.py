@@ -276,8 +276,8 @@ def test_evaluate_abilities(cifar_folder, tmp_path):
     assert 0 < abilities["calibration_error"] < 1
     # The truth told at sixteen places leaves less error than the truth told at one.
     assert abilities["hints"]["16"] < abilities["hints"]["1"]
-    assert sum(entry["pixels"] for entry in abilities["doubt"]) == pytest.approx(1)
-    assert all(0 <= entry["mean"] <= 1 for entry in abilities["doubt"])
+    assert sum(entry["pixels"] for entry in abilities["uncertainty"]) == pytest.approx(1)
+    assert all(0 <= entry["mean"] <= 1 for entry in abilities["uncertainty"])
     assert abilities["alternatives"]["delta_e_median"] > 0
     assert figures["by_group"].keys() == set(CIFAR10_CLASSES)
 

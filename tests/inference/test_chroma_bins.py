@@ -4,13 +4,13 @@ from colorizer.imaging.color import FROM_CHROMA
 from colorizer.inference.chroma_bins import (
     STEP,
     build_bins,
-    doubt,
     encoding_weights,
     measure_prior,
     moment_weights,
     rebalance,
     softmax,
     spread,
+    uncertainty,
 )
 
 
@@ -46,15 +46,15 @@ def test_rebalancing_favors_the_rare():
     assert shares[0] < shares[1] < shares[2]
 
 
-def test_doubt_is_0_for_a_sure_color_and_1_for_none():
+def test_uncertainty_is_0_for_a_sure_color_and_1_for_none():
     bins = build_bins()
     matrix, bias = encoding_weights(bins)
     sure = softmax(np.zeros(2, np.float32) @ matrix + bias)
     even = np.full(len(bins), 1 / len(bins), np.float32)
     half = (sure + even) / 2
-    assert np.isclose(doubt(sure, bins), 0, atol=1e-5)
-    assert np.isclose(doubt(even, bins), 1, atol=1e-5)
-    assert 0.2 < doubt(half, bins) < 0.9
+    assert np.isclose(uncertainty(sure, bins), 0, atol=1e-5)
+    assert np.isclose(uncertainty(even, bins), 1, atol=1e-5)
+    assert 0.2 < uncertainty(half, bins) < 0.9
 
 
 def test_moments_are_the_mean_of_the_rebalanced_distribution():

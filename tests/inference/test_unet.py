@@ -45,9 +45,9 @@ def test_any_size_keeps_size_and_luma(colorizer, size):
     assert result.shape == image.shape
     assert result.dtype == np.uint8
     assert luma_kept(result, image) >= 0.98
-    doubt = colorizer.uncertainty(image)
-    assert (doubt.shape, doubt.dtype) == (size, np.float32)
-    assert 0 <= doubt.min() <= doubt.max() <= 1
+    uncertainty = colorizer.uncertainty(image)
+    assert (uncertainty.shape, uncertainty.dtype) == (size, np.float32)
+    assert 0 <= uncertainty.min() <= uncertainty.max() <= 1
 
 
 def test_batch_of_many_sizes_equals_one_by_one(colorizer):
