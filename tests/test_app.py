@@ -346,8 +346,16 @@ def test_html_as_upload_is_no_page(demo_url: str):
 
 
 def test_large_upload_is_refused(demo_url: str):
-    sent = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", bytes(21_000_000))}, timeout=60)
+    sent = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", bytes(51_000_000))}, timeout=60)
     assert sent.status_code == 413
+
+
+def test_photos_and_archives_as_large_as_films_are_refused(client: Client, tmp_path: Path):
+    path = tmp_path / "large.png"
+    path.write_bytes(bytes(20_000_001))
+    for asked, name in ((handle_file(path), "/colorize"), ([handle_file(path)], "/colorize_batch")):
+        with pytest.raises(AppError, match=r"large\.png has 21 MB, and 20 MB is the limit"):
+            client.predict(asked, api_name=name)
 
 
 def _start(folder: Path, port: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from conftest import ROOT
 
-from colorizer.demo.workbench import MAX_FILE
+from colorizer.demo import launch_options
 from colorizer.inference.checkpoint import Checkpoint
 
 README = (ROOT / "README.md").read_text()
@@ -192,7 +192,7 @@ def test_the_proxy_of_two_copies_fits_the_demo():
     """A file of any size that the demo takes passes; a visitor stays with a copy; answers are streams."""
     text = (ROOT / "docs/nginx.conf").read_text()
     (largest,) = re.findall(r"client_max_body_size (\d+)m;", text)
-    assert int(largest) > int(MAX_FILE.removesuffix(" MB"))
+    assert int(largest) * 1e6 > launch_options()["max_file_size"]
     assert re.findall(r"server 127.0.0.1:(\d+);", text) == re.findall(r"\b786[1-9]\b", text.split("events")[0])
     assert re.search(r"upstream copies {\s+hash \$remote_addr consistent;", text)
     assert "proxy_pass http://copies;" in text

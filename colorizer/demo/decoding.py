@@ -9,7 +9,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,13 +22,13 @@ import psutil
 from gradio.context import LocalContext
 from numpy.typing import NDArray
 
+from colorizer.demo.processes import Watch, explain_end, spawn
 from colorizer.imaging.child import MEMORY, SECONDS, unpack
 from colorizer.imaging.decode import ImageError
 from colorizer.imaging.metadata import Metadata
 
 _PROCESSES = 2
 _PATIENCE = 60.0  # Seconds by the clock, for one file: a loaded machine is slow.
-_GLANCE = 0.05  # Seconds between two looks at what a process takes.
 _SPARE = 30_000_000  # Bytes that a process may have above its limit before it is ended: its limit comes first.
 
 
@@ -56,59 +55,31 @@ class _Child:
         process = self.start()
         if process.stdin is None or process.stdout is None:  # For the type checker: both are pipes.
             raise OSError("there is no pipe to the process that decodes")
-        reason: list[str] = []
-        done = threading.Event()
+        line, reason = "", ""
         try:
             if not self._start:
                 process.stdout.readline()  # It is ready.
                 self._start = psutil.Process(process.pid).memory_info().rss
-            process.stdin.write(json.dumps(question) + "\n")
-            process.stdin.flush()
-            arguments = process.pid, question["seconds"], done, reason
-            threading.Thread(target=self._watch, args=arguments, daemon=True).start()
-            line = process.stdout.readline()
+            memory, seconds = self._start + MEMORY + _SPARE, question["seconds"] + 1
+            with Watch(process.pid, memory, seconds, _PATIENCE) as watch:
+                process.stdin.write(json.dumps(question) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            reason = watch.reason
         except (BrokenPipeError, psutil.Error):  # It has ended while nobody asked.
-            line = ""
-        finally:
-            done.set()
+            pass
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
         self.close()
-        raise ImageError(f"{name} {reason[0] if reason else _told_by(process.wait())}")
+        raise ImageError(f"{name} {reason or explain_end(process.wait())}")
 
     def start(self) -> "subprocess.Popen[str]":
         """Start the process, unless it runs already."""
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "colorizer.imaging.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+            self._process = spawn("colorizer.imaging.child", text=True)
             self._start = 0
         return self._process
-
-    def _watch(self, number: int, seconds: int, done: threading.Event, reason: list[str]) -> None:
-        """End the process if it takes too much: the system's own limits are not everywhere, nor of everything."""
-        waited = 0.0
-        try:
-            process = psutil.Process(number)
-            worked = sum(process.cpu_times()[:2])
-            while not done.wait(_GLANCE):
-                waited += _GLANCE
-                resident = process.memory_info().rss
-                if resident > self._start + MEMORY + _SPARE:
-                    reason.append("takes too much memory to decode: make it smaller first")
-                elif sum(process.cpu_times()[:2]) - worked > seconds + 1 or waited > _PATIENCE:
-                    reason.append("takes too long to decode: save it anew, or make it smaller, first")
-                if reason:
-                    process.kill()
-                    return
-        except psutil.Error:
-            return  # It has ended.
 
     def close(self) -> None:
         """End the process."""
@@ -116,16 +87,6 @@ class _Child:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _told_by(code: int) -> str:
-    """Say why a process ended that nobody has ended here."""
-    if sys.platform != "win32":
-        import signal
-
-        if code in (-signal.SIGXCPU, -signal.SIGKILL):
-            return "takes too long to decode: save it anew, or make it smaller, first"
-    return "can't be decoded; it may be damaged, or take too much memory"
 
 
 class _Slots:

@@ -1,5 +1,6 @@
 """What went wrong, in words for the person who caused it."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from colorizer.files import resource_folder
 from colorizer.machine import describe_shortage
 
 T = TypeVar("T")
+MAX_BYTES = 20_000_000
+"""Largest image file, or archive of them, that the demo takes."""
 EXPIRED = "is deleted by now, as all files are; bring it again"
 
 
@@ -46,7 +49,7 @@ def pick(items: Mapping[str, T], name: Any) -> T:
 
 
 def find_upload(upload: Any) -> Path:
-    """Find the file of an upload, or of an example.
+    """Find the image file of an upload, or of an example; `gradio.Error` if there is none, or it is too large.
 
     Anyone may send any path, and where Gradio doesn't open the file itself it doesn't check either.
     """
@@ -56,5 +59,16 @@ def find_upload(upload: Any) -> Path:
         if any(
             path.is_relative_to(folder.resolve()) for folder in (Path(get_upload_folder()), resource_folder("samples"))
         ):
+            check_size(path)
             return path
     raise gr.Error("Send an image file.", print_exception=False)
+
+
+def check_size(path: Path, most: int = MAX_BYTES) -> None:
+    """Refuse a file that is too large: the server takes larger ones, for films."""
+    if path.exists() and path.stat().st_size > most:
+        size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
+        raise gr.Error(
+            f"{path.name} has {size} MB, and {limit} MB is the limit. Save it smaller, and bring it again.",
+            print_exception=False,
+        )

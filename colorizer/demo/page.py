@@ -6,13 +6,13 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from colorizer.demo import endpoints
+from colorizer.demo import endpoints, errors
 from colorizer.demo.cleanup import sweeper
 from colorizer.demo.decoding import InTurn
+from colorizer.demo.films import read_limits
 from colorizer.demo.guard import Guard
 from colorizer.demo.style import CSS, HEAD, build_theme
-from colorizer.demo.tabs import about, batch, cifar10, how_it_works, your_photo
-from colorizer.demo.workbench import MAX_FILE
+from colorizer.demo.tabs import about, batch, cifar10, how_it_works, video, your_photo
 from colorizer.files import resource_folder
 from colorizer.inference.colorizer import Colorizer
 
@@ -46,6 +46,8 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             endpoints.build(colorizers)
         with gr.Tab("Batch", id="many-images"):
             batch.build(colorizers)
+        with gr.Tab("Video", id="video"):
+            video.build(demo, colorizers)
         with gr.Tab("CIFAR-10", id="test-set"):
             cifar10.build(demo, colorizers)
         with gr.Tab("How it works", id="how-it-works"):
@@ -65,7 +67,7 @@ def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
         "css": CSS,
         "head": HEAD,
         "allowed_paths": [str(resource_folder("samples"))],
-        "max_file_size": MAX_FILE,
+        "max_file_size": max(errors.MAX_BYTES, read_limits()[1]),
         "share": False,
         "show_error": False,
         "enable_monitoring": False,

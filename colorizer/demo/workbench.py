@@ -15,10 +15,6 @@ from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Col
 
 MAX_PIXELS = 50_000_000
 """Largest picture that the demo takes: a phone's largest, and what fits into a small server's memory."""
-MAX_BYTES = 20_000_000
-"""Largest file that the demo takes."""
-MAX_FILE = f"{MAX_BYTES // 1_000_000} MB"
-"""The same, as Gradio reads it."""
 DETAIL_RANGE = (32, 256)
 """Least and greatest detail; the network's time grows with the square."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

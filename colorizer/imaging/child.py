@@ -35,11 +35,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     with suppress(AttributeError, OSError):
         os.nice(10)  # Who waits for colors goes before who brings a file.
-    _limit_memory()
+    limit_memory(MEMORY)
     print(flush=True)  # It is ready.
     for line in sys.stdin:
         question = json.loads(line)
-        _limit_time(question.pop("seconds"))
+        limit_time(question.pop("seconds"))
         try:
             answer = _answer(**question)
         except ImageError as error:
@@ -70,18 +70,18 @@ def unpack(packed: dict[str, Any]) -> Metadata:
     return metadata | ({"dpi": tuple(metadata["dpi"])} if "dpi" in metadata else {})
 
 
-def _limit_memory() -> None:
-    """Limit the address space, where the system can: an allocation beyond it fails."""
+def limit_memory(growth: int) -> None:
+    """Limit the address space, where the system can, to so many bytes more: an allocation beyond it fails."""
     if sys.platform == "linux":
         import resource
 
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (used + growth, used + growth))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _limit_time(seconds: int) -> None:
-    """Have the system end the process when it has worked for so long on one file, where it can."""
+def limit_time(seconds: int) -> None:
+    """Have the system end the process when it has worked for so long from now on, where it can."""
     if sys.platform != "win32":
         import resource
 

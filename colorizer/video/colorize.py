@@ -1,17 +1,17 @@
 """`colorize_video`: a film in, the same film in color out, in memory that doesn't grow with its length."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av.error
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS
 from colorizer.video import VideoError
 from colorizer.video.planes import Look, add_color, describe, read_luma, to_full, to_square, turn
 from colorizer.video.reading import Film
@@ -26,6 +26,15 @@ _PIXELS_TOGETHER = 1 << 24
 
 Tell = Callable[[int, int | None], None]
 """Is told how many frames are done, and of how many; None where the file doesn't tell."""
+
+
+class ChromaPredictor(Protocol):
+    """What predicts the color of frames: a `Colorizer`, or what asks one in another process."""
+
+    def predict_chroma(
+        self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
+    ) -> list[NDArray[np.float32]]:
+        """Predict small chroma of luma planes, see `Colorizer.predict_chroma`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Summary:
 def colorize_video(
     source: str | Path,
     target: str | Path,
-    colorizer: Colorizer,
+    colorizer: ChromaPredictor,
     *,
     vividness: float = DEFAULT_VIVIDNESS,
     detail: int | None = None,
@@ -79,7 +88,7 @@ def colorize_video(
     target : str or pathlib.Path
         ``.mp4``, ``.mov`` or ``.mkv``, which is replaced if it exists.
     colorizer : Colorizer
-        The model.
+        The model, or another `ChromaPredictor`.
     vividness, detail
         As in `Colorizer.colorize`.
     lossless : bool
@@ -187,7 +196,7 @@ def _color_batch(frames: list[VideoFrame], look: Look, steadier: Steadier) -> It
 
 
 def _predict(
-    colorizer: Colorizer, vividness: float, detail: int | None, lumas: list[NDArray[np.uint8]]
+    colorizer: ChromaPredictor, vividness: float, detail: int | None, lumas: list[NDArray[np.uint8]]
 ) -> list[NDArray[np.float32]]:
     return colorizer.predict_chroma(lumas, vividness=vividness, detail=detail)
 

@@ -79,7 +79,7 @@ class Film:
         """Open a file; `VideoError` if it has no pictures, or none that can be decoded."""
         container = open_video(path)
         try:
-            stream = _choose_stream(container, path)
+            stream = choose_stream(container, path)
             film = cls(path, container, stream)
             first = next(film._decode(), None)
             if first is None:
@@ -196,7 +196,7 @@ class Film:
         """Open the file anew: not every demuxer jumps to the very first frame."""
         self.container.close()
         self.container = open_video(self.path)
-        self.stream = _choose_stream(self.container, self.path)
+        self.stream = choose_stream(self.container, self.path)
 
     def _timed(self, frames: Iterator[VideoFrame], last: int | None) -> Iterator[VideoFrame]:
         for frame in frames:
@@ -252,7 +252,8 @@ def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]
         return turn(to_square(rgb, film.stream.sample_aspect_ratio), film.first.rotation)
 
 
-def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
+def choose_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Choose the stream of pictures, passing over covers; `VideoError` if there is none that can be decoded."""
     for stream in container.streams.video:
         if stream.disposition.value & _ATTACHED_PICTURE:
             continue

@@ -15,6 +15,7 @@ import pytest
 from conftest import ROOT, encode, random_images
 from PIL import Image
 from playwright.sync_api import Browser, Download, JSHandle, Page, Request, expect
+from video_files import moving, plane, read_frames, write_video
 
 from colorizer import Colorizer, decode_image
 from colorizer.demo.drawings import group_layers
@@ -446,7 +447,7 @@ def test_no_barriers(page: Page, axe: Path):
             page.locator(".dabs").press("Enter")
             expect(page.locator(".swatches button").first).to_be_visible(timeout=60_000)
         look(mode)
-    for tab in ("Batch", "CIFAR-10", "How it works", "About"):
+    for tab in ("Batch", "Video", "CIFAR-10", "How it works", "About"):
         page.get_by_role("tab", name=tab).click()
         look(tab)
     assert not found, "\n".join(found)
@@ -537,6 +538,45 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
     own = {url: size for url, size in sizes.items() if "file=" in url}
     assert sum(own.values()) < 400_000, own
     page.close()
+
+
+@pytest.mark.slow
+@desktop
+def test_a_film(page: Page, tmp_path: Path):
+    """A frame first, then the film; canceled once; what is no film is refused in place."""
+    film = write_video(tmp_path / "garden.mp4", moving(75, 96, 128), sound="aac")
+    page.get_by_role("tab", name="Video").click()
+    expect(page.get_by_text("at most 30 seconds, 1,280 × 720 pixels and 50 MB")).to_be_visible()
+    (tmp_path / "clip.mp4").write_text(f"#EXTM3U\n#EXTINF:9,\n{film}\n#EXT-X-ENDLIST\n")
+    page.set_input_files("#film input[type=file]", tmp_path / "clip.mp4")
+    expect(page.get_by_role("alert")).to_contain_text("clip.mp4 is no video that can be read", timeout=120_000)
+    expect(page.locator("#film-work")).to_be_hidden()
+
+    page.locator("#film").get_by_label("Clear").click()
+    page.set_input_files("#film input[type=file]", film)
+    still = page.locator("#film-still img")
+    expect(still).to_be_visible(timeout=120_000)
+    first = still.get_attribute("src")
+    strength = page.locator("#film-vividness input[type=range]")
+    strength.fill("1")
+    strength.dispatch_event("pointerup")
+    expect(still).not_to_have_attribute("src", first, timeout=120_000)
+
+    page.get_by_role("button", name="Colorize the film").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#film-state")).to_contain_text("Canceled", timeout=120_000)
+    page.get_by_role("button", name="Colorize the film").click()
+    expect(page.locator("#film-state")).to_contain_text("75 frames in", timeout=240_000)
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    # Chromium as Debian builds it plays H.264.
+    player = page.locator("#film-result video")
+    page.wait_for_function("document.querySelector('#film-result video').readyState >= 2", timeout=60_000)
+    assert player.evaluate("video => [video.videoWidth, video.videoHeight]") == [128, 96]
+    download = _download(page, "#film-download")
+    assert download.suggested_filename == "garden-color.mp4"
+    frames = read_frames(Path(download.path()))
+    assert len(frames) == 75
+    assert plane(frames[40], 1).std() + abs(float(plane(frames[40], 1).mean()) - 128) > 1  # It has color.
 
 
 def test_random_test_image(page: Page):

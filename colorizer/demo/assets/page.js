@@ -24,8 +24,9 @@
         for (const toast of document.querySelectorAll(".toast-body.error:not([data-told])")) {
             toast.dataset.told = "";
             toast.hidden = true;
-            refuse((toast.querySelector(".toast-text") ?? toast).textContent.trim());
-            toast.querySelector(".toast-close")?.click();
+            const words = (toast.querySelector("[data-testid=toast-text]") ?? toast).textContent.trim();
+            toast.querySelector(".toast-close")?.click();  // First: a click on a button makes refusals go.
+            refuse(words);
         }
         for (const image of document.querySelectorAll(".thumbnail-item img")) {
             const thumbnail = image.closest("button");

@@ -11,15 +11,15 @@ from gradio.utils import get_upload_folder
 
 from colorizer.batch.archive import Limits, colorize_archive
 from colorizer.demo.decoding import decode
-from colorizer.demo.errors import as_gradio_errors
-from colorizer.demo.workbench import MAX_FILE, QUIET, Settings, read_settings
+from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
+from colorizer.demo.workbench import QUIET, Settings, read_settings
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
 _WORDS = (
-    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_FILE} a file, "
-    f"{_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels an image. The results come as "
-    "a ZIP archive with a report; an image that can't be read is named there, and the others are done all the same."
+    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_BYTES / 1e6:.0f} MB per "
+    f"file, {_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels per image. You get a "
+    "ZIP archive with the results and a report. If an image can't be read, the report says why."
 )
 
 
@@ -45,6 +45,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
         given = {"model": model, "vividness": vividness, "detail": detail}
         colorizer, options = read_settings(colorizers, given)
+        for file in files or []:
+            check_size(Path(file))
         output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
         with as_gradio_errors():
             output.parent.mkdir(parents=True)

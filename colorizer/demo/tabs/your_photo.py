@@ -21,7 +21,6 @@ from colorizer.demo.tables import title
 from colorizer.demo.widgets import address, encode_preview, is_pixelated, save_picture, save_preview
 from colorizer.demo.workbench import (
     DETAIL_RANGE,
-    MAX_BYTES,
     MAX_PIXELS,
     NETWORK,
     QUIET,
@@ -207,7 +206,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             "detail": DEFAULT_DETAIL,
             "detailRange": DETAIL_RANGE,
             "mostDabs": MOST_DABS,
-            "maxBytes": MAX_BYTES,
+            "maxBytes": errors.MAX_BYTES,
             "examples": [
                 {"name": name, "title": example.title, "thumbnail": _thumbnail(example.path(name))}
                 for name, example in EXAMPLES.items()

@@ -1,0 +1,177 @@
+"""Visitors' films: read, colored and written in a process of their own, with colors from the one network of all.
+
+The network is asked for a few frames at a time. Who brings a photo meanwhile waits for these frames, not for the film.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.demo.decoding import decode
+from colorizer.demo.processes import Watch, explain_end, spawn
+from colorizer.files import write_whole
+from colorizer.imaging.encode import encode_image
+from colorizer.inference.colorizer import Colorizer
+from colorizer.video import VideoError
+from colorizer.video.messages import Limits, Message, receive, send
+
+BYTES_VARIABLE, SECONDS_VARIABLE, LINES_VARIABLE = (
+    "COLORIZER_VIDEO_MB",
+    "COLORIZER_VIDEO_SECONDS",
+    "COLORIZER_VIDEO_LINES",
+)
+"""Environment variables: the largest film that is taken, in megabytes, seconds, and lines of a picture of 16:9."""
+
+_RANGES = {BYTES_VARIABLE: (50, 1, 100), SECONDS_VARIABLE: (30, 1, 600), LINES_VARIABLE: (720, 36, 2160)}
+_MEMORY = 1_000_000_000  # Bytes, resident. At 720p, an encoder and its threads take a third of that.
+_TO_READ = 20  # Seconds of the processor, for a frame to look at.
+_TO_START, _A_FRAME = 30, 0.5  # Seconds of the processor for a film, and more for each frame that it may have.
+_SLOWER = 8  # How many times slower than that the clock may be: others use the processor as well.
+_STILLS_AT_ONCE = 2
+_GROWTH = 4  # A result may be so many times larger than the largest film that is taken.
+_STILL = ".still.png"
+
+_stills = threading.BoundedSemaphore(_STILLS_AT_ONCE)
+_running: dict[str, "Popen[bytes]"] = {}
+_lock = threading.Lock()
+
+
+class Canceled(Exception):  # noqa: N818  It is a wish, not a fault.
+    """The visitor wants no more of the film."""
+
+
+def read_limits() -> tuple[Limits, int]:
+    """Read what is taken from the environment: the limits of a film, and the bytes of its file.
+
+    Raises
+    ------
+    ValueError
+        If the environment asks for nonsense.
+    """
+    values = []
+    for name, (default, least, most) in _RANGES.items():
+        given = os.environ.get(name) or str(default)
+        if not given.isdecimal() or not least <= int(given) <= most:
+            raise ValueError(f"{name} must be a whole number from {least} to {most}, got {given!r}")
+        values.append(int(given))
+    return Limits(seconds=values[1], lines=values[2]), values[0] * 1_000_000
+
+
+def read_still(path: Path, limits: Limits) -> NDArray[np.uint8]:
+    """Give the frame of a film that stands for all of it, upright: (H, W, 3) RGB. It is kept beside the film.
+
+    Raises
+    ------
+    VideoError
+        If the film can't be read, or is too large or too long.
+    FileNotFoundError
+        If it is deleted by now.
+    """
+    kept = path.with_name(_STILL)
+    if not kept.exists():
+        if not path.exists():
+            raise FileNotFoundError(2, os.strerror(2), str(path))
+        question = {"path": str(path), "limits": asdict(limits), "target": None, "vividness": 0}
+        with _stills:
+            for _, arrays in _ask(question, _TO_READ):
+                write_whole(kept, encode_image(np.asarray(arrays[0], np.uint8), "PNG"))
+    return decode(kept, 8 * limits.pixels)[0][:, :, :3]
+
+
+def colorize_film(
+    path: Path, target: Path, colorizer: Colorizer, vividness: float, limits: Limits, visitor: str
+) -> Iterator[Message]:
+    """Colorize a film.
+
+    Parameters
+    ----------
+    path, target : pathlib.Path
+        The film, and the MP4 to write.
+    colorizer : Colorizer
+        Is asked for a few frames at a time.
+    vividness : float
+        As in `Colorizer.colorize`.
+    limits : Limits
+        What is taken.
+    visitor : str
+        By whom `cancel` ends it.
+
+    Yields
+    ------
+    dict
+        ``frames`` that are done, and of how many (``total``); at the end ``done``: `colorizer.video.colorize.Summary`.
+
+    Raises
+    ------
+    Canceled
+        By `cancel`.
+    VideoError, FileNotFoundError, OSError
+        If it can't be done.
+    """
+    seconds = _TO_START + round(_A_FRAME * limits.frames)
+    question = {"path": str(path), "limits": asdict(limits), "target": str(target), "vividness": vividness}
+    for message, _ in _ask(question, seconds, colorizer, visitor):
+        yield message
+
+
+def cancel(visitor: str) -> None:
+    """End the film of a visitor, if there is one."""
+    with _lock:
+        process = _running.pop(visitor, None)
+    if process is not None:
+        process.kill()
+
+
+def _ask(
+    question: Message, seconds: int, colorizer: Colorizer | None = None, visitor: str = ""
+) -> Iterator[tuple[Message, list[NDArray[Any]]]]:
+    """Have a process answer a question, and give all that it says; what it asks itself is answered here."""
+    name = Path(question["path"]).name
+    most_bytes = _GROWTH * 1_000_000 * _RANGES[BYTES_VARIABLE][2]
+    process: Popen[bytes] = spawn("colorizer.video.child")
+    questions, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+    with _lock:
+        _running[visitor] = process
+    watch = Watch(process.pid, _MEMORY, seconds + 1, seconds * _SLOWER)
+    try:
+        with watch, suppress(BrokenPipeError):  # It may end at any time.
+            send(questions, {**question, "processor_seconds": seconds, "most_bytes": most_bytes})
+            while (received := receive(answers)) is not None:
+                message, arrays = received
+                if "predict" in message and colorizer is not None:
+                    chromas = colorizer.predict_chroma(arrays, vividness=question["vividness"])
+                    send(questions, {}, chromas)
+                    continue
+                _raise_error(message, name)
+                yield message, arrays
+                if "done" in message:
+                    return
+        with suppress(TimeoutExpired):
+            process.wait(timeout=5)
+    finally:
+        process.kill()
+        code = process.wait()
+        with _lock:
+            canceled = _running.get(visitor) is not process
+            if not canceled:
+                del _running[visitor]
+    if canceled:
+        raise Canceled
+    raise VideoError(f"{name} {watch.reason or explain_end(code)}")
+
+
+def _raise_error(message: Message, name: str) -> None:
+    if "error" in message:
+        raise VideoError(str(message["error"]))
+    if "missing" in message:
+        raise FileNotFoundError(2, os.strerror(2), name)
+    if "lacking" in message:
+        raise OSError(int(message["lacking"]), "the film can't be written")

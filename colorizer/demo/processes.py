@@ -1,0 +1,88 @@
+"""Processes of their own for what strangers bring, and the watch that is kept over them."""
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+_GLANCE = 0.05  # Seconds between two looks at what a process takes.
+_LARGE = "takes too much memory to decode: make it smaller first"
+_SLOW = "takes too long to decode: save it anew, or make it smaller, first"
+
+
+def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":
+    """Start a module of this project in a process that is spoken to through pipes; options are those of `Popen`."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # Few arenas: each of them reserves address space, of which the process has only so much.
+        env={**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
+        **options,
+    )
+
+
+@dataclass
+class Watch:
+    """Ends a process that takes too much: the system's own limits are not everywhere, nor of everything.
+
+    Attributes
+    ----------
+    number : int
+        The process's.
+    memory : int
+        Bytes that it may have, resident.
+    seconds : float
+        Of the processor, from now on.
+    patience : float
+        Seconds by the clock.
+    reason : str
+        Why it was ended; empty if it was not.
+    """
+
+    number: int
+    memory: int
+    seconds: float
+    patience: float
+    reason: str = ""
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> "Watch":
+        threading.Thread(target=self._run, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        waited = 0.0
+        try:
+            process = psutil.Process(self.number)
+            worked = sum(process.cpu_times()[:2])
+            while not self._done.wait(_GLANCE):
+                waited += _GLANCE
+                if process.memory_info().rss > self.memory:
+                    self.reason = _LARGE
+                elif sum(process.cpu_times()[:2]) - worked > self.seconds or waited > self.patience:
+                    self.reason = _SLOW
+                if self.reason:
+                    process.kill()
+                    return
+        except psutil.Error:
+            return  # It has ended.
+
+
+def explain_end(code: int) -> str:
+    """Say why a process ended that nobody has ended here."""
+    if sys.platform != "win32":
+        import signal
+
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return _SLOW
+    return "can't be decoded; it may be damaged, or take too much memory"

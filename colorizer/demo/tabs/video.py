@@ -1,0 +1,165 @@
+"""The tab *Video*: a short film in; one frame of it in color to choose the strength by, then all of it."""
+
+import html
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from colorizer.batch.videos import MISSING, can_read_videos
+from colorizer.demo import films
+from colorizer.demo.errors import as_gradio_errors, check_size
+from colorizer.demo.widgets import address, build_panel, save_preview
+from colorizer.demo.workbench import NETWORK, QUIET, default_model
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
+
+_PAUSE = 0.5  # Seconds between two words on how far a film is.
+_ADVICE = "Bring another one, such as an MP4."
+
+
+def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
+    """Build the tab inside ``demo``."""
+    if not can_read_videos():
+        gr.Markdown(f"{MISSING[0].upper()}{MISSING[1:].replace('pip', '`pip')}`")
+        return
+    limits, most_bytes = films.read_limits()
+    colorizer = colorizers[default_model(colorizers)]
+    gr.Markdown(
+        f"Bring a short video: MP4, MOV, MKV, WebM, AVI or MPEG, at most {limits.seconds:g} seconds, "
+        f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {most_bytes // 1_000_000} MB. Its sound stays. For "
+        "longer ones, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`.",
+        elem_classes=["hint"],
+    )
+    upload = gr.File(label="Video", height=140, elem_id="film")
+    with gr.Row(visible=False, equal_height=False, elem_id="film-work") as work:
+        with gr.Column(scale=3, min_width=300):
+            still = build_panel("One frame in color", "A frame of the video, colorized", elem_id="film-still")
+            result = gr.HTML(visible=False, padding=False, elem_id="film-result")
+        with gr.Column(scale=1, min_width=260):
+            vividness = gr.Slider(
+                *(0, 1, DEFAULT_VIVIDNESS),
+                step=0.05,
+                label="Color strength, from subtle (0) to vivid (1)",
+                buttons=[],
+                visible="vividness" in colorizer.abilities,
+                elem_id="film-vividness",
+            )
+            start = gr.Button("Colorize the film", variant="primary", size="md", elem_id="film-start")
+            stop = gr.Button("Cancel", visible=False, size="md", elem_id="film-stop")
+            state = gr.HTML(visible=False, padding=False, elem_id="film-state")
+            download = gr.DownloadButton("Download MP4", visible=False, size="md", elem_id="film-download")
+
+    def find(given: Any) -> Path:
+        if not given:
+            raise gr.Error("Bring a video first.", print_exception=False)
+        check_size(Path(given), most_bytes)
+        return Path(given)
+
+    def show(given: Any, vividness: float) -> dict[Any, Any]:
+        if not given:  # It was taken away.
+            return {work: gr.Row(visible=False)}
+        path = find(given)
+        with as_gradio_errors(advice=_ADVICE):
+            frame = films.read_still(path, limits)
+        picture = save_preview(colorizer.colorize(frame, vividness=vividness), f"{path.stem}-frame")
+        return {
+            work: gr.Row(visible=True),
+            still: gr.Image(picture, visible=True),
+            result: gr.HTML(visible=False),
+            state: gr.HTML(visible=False),
+            download: gr.DownloadButton(visible=False),
+        }
+
+    def colorize(given: Any, vividness: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        path, visitor = find(given), str(request.session_hash)
+        target = Path(get_upload_folder(), secrets.token_hex(16), f"{path.stem}-color.mp4")
+        target.parent.mkdir(parents=True)
+        began, told, done = time.monotonic(), 0.0, None
+        yield {
+            start: gr.Button(visible=False),
+            stop: gr.Button(visible=True),
+            state: gr.HTML(_draw_progress(0, None, 0), visible=True),
+            result: gr.HTML(visible=False),
+            still: gr.Image(visible=True),
+            download: gr.DownloadButton(visible=False),
+        }
+        try:
+            with as_gradio_errors(advice=_ADVICE):
+                for message in films.colorize_film(path, target, colorizer, vividness, limits, visitor):
+                    done = message.get("done")
+                    if done is None and time.monotonic() - told >= _PAUSE:
+                        told = time.monotonic()
+                        words = _draw_progress(message.get("frames"), message.get("total"), told - began)
+                        yield {state: gr.HTML(words)}
+        except films.Canceled:
+            yield {state: gr.HTML("<p role='status'>Canceled.</p>")}
+        finally:
+            if done is None:
+                rmtree(target.parent, ignore_errors=True)
+        if done is not None:
+            yield {
+                still: gr.Image(visible=False),
+                result: gr.HTML(_draw_player(target), visible=True),
+                state: gr.HTML(_describe(done, time.monotonic() - began)),
+                download: gr.DownloadButton(value=str(target), visible=True),
+            }
+
+    def settle() -> dict[Any, Any]:
+        return {start: gr.Button(visible=True), stop: gr.Button(visible=False)}
+
+    def fail() -> dict[Any, Any]:
+        return {**settle(), state: gr.HTML(visible=False)}
+
+    def cancel(request: gr.Request) -> None:
+        films.cancel(str(request.session_hash))
+
+    shown: Any = [work, still, result, state, download]
+    # Another film, or another strength, ends what is under way.
+    gr.on([upload.change, vividness.release, stop.click], cancel, queue=False, **QUIET)
+    demo.unload(cancel)
+    options: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": still, **NETWORK}
+    opened = upload.change(show, [upload, vividness], shown, trigger_mode="always_last", **options)
+    opened.failure(lambda: gr.Row(visible=False), None, work, queue=False, **QUIET)
+    vividness.release(show, [upload, vividness], shown, trigger_mode="always_last", **options)
+    # One film at a time: it keeps a processor busy. Photos have a waiting line of their own.
+    film = start.click(
+        colorize,
+        [upload, vividness],
+        [start, stop, *shown],
+        concurrency_id="film",
+        concurrency_limit=1,
+        show_progress="minimal",
+        show_progress_on=state,
+        api_visibility="private",
+    )
+    film.success(settle, None, [start, stop], queue=False, **QUIET)
+    film.failure(fail, None, [start, stop, state], queue=False, **QUIET)
+
+
+def _draw_progress(done: Any, total: Any, seconds: float) -> str:
+    """Tell how far a film is: frames, frames a second, and the time left."""
+    if not isinstance(done, int) or not isinstance(total, int) or not 0 < done <= total:
+        return "<p role='status'>Reading the video…</p>"
+    rate = done / max(seconds, 1e-3)
+    left = round((total - done) / rate)
+    return (
+        f"<p role='status'><progress max='{total}' value='{done}' aria-label='Frames done'></progress><br>"
+        f"{done:,} of {total:,} frames, {rate:.1f} a second, {left // 60}:{left % 60:02} left</p>"
+    )
+
+
+def _draw_player(path: Path) -> str:
+    return f"<video src='{address(str(path))}' controls loop playsinline preload='auto'></video>"
+
+
+def _describe(summary: Mapping[str, Any], seconds: float) -> str:
+    words = [f"{int(summary['frames']):,} frames in {seconds:.0f} seconds."]
+    if summary["damaged"]:
+        words.append(f"{len(summary['damaged'])} damaged frames were left out or patched up.")
+    words += [f"{str(note)[:1].upper()}{str(note)[1:]}." for note in summary["notes"]]
+    return f"<p role='status'>{html.escape(' '.join(words))}</p>"

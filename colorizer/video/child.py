@@ -1,0 +1,154 @@
+"""A process of its own that reads, colors and writes one film of a stranger's: ``python -m colorizer.video.child``.
+
+All that touches the file happens here, within limits, and costs nobody else anything, whatever the file does. Only luma
+planes go out, for which the process that asked gives chroma: the network stays there. See `colorizer.video.messages`.
+"""
+
+import errno
+import math
+import os
+import random
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.child import limit_memory, limit_time
+from colorizer.machine import describe_shortage
+from colorizer.video import VideoError
+from colorizer.video.colorize import Summary, colorize_video
+from colorizer.video.messages import Limits, Message, receive, send
+from colorizer.video.reading import Film, choose_stream, open_video, read_frame
+
+MEMORY = 1_500_000_000
+"""Bytes by which the process's address space may grow; an encoder reserves far more than it uses."""
+_MOST_CORES = 4
+
+
+def main() -> None:
+    """Answer one question."""
+    warnings.simplefilter("ignore")
+    received = receive(sys.stdin.buffer)
+    if received is None:
+        return
+    question, _ = received
+    cv2.setNumThreads(1)
+    with suppress(AttributeError, OSError, ValueError):  # Not everywhere, or there are fewer cores.
+        os.nice(10)  # Who waits for a photo goes before who waits for a film.
+        # An encoder has a thread a core, and each takes memory.
+        os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MOST_CORES))
+    limit_memory(MEMORY)
+    limit_time(question.pop("processor_seconds"))
+    _limit_files(question.pop("most_bytes"))
+    name = Path(question["path"]).name
+    arrays: list[NDArray[Any]] = []
+    try:
+        answer, arrays = _answer(**question)
+    except (VideoError, MemoryError, OSError, cv2.error) as error:
+        answer = _explain(error, name)
+    send(sys.stdout.buffer, answer, arrays)
+
+
+def _answer(path: str, limits: Message, target: str | None, vividness: float) -> tuple[Message, list[NDArray[Any]]]:
+    bounds, source = Limits(**limits), Path(path)
+    length = measure(source, bounds)
+    if target is None:
+        # Not the first one, which is often black.
+        return {"done": {"seconds": length}}, [read_frame(source, length / 3)]
+    summary = _colorize(source, Path(target), vividness, bounds)
+    return {"done": asdict(summary)}, []
+
+
+def measure(path: Path, limits: Limits) -> float:
+    """Give the length of a film in seconds, without decoding it.
+
+    Raises
+    ------
+    VideoError
+        If it is too long, or its pictures are too large.
+    """
+    with open_video(path) as container:
+        stream = choose_stream(container, path)
+        height, width = stream.codec_context.height, stream.codec_context.width
+        if height * width > limits.pixels:
+            raise VideoError(
+                f"{path.name} has {width} × {height} pixels, and {16 * limits.lines // 9} × {limits.lines} is the "
+                "limit: make it smaller first"
+            )
+        count, first, last = 0, math.inf, -math.inf
+        with suppress(av.error.InvalidDataError):  # Broken from here on: what came before counts.
+            for packet in container.demux(stream):
+                ticks = packet.pts if packet.pts is not None else packet.dts
+                count += packet.size > 0
+                if ticks is not None:
+                    first, last = min(first, ticks), max(last, ticks)
+                seconds = float((last - first) * (stream.time_base or 0)) if last > first else 0.0
+                if seconds > limits.seconds or count > limits.frames:
+                    raise VideoError(
+                        f"{path.name} is too long; {limits.seconds:g} seconds and {limits.frames:,} frames are the "
+                        "limit: cut it first"
+                    )
+    return seconds if count else 0.0
+
+
+class _Asked:
+    """Stands in for a `Colorizer`: asks the process at the other end."""
+
+    def predict_chroma(
+        self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
+    ) -> list[NDArray[np.float32]]:
+        send(sys.stdout.buffer, {"predict": len(lumas)}, lumas)
+        received = receive(sys.stdin.buffer)
+        if received is None:  # Who asked is gone.
+            sys.exit()
+        return received[1]
+
+
+def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> Summary:
+    with Film.open(source) as film:
+        deepest = max(component.bits for component in film.first.format.components)
+        if deepest > 8:
+            raise VideoError(
+                f"{source.name} has {deepest} bits a sample, and this page writes 8: save it with 8 bits first"
+            )
+
+    def tell(done: int, total: int | None) -> None:
+        if done > limits.frames:  # More than its packets promised.
+            raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: cut it first")
+        send(sys.stdout.buffer, {"frames": done, "total": total})
+
+    return colorize_video(source, target, _Asked(), vividness=vividness, progress=tell)
+
+
+def _explain(error: Exception, name: str) -> Message:
+    if isinstance(error, VideoError):
+        return {"error": str(error)}
+    if isinstance(error, FileNotFoundError):
+        return {"missing": True}
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return {"error": f"{name} would become too large a file: cut it, or make it smaller, first"}
+    if isinstance(error, OSError) and describe_shortage(error):
+        return {"lacking": error.errno}
+    if describe_shortage(error):
+        return {"error": f"{name} takes too much memory: make it smaller first"}
+    raise error
+
+
+def _limit_files(size: int) -> None:
+    """Limit the bytes of a file that is written, where the system can."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+if __name__ == "__main__":
+    main()
