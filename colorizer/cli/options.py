@@ -17,7 +17,8 @@ def add_model(command: argparse.ArgumentParser) -> None:
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|PATH|hf://USER/MODEL@REVISION",
-        help="included model, folder of a model, or model on the Hugging Face Hub (default: %(default)s)",
+        help="included model, folder of a model, or model on the Hugging Face Hub (default: %(default)s); load only "
+        "models of people you trust: a file that was made to do harm can crash the program",
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ PARTS = ("encoder.tflite", "decoder.tflite")
 CONFIG = "config.json"
 """Name of the record: what was trained on what, how it is fed, and the SHA-256 of the other files."""
 _NETWORKS = (KERAS, EXPORTED)  # A folder may have one or both.
+_LONGEST_NAME = 200  # Characters of a name that a message repeats.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
 
 
@@ -45,7 +47,8 @@ class Checkpoint:
         ----------
         model : str or pathlib.Path
             The name of a model that comes with the project, the path of a folder or file, or ``hf://USER/MODEL`` or
-            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub.
+            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models of people you trust: a file that
+            was made to do harm can end the process that runs it.
 
         Raises
         ------
@@ -54,12 +57,15 @@ class Checkpoint:
         """
         if str(model).startswith("hf://"):
             return cls._download(str(model))
-        for path in (resource_folder("checkpoints") / model, Path(model)):
-            for file in (path, *(path / name for name in _NETWORKS)):
-                if file.is_file():
-                    return cls(file)
+        with suppress(OSError, ValueError):  # A name that is too long, or holds what no path can.
+            for path in (resource_folder("checkpoints") / model, Path(model)):
+                for file in (path, *(path / name for name in _NETWORKS)):
+                    if file.is_file():
+                        return cls(file)
+        model = str(model)
+        shown = model if len(model) <= _LONGEST_NAME else f"{model[:_LONGEST_NAME]}..."
         raise ModelError(
-            f"no model {str(model)!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
+            f"no model {shown!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
             f"that holds {' or '.join(_NETWORKS)}, or hf://USER/MODEL"
         )
 
@@ -71,7 +77,12 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """Network and folder, as messages name them."""
-        return f"{self.folder.name}/{self.path.name}"
+        return str(Path(self.folder.name, self.path.name))
+
+    @property
+    def is_included(self) -> bool:
+        """Whether it is one of those that come with the project."""
+        return self.path.resolve().is_relative_to(resource_folder("checkpoints").resolve())
 
     @property
     def export(self) -> Path | None:

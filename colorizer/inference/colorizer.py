@@ -54,7 +54,8 @@ class Colorizer:
             Name of a model that comes with the project (`list_models`), or the path of a folder that holds
             ``config.json`` and ``model.tflite`` or ``model.keras``, or of one of these two files, or
             ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the revision (a commit, tag
-            or branch) may be left out. The ``model.tflite`` is what runs, if there is one; a ``model.keras`` alone
+            or branch) may be left out. Load only models of people you trust: a file that was made to do harm can
+            end the process that runs it. The ``model.tflite`` is what runs, if there is one; a ``model.keras`` alone
             needs Keras and one of its backends.
 
         Raises
@@ -79,8 +80,9 @@ class Colorizer:
         try:
             return cls(UNetPainter(runtime, checkpoint.read_config()))
         except (OSError, ValueError, KeyError, TypeError) as error:
+            record = Path(checkpoint.folder.name, CONFIG)
             raise ModelError(
-                f"{checkpoint.folder.name}/{CONFIG}, which holds the colors that {checkpoint.path.name} tells apart, "
+                f"{record}, which holds the colors that {checkpoint.path.name} tells apart, "
                 f"can't be used: {type(error).__name__}: {error}"
             ) from error
 

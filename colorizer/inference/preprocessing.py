@@ -49,12 +49,12 @@ class Preprocessing:
             If one is out of its range or no number, or the multiple is none of the stride.
         """
         ranges = {
-            "multiple": (1, 1024),
+            "multiple": (1, 256),
             "stride": (1, 64),
-            "working_size": (1, 4096),
+            "working_size": (1, 1024),
             "enlargement": (1, 64),
             "sharpening": (0, 10),
-            "mirrored_size": (0, 4096),
+            "mirrored_size": (0, 1024),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)

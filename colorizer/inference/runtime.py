@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from colorizer.inference.checkpoint import EXPORTED, Checkpoint
 from colorizer.inference.chroma_bins import softmax
+from colorizer.inference.weight_checks import check_exported_weights, check_finite, check_keras_file
 from colorizer.machine import count_cores
 
 Part = TypeVar("Part")
@@ -71,17 +72,23 @@ def load_runtime(checkpoint: Checkpoint) -> Runtime:
     ------
     ValueError
         If the export is broken or was made from another ``model.keras`` than is there; if there is none and Keras,
-        which would run the file itself, is not installed; or if it is neither the autoencoder nor the U-Net.
+        which would run the file itself, is not installed; if it is neither the autoencoder nor the U-Net; or if its
+        weights are not finite or far more than the file holds.
     Exception
         Whatever Keras raises on files that it can't use.
     """
     if checkpoint.export:
-        return LiteRTRuntime(checkpoint.read_weights(EXPORTED))
+        content = checkpoint.read_weights(EXPORTED)
+        runtime = LiteRTRuntime(content)
+        if not checkpoint.is_included:
+            check_exported_weights(content)
+        return runtime
     if importlib.util.find_spec("keras") is None:
         raise ValueError(
             f"there is no {EXPORTED} beside it, and Keras, which could run it without, is not installed: "
             "pip install .[train]"
         )
+    check_keras_file(checkpoint.path, import_keras())
     return KerasRuntime(checkpoint.path)
 
 
@@ -179,6 +186,8 @@ class KerasRuntime:
         """Load a ``.keras`` file; Keras refuses files that would run code."""
         keras = import_keras()
         self._model = keras.models.load_model(path, compile=False)
+        for weight in self._model.weights:
+            check_finite(np.asarray(weight.numpy(), np.float32))
         self._flatten = keras.tree.flatten
         self._lock = threading.Lock()  # A backend may keep its state in the model; each takes all cores by itself.
         shapes = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}

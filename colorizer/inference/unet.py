@@ -18,6 +18,7 @@ from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
 _PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
 _MOST_CHANNELS = 128  # Of a picture in OpenCV.
 _ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
+_HIGHEST_EXPONENT = 10
 _APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
 
 
@@ -30,6 +31,11 @@ class UNetPainter(Painter):
         The network.
     config : dict
         The ``config.json`` that training left beside it: bins, prior and preprocessing.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a value is missing, makes no sense or doesn't fit the network.
     """
 
     title = "U-Net"
@@ -42,6 +48,27 @@ class UNetPainter(Painter):
         self._bins = np.array(config["output"]["bins"], np.float32)
         self._prior = np.array(config["output"]["prior"], np.float32)
         self._exponent = float(config["output"]["vivid_exponent"])
+        self._check()
+
+    def _check(self) -> None:
+        """Raise `ValueError` unless the record's values make sense, and fit the network."""
+        bins, prior = self._bins, self._prior
+        if bins.ndim != 2 or bins.shape[1] != 2 or prior.shape != bins.shape[:1]:
+            raise ValueError(f"bins must be (K, 2) and the prior (K,), got {bins.shape} and {prior.shape}")
+        if not (np.abs(bins) <= 1).all() or not ((prior >= 0) & (prior <= 1)).all():
+            raise ValueError("bins must lie in [-1, 1], and the prior in [0, 1]")
+        if not 0 <= self._exponent <= _HIGHEST_EXPONENT:
+            raise ValueError(f"vivid_exponent must lie in [0, {_HIGHEST_EXPONENT}], got {self._exponent}")
+        side = self._feed.multiple
+        grid = side // self._feed.stride
+        try:
+            logits = self._runtime(
+                np.full((1, side, side, 1), 0.5, np.float32), np.zeros((1, grid, grid, 3), np.float32)
+            )
+        except Exception as error:  # Each runtime has errors of its own for shapes that don't fit.
+            raise ValueError(f"the network takes no image of {side} x {side} and hints of {grid} x {grid}") from error
+        if logits.shape != (1, grid, grid, len(bins)) or not np.isfinite(logits).all():
+            raise ValueError(f"the network gives {logits.shape[1:]}, and the record says {(grid, grid, len(bins))}")
 
     def predict_chroma(
         self,

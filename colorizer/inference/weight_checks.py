@@ -1,0 +1,90 @@
+"""Files of weights from strangers: what they would take to load, and whether their numbers are numbers.
+
+They keep mistakes and simple attacks out. A model file is still a program for the runtime that runs it: load those of
+people you trust.
+"""
+
+import io
+import json
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Weights hardly compress; beyond so many times the size of the file, what it declares is not in it.
+_MOST_TIMES = 16
+_SPARE = 10_000_000  # Bytes.
+
+
+def check_keras_file(path: Path, keras: Any) -> None:
+    """Raise `ValueError` if a file that Keras saved declares far more than it holds, before Keras allocates it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.keras`` file, or an HDF5 file of older versions of Keras.
+    keras : module
+        Keras.
+    """
+    limit = _MOST_TIMES * path.stat().st_size + _SPARE
+    source: Path | io.BytesIO = path
+    config: Any = None
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _compare(sum(member.file_size for member in archive.infolist()), limit)
+            names = archive.namelist()
+            config = json.loads(archive.read("config.json")) if "config.json" in names else None
+            if "model.weights.h5" not in names:
+                raise ValueError("it holds no model.weights.h5")
+            source = io.BytesIO(archive.read("model.weights.h5"))
+    import h5py
+
+    with h5py.File(source) as file:
+        _compare(_measure(file, h5py), limit)
+        if config is None and "model_config" in file.attrs:
+            config = json.loads(file.attrs["model_config"])
+    # Without values: shapes alone.
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        _compare(4 * sum(math.prod(weight.shape) for weight in model.weights), limit)
+
+
+def _measure(file: Any, h5py: Any) -> int:
+    sizes = []
+
+    def add(_: str, found: Any) -> None:
+        if isinstance(found, h5py.Dataset):
+            sizes.append(math.prod(found.shape or (0,)) * found.dtype.itemsize)
+
+    file.visititems(add)
+    return sum(sizes)
+
+
+def _compare(declared: int, limit: int) -> None:
+    if declared > limit:
+        raise ValueError(f"it declares {declared / 1e6:,.0f} MB of weights, which it does not hold")
+
+
+def check_exported_weights(content: bytes) -> None:
+    """Raise `ValueError` if a constant, or the scale of one, in the content of a ``.tflite`` file is not finite."""
+    from ai_edge_litert import schema_py_generated as schema  # Only models of strangers are worth its loading time.
+
+    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
+    model = schema.Model.GetRootAs(content)
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
+            scales = tensor.Quantization() and tensor.Quantization().ScaleAsNumpy()
+            if isinstance(scales, np.ndarray):
+                check_finite(scales)
+            buffer = model.Buffers(tensor.Buffer())
+            if buffer.DataLength() and tensor.Type() in kinds:
+                check_finite(buffer.DataAsNumpy().view(kinds[tensor.Type()]))
+
+
+def check_finite(values: NDArray[Any]) -> None:
+    """Raise `ValueError` if an array of floats has values that are not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("its weights are not finite: training went wrong, or the file is damaged")
