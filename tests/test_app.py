@@ -25,6 +25,8 @@ from PIL import Image
 from colorizer import Colorizer, decode_image
 from colorizer.demo import widgets
 from colorizer.demo.errors import find_upload
+from colorizer.imaging.decode import decode_with_metadata
+from colorizer.imaging.metadata import read_settings
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +229,8 @@ def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
     assert "2 of 3 colorized" in report
     with zipfile.ZipFile(archive) as results:
         assert results.namelist() == ["00_cat-color.png", "01_ship-color.png", "report.csv"]
-        result = decode_image(results.read("00_cat-color.png"))
+        result, metadata = decode_with_metadata(results.read("00_cat-color.png"))
+    assert len(read_settings(metadata["xmp"])) == 64
     np.testing.assert_array_equal(result, colorizer.colorize(samples[0], vividness=0.5))
 
 

@@ -60,6 +60,7 @@ def colorize_archive(
     limits: Limits = Limits(),
     tell: Callable[[int, int], None] = lambda done, total: None,
     decode: Decode = decode_with_metadata,
+    mark: Callable[[Metadata], Metadata] = dict,
 ) -> list[Line]:
     """Colorize images and write the results and a report, ``report.csv``, into a ZIP archive.
 
@@ -80,6 +81,8 @@ def colorize_archive(
         Is told how many images of how many are done.
     decode : callable
         Decodes an image.
+    mark : callable
+        Adds to an image's metadata what its result says of itself.
 
     Returns
     -------
@@ -109,7 +112,7 @@ def colorize_archive(
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
             for entry in entries:
                 tell(len(lines), len(entries))
-                line, content = _colorize_entry(entry, colorize, limits, decode)
+                line, content = _colorize_entry(entry, colorize, limits, decode, mark)
                 if content:
                     taken = {line.result.casefold() for line in lines}
                     line = Line(line.name, _free_name(line.name, line.result, taken), notes=line.notes)
@@ -130,7 +133,11 @@ class _Entry:
 
 
 def _colorize_entry(
-    entry: _Entry, colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], limits: Limits, decode: Decode
+    entry: _Entry,
+    colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    limits: Limits,
+    decode: Decode,
+    mark: Callable[[Metadata], Metadata],
 ) -> tuple[Line, bytes]:
     """Colorize an image; its line has the extension of the result for now, and the content is empty if it failed."""
     try:
@@ -139,7 +146,7 @@ def _colorize_entry(
         result = colorize(image)
         suffix = choose_extension(entry.name)
         notes = "; ".join(metadata.get("notes", ()))
-        return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], metadata)
+        return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], mark(metadata))
     except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
         lack = describe_shortage(error)
         words = re.sub(r"\bthe image\b", "it", str(error))

@@ -1,13 +1,22 @@
 """Which files `colorizer colorize` reads and writes."""
 
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from colorizer.batch.storage import Entry, Place, join_place, lies_within, list_folder, real_path
+from colorizer.batch.storage import (
+    Entry,
+    Place,
+    is_folder,
+    join_place,
+    lies_within,
+    list_folder,
+    modified,
+    read_ends,
+    real_path,
+)
 from colorizer.imaging.decode import has_frames, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, FORMATS, choose_extension
 from colorizer.imaging.metadata import read_settings
@@ -44,11 +53,8 @@ class Job:
 
         Results that carry none, such as those that someone has edited, count as they are.
         """
-        source = Path(self.source).stat().st_mtime_ns
-        return any(
-            Path(target).stat().st_mtime_ns < source or (_read_digest(Path(target)) or digest) != digest
-            for target in self.targets
-        )
+        source = modified(self.source)
+        return any(modified(target) < source or (_read_digest(target) or digest) != digest for target in self.targets)
 
     @property
     def is_video(self) -> bool:
@@ -56,12 +62,10 @@ class Job:
         return is_video(PurePath(self.source))
 
 
-def _read_digest(result: Path) -> str:
+def _read_digest(result: Place) -> str:
     """Read the digest that a result carries; its metadata stand at the beginning or at the end."""
-    with result.open("rb") as file:
-        begin = file.read(_METADATA_REACH)
-        file.seek(max(file.seek(0, os.SEEK_END) - _METADATA_REACH, 0))
-        return read_settings(begin) or read_settings(file.read())
+    begin, end = read_ends(result, _METADATA_REACH)
+    return read_settings(begin) or read_settings(end)
 
 
 def is_video(path: PurePath) -> bool:
@@ -138,20 +142,21 @@ def check_writable(output: Path) -> None:
         raise UsageError(f"can't write into {folder}: {error.strerror}") from error
 
 
-def find_others(inputs: Sequence[Path], output: Path, recursive: bool) -> list[Path]:
-    """Find the files of folders that are passed over, since their extensions are those of no image that can be read."""
-    extensions = readable_extensions() | VIDEO_EXTENSIONS
-    found: list[Path] = []
+def find_others(
+    inputs: Sequence[Place], output: Place, recursive: bool, extensions: Set[str] | None = None
+) -> Iterator[Place]:
+    """Find the files of folders that are passed over, since they have none of the extensions; by default of those read.
+
+    Raises
+    ------
+    OSError
+        If a folder can't be listed.
+    """
+    known = readable_extensions() | VIDEO_EXTENSIONS if extensions is None else extensions
     for given in inputs:
-        for folder, _, names in os.walk(given) if given.is_dir() else ():
-            if lies_within(Path(folder), output) or any(
-                part.startswith(".") for part in Path(folder).relative_to(given).parts
-            ):
-                continue
-            if recursive or Path(folder) == given:
-                shown = (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-                found += [path for path in shown if path.suffix.lower() not in extensions and path.is_file()]
-    return found
+        if is_folder(given):
+            for place, others in _find_files(given, output, recursive, lambda suffix: suffix not in known):
+                yield from (join_place(given, place / other.name) for other in others)
 
 
 def check_apart(source: Place, output: Place) -> None:
@@ -176,18 +181,24 @@ def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iter
 
 
 def find_images(
-    source: Place, output: Place, recursive: bool, extensions: Set[str], place: PurePath = _HERE
+    source: Place, output: Place, recursive: bool, extensions: Set[str]
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
     """Find the folders to read, each with its place in the tree and its files of some kinds, but for hidden ones."""
+    return _find_files(source, output, recursive, lambda suffix: suffix in extensions)
+
+
+def _find_files(
+    source: Place, output: Place, recursive: bool, is_wanted: Callable[[str], bool], place: PurePath = _HERE
+) -> Iterator[tuple[PurePath, list[Entry]]]:
     folder = join_place(source, place)
     if lies_within(folder, output):
         return  # Results of an earlier run, where the output lies within the input.
     files, folders = list_folder(folder)
     shown = (file for file in files if not file.name.startswith("."))
-    yield place, [file for file in shown if PurePath(file.name).suffix.lower() in extensions]
+    yield place, [file for file in shown if is_wanted(PurePath(file.name).suffix.lower())]
     for name in folders if recursive else ():
         if not name.startswith("."):
-            yield from find_images(source, output, recursive, extensions, place / name)
+            yield from _find_files(source, output, recursive, is_wanted, place / name)
 
 
 def name_results(

@@ -19,9 +19,9 @@ from typing import Any
 
 import cv2
 
-from colorizer.batch.options import PaintOptions, mark_results, paint
+from colorizer.batch.options import PaintOptions, digest_settings, mark_results, paint
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
-from colorizer.batch.run import Outcome, run_jobs
+from colorizer.batch.run import Outcome, run_jobs, tell_redone
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.imaging.decode import readable_extensions
 from colorizer.inference.checkpoint import Checkpoint
@@ -116,6 +116,7 @@ class Worker:
                 Path(folder, name).write_bytes(content)
             path = Path(folder, next(iter(files)))
             self._model = Colorizer.load(path)
+            self._digest = digest_settings(plan.options, path)
             self._mark = mark_results(plan.options, path)
         self._options = plan.options
 
@@ -124,12 +125,20 @@ class Worker:
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
-        yield from (Outcome(job, "skipped") for job, is_done in chunk if is_done)
-        todo = [job for job, is_done in chunk if not is_done]
-        painter = partial(paint, self._model, options=self._options)
-        if todo:
-            allowed = {name: getattr(self._options, name) for name in ("max_pixels", "accept_truncated")}
-            yield from run_jobs(todo, painter, **allowed, mark=self._mark)
+        new, outdated = [job for job, is_done in chunk if not is_done], []
+        for job in (job for job, is_done in chunk if is_done):
+            if job.is_outdated(self._digest):
+                outdated.append(job)
+            else:
+                yield Outcome(job, "skipped")
+        yield from self._colorize(new)
+        yield from tell_redone(self._colorize(outdated))
+
+    def _colorize(self, jobs: list[Job]) -> Iterator[Outcome]:
+        if not jobs:
+            return
+        allowed = {name: getattr(self._options, name) for name in ("max_pixels", "accept_truncated")}
+        yield from run_jobs(jobs, partial(paint, self._model, options=self._options), **allowed, mark=self._mark)
 
 
 def run_on_cluster(

@@ -33,6 +33,7 @@ _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
 # Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
+_REDONE = "done anew, since the source, the settings or the weights are others than those of the result that was there"
 _ERRORS = (ImageError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 
@@ -238,6 +239,11 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
         return replace(outcome, seconds=seconds)
     except _ERRORS as error:
         return replace(outcome, status="failed", reason=explain(error))
+
+
+def tell_redone(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Add to outcomes that there were results already, of an older source or of other settings or weights."""
+    return (replace(outcome, notes=(*outcome.notes, _REDONE)) for outcome in outcomes)
 
 
 def explain(error: BaseException) -> str:

@@ -100,6 +100,27 @@ def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
     return sorted(files), sorted(folders)
 
 
+def modified(place: Place) -> int:
+    """Tell when a file was last changed, in nanoseconds; `OSError` if there is none."""
+    if isinstance(place, Path):
+        return place.stat().st_mtime_ns
+    filesystem, path = _open(place)
+    return int(filesystem.get_file_info(path).mtime_ns or 0)
+
+
+def read_ends(place: Place, reach: int) -> tuple[bytes, bytes]:
+    """Read so many bytes of the beginning of a file and of its end; `OSError` if there is none."""
+    if isinstance(place, Path):
+        with place.open("rb") as file:
+            begin = file.read(reach)
+            file.seek(max(file.seek(0, os.SEEK_END) - reach, 0))
+            return begin, file.read()
+    filesystem, path = _open(place)
+    with _named(place), filesystem.open_input_file(path) as file:
+        size = file.size()
+        return bytes(file.read_at(min(reach, size), 0)), bytes(file.read_at(min(reach, size), max(size - reach, 0)))
+
+
 def fetch(source: Place) -> Path | bytes:
     """Give what an image is decoded from: a path as it is, an object's bytes; `OSError` if it can't be read."""
     if isinstance(source, Path):

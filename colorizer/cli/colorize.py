@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from colorizer.batch.options import PaintOptions, check_model, digest_settings, mark_results, paint
 from colorizer.batch.plan import Job, UsageError, check_writable, find_others, plan_jobs
-from colorizer.batch.run import Outcome, run_jobs
+from colorizer.batch.run import Outcome, run_jobs, tell_redone
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
 from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
-from colorizer.imaging.decode import MAX_PIXELS
+from colorizer.imaging.decode import MAX_PIXELS, readable_extensions
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.checkpoint import ModelError
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
@@ -237,24 +237,23 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     for job in jobs:
         (todo if options.overwrite or not job.is_done else done).append(job)
     outdated = _find_outdated(done, asked, options.model)
-    if outdated:
-        print(f"{len(outdated)} done anew, since their sources, the settings or the weights are others than they were")
-        todo, done = todo + outdated, [job for job in done if job not in outdated]
+    done = [job for job in done if job not in outdated]
     outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
-    if todo:
+    if todo or outdated:
         model = Colorizer.load(options.model)
         check_model(model, asked)
-        images = [job for job in todo if not job.is_video]
+        new = [job for job in todo if not job.is_video]
         videos = [job for job in todo if job.is_video]
         if options.frame is not None:
             return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
-        if images:
+        if new or outdated:
             mark, painter = mark_results(asked, options.model), partial(paint, model, options=asked)
             allowed = {name: getattr(asked, name) for name in ("max_pixels", "accept_truncated")}
-            outcomes = chain(outcomes, run_jobs(images, painter, **allowed, mark=mark))
+            first, second = (run_jobs(jobs, painter, **allowed, mark=mark) for jobs in (new, outdated))
+            outcomes = chain(outcomes, first, tell_redone(second))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    passed = _pass_over(options)
+    passed = list(_pass_over(options))
     return chain(outcomes, passed), len(jobs) + len(passed)
 
 
@@ -267,13 +266,11 @@ def _find_outdated(jobs: list[Job], asked: PaintOptions, model: str) -> list[Job
     return []
 
 
-def _pass_over(options: argparse.Namespace) -> list[Outcome]:
-    """List the files that are passed over for their extensions; those of buckets are not listed."""
-    inputs = [place for place in options.inputs if isinstance(place, Path)]
-    return [
-        Outcome(Job(path, ()), "passed over", f"{path.suffix} files are not read" if path.suffix else "no extension")
-        for path in find_others(inputs, Path(options.output), options.recursive)
-    ]
+def _pass_over(options: argparse.Namespace, extensions: set[str] | None = None) -> Iterator[Outcome]:
+    """Tell of the files that are passed over for their extensions."""
+    for place in find_others(options.inputs, options.output, options.recursive, extensions):
+        suffix = PurePath(place).suffix
+        yield Outcome(Job(place, ()), "passed over", f"{suffix} files are not read" if suffix else "no extension")
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
@@ -330,4 +327,4 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
         raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
     check_model(Colorizer.load(options.model), asked)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, _pass_over(options)), None
+    return chain(outcomes, _pass_over(options, readable_extensions())), None

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from conftest import encode, random_images
 from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
 from colorizer.batch.names import fit_name
 from colorizer.imaging.decode import decode_image, decode_with_metadata
+from colorizer.imaging.metadata import mark_colorized, read_settings
 
 
 def _invert(image: np.ndarray) -> np.ndarray:
@@ -45,6 +47,15 @@ def test_files_and_archives_become_one_archive(tmp_path: Path):
     assert rows[0] == ["image", "result", "error", "notes"]
     assert rows[2][:2] == ["broken.png", ""]
     assert "can be read" in rows[2][2]
+
+
+def test_results_carry_what_they_say_of_themselves(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(encode(random_images(1)[0]))
+    mark = partial(mark_colorized, tool="a tool", settings="a digest")
+    colorize_archive([tmp_path / "a.png"], tmp_path / "out.zip", _invert, mark=mark)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        _, metadata = decode_with_metadata(archive.read("a-color.png"))
+    assert read_settings(metadata["xmp"]) == "a digest"
 
 
 def test_results_of_one_name_are_told_apart(tmp_path: Path):

@@ -214,6 +214,12 @@ def test_results_and_report_are_those_of_the_single_machine(tmp_path, monkeypatc
     report = read_report(Path("run.jsonl"))
     assert report.keys() == here[1].keys()
     assert [source for source, line in report.items() if line["status"] == "done"] == ["scans/3/030.png"]
+    later = Path("out/3/030.png").stat().st_mtime + 100
+    os.utime("scans/4/040.png", (later, later))
+    assert main([*command, "--output", "out", "--report", "run.jsonl"]) == 1
+    done = {source: line for source, line in read_report(Path("run.jsonl")).items() if line["status"] == "done"}
+    assert done.keys() == {"scans/4/040.png"}
+    assert "done anew" in done["scans/4/040.png"]["notes"][0]
 
 
 @pytest.mark.slow
@@ -251,6 +257,12 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     assert results == contents(tmp_path / "out")
     assert main(command) == 1
     assert f"0 colorized, {len(results)} skipped" in capsys.readouterr().out
+    passed = [source for source, line in read_report(Path("run.jsonl")).items() if line["status"] == "passed over"]
+    assert passed == [f"{archive}/0/notes.txt"]
+    assert main([*command, "--vividness", "0.1"]) == 1
+    printed = capsys.readouterr()
+    assert f"{len(results)} colorized" in printed.out
+    assert f"{len(results)}: done anew, since" in printed.err
 
 
 @pytest.mark.slow

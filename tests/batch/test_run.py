@@ -375,14 +375,16 @@ def test_names_with_a_star_and_outputs_that_make_no_sense(tmp_path, capsys):
 
 def test_results_of_other_settings_or_of_an_older_source_are_done_anew(tmp_path, capsys):
     scans, out = make_scans(tmp_path / "scans", 3), tmp_path / "out"
-    command = ["colorize", str(scans), "--recursive", "--output", str(out)]
+    report = tmp_path / "run.jsonl"
+    command = ["colorize", str(scans), "--recursive", "--output", str(out), "--report", str(report)]
     assert main(command) == 0
     assert main(command) == 0
     assert "0 colorized, 3 skipped" in capsys.readouterr().out
     assert main([*command, "--vividness", "0.1"]) == 0
-    printed = capsys.readouterr().out
-    assert "3 done anew, since" in printed
-    assert "3 colorized" in printed
+    printed = capsys.readouterr()
+    assert "3: done anew, since" in printed.err
+    assert "3 colorized" in printed.out
+    assert all("done anew" in line["notes"][0] for line in read_report(report))
     later = (scans / "1/001.png").stat().st_mtime + 100
     os.utime(scans / "1/001.png", (later, later))
     assert main([*command, "--vividness", "0.1"]) == 0

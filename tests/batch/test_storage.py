@@ -1,9 +1,22 @@
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
 from object_stores import serve_gs, serve_s3
 
-from colorizer.batch.storage import Entry, fetch, is_folder, join_place, lies_within, list_folder, parse_place, put
+from colorizer.batch.plan import find_others
+from colorizer.batch.storage import (
+    Entry,
+    fetch,
+    is_folder,
+    join_place,
+    lies_within,
+    list_folder,
+    modified,
+    parse_place,
+    put,
+    read_ends,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +54,26 @@ def test_what_is_put_is_listed_and_fetched(folder):
     assert list_folder(join_place(folder, PurePosixPath("y/z"))) == ([Entry("d.png", 12_000_000)], [])
     put(join_place(folder, PurePosixPath("b.png")), b"anew")
     assert list_folder(folder)[0][1] == Entry("b.png", 4)
+
+
+def test_ends_and_time_of_change_are_read(folder):
+    first, second = (join_place(folder, PurePosixPath(name)) for name in ("a.png", "b.png"))
+    before = time.time_ns()
+    put(first, b"begin and end")
+    put(second, b"x")
+    assert read_ends(first, 5) == (b"begin", b"d end")
+    assert read_ends(second, 5) == (b"x", b"x")
+    assert before - 2e9 < modified(first) <= modified(second) < time.time_ns() + 2e9
+
+
+def test_files_that_are_passed_over_are_found(folder):
+    for name in ("a.png", "b.dng", "x/c.pdf", "x/d.jpg", "out/e.txt", ".f.dng"):
+        put(join_place(folder, PurePosixPath(name)), b"x")
+    output = join_place(folder, PurePosixPath("out"))
+    for recursive, expected in ((False, ["b.dng"]), (True, ["b.dng", "x/c.pdf"])):
+        found = list(find_others([folder], output, recursive))
+        assert found == [join_place(folder, PurePosixPath(name)) for name in expected]
+    assert list(find_others([folder], output, False, {".png", ".dng"})) == []
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])

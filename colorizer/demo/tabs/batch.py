@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder
 from colorizer.batch.archive import Limits, colorize_archive
 from colorizer.demo.decoding import decode
 from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
-from colorizer.demo.workbench import QUIET, Settings, read_settings
+from colorizer.demo.workbench import QUIET, Settings, mark, read_settings
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
@@ -57,6 +57,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 _LIMITS,
                 lambda done, total: progress((done, total), unit="images"),
                 decode,
+                lambda metadata: mark(metadata, model, options),
             )
         failed = [f"- {_plain(line.name)}: {_plain(line.error)}" for line in lines if line.error]
         return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", "", *failed])
