@@ -24,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image, ImageCms
+from pillow_heif import register_heif_opener
 
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image
@@ -38,6 +39,7 @@ SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine tha
 
 def make_files() -> dict[str, bytes]:
     """Make a small file of each kind, from a sample."""
+    register_heif_opener()  # To write HEIC by Pillow.
     photo = decode_image(ROOT / "samples/photos/cat.jpg")
     image = np.asarray(cv2.resize(photo, (72, 48), interpolation=cv2.INTER_AREA), np.uint8)
     picture, deep = Image.fromarray(image), image.astype(np.uint16) * 257

@@ -16,11 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from hub_server import TOKEN, Hub, run_hub
 from PIL import Image
+from pillow_heif import register_heif_opener
 from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Read on import; Ray then stays on the loopback interface.
 os.environ["HF_HUB_DISABLE_XET"] = "1"  # Read on import; the stand-in for the Hub speaks the older protocol.
+
+register_heif_opener()  # Tests write HEIC by Pillow.
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = "/usr/bin/chromium"

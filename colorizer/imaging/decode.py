@@ -1,6 +1,5 @@
 """Files and bytes to RGB arrays: one look at the file, then the decoder that fits, then sRGB of 8 bits."""
 
-import io
 import math
 import os
 import stat
@@ -17,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-from colorizer.imaging.inspection import Facts, UnreadableError, inspect
+from colorizer.imaging.inspection import (
+    HEIF_EXTENSIONS,
+    Facts,
+    UnreadableError,
+    can_read_heif,
+    inspect,
+    open_picture,
+)
 from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import scale, to_bytes, to_srgb
@@ -38,13 +44,6 @@ _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else deco
 _ANIMATED = {"GIF", "WEBP", "PNG"}
 _BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animation.
 
-try:
-    from pillow_heif import register_heif_opener
-except ImportError:  # Where models are trained on data sets, it may be missing.
-    pass
-else:
-    register_heif_opener()
-
 
 class ImageError(ValueError):
     """An image can't be read; the message says which and why, in words for the person who brought it."""
@@ -53,7 +52,8 @@ class ImageError(ValueError):
 def readable_extensions() -> set[str]:
     """List the file extensions, in lower case and with the dot, of the formats that can be read."""
     formats = set(_formats()) | _OWN
-    return {extension for extension, name in Image.EXTENSION.items() if name in formats} | {".jxl"}
+    extensions = {extension for extension, name in Image.EXTENSION.items() if name in formats}
+    return extensions | {".jxl"} | (HEIF_EXTENSIONS if can_read_heif() else set())
 
 
 def _formats() -> list[str]:
@@ -341,7 +341,7 @@ class _Decoder:
 
     @cached_property
     def _animation(self) -> Image.Image:
-        return Image.open(io.BytesIO(self._content), formats=_formats())
+        return open_picture(self._content, _formats())
 
     def _load(self) -> tuple[Image.Image, list[str]]:
         notes: list[str] = []
@@ -389,7 +389,7 @@ class _Decoder:
         content = self._content
         if self.facts.kind == "JPEG" and not self.facts.whole:
             content = complete_jpeg(content)
-        picture = Image.open(io.BytesIO(content), formats=_formats())
+        picture = open_picture(content, _formats())
         picture.load()
         if _is_negative(picture, content):
             inverted = ImageChops.invert(picture.convert("L"))

@@ -5,6 +5,7 @@ obey: of the picture, of parts that are files themselves, the number of scans, f
 point to. Each walk over a structure is linear in the length of the file, and bounded.
 """
 
+import importlib.util
 import io
 import re
 import struct
@@ -102,6 +103,7 @@ _UNREADABLE: list[tuple[int, bytes, str]] = [
 ]
 _BRANDS = {"avif": "AVIF", "avis": "AVIF", "heic": "HEIF", "heix": "HEIF", "hevc": "HEIF", "hevx": "HEIF"}
 _BRANDS |= {"heim": "HEIF", "heis": "HEIF", "hevm": "HEIF", "hevs": "HEIF", "mif1": "HEIF", "msf1": "HEIF"}
+HEIF_EXTENSIONS = {".heic", ".heics", ".heif", ".heifs", ".hif"}
 _TEXT = re.compile(rb"\s*(?:<\?xml[^>]{0,300}>\s*|<!--.{0,1000}?-->\s*|<!DOCTYPE[^>]{0,300}>\s*){0,3}<(svg|html)", re.I)
 
 
@@ -111,7 +113,7 @@ def tell_unreadable(content: bytes) -> str | None:
         if content[at : at + len(signature)] == signature:
             return words
     if content[4:8] == b"ftyp":
-        brands = [content[i : i + 4].decode("latin-1") for i in (8, *range(16, min(_box_size(content), 96), 4))]
+        brands = _list_brands(content)
         if brands[0] == "crx ":
             return _RAW.format("CR3")
         if not any(brand in _BRANDS for brand in brands):
@@ -122,8 +124,31 @@ def tell_unreadable(content: bytes) -> str | None:
     return None
 
 
-def _box_size(content: bytes) -> int:
-    return int.from_bytes(content[:4], "big")
+def _list_brands(content: bytes) -> list[str]:
+    """List what the first box of a file says that it is, the main one first."""
+    size = int.from_bytes(content[:4])
+    return [content[i : i + 4].decode("latin-1") for i in (8, *range(16, min(size, 96), 4))]
+
+
+def can_read_heif() -> bool:
+    """Tell whether HEIC can be read: where models are trained on data sets, its library may be missing."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def open_picture(content: bytes, formats: list[str]) -> Image.Image:
+    """Open a file by Pillow, or HEIC, which Pillow doesn't know, by `pillow_heif`; nothing is decoded.
+
+    That library would rather be registered with Pillow, for all of the process.
+    """
+    brands = _list_brands(content) if content[4:8] == b"ftyp" else []
+    if any(_BRANDS.get(brand) == "HEIF" for brand in brands) and not {"avif", "avis"} & set(brands):
+        if not can_read_heif():
+            raise UnreadableError("is a HEIC image, which needs the package pillow-heif")
+        from pillow_heif import HeifImageFile
+
+        picture: Image.Image = HeifImageFile(io.BytesIO(content))
+        return picture
+    return Image.open(io.BytesIO(content), formats=formats)
 
 
 def inspect(content: bytes, formats: list[str]) -> Facts:
@@ -378,7 +403,7 @@ def _inspect_jpegxl(content: bytes) -> Facts:
 
 
 def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
-    with Image.open(io.BytesIO(content), formats=formats) as picture:
+    with open_picture(content, formats) as picture:
         kind, height, width = picture.format or "", picture.height, picture.width
         pages = int(getattr(picture, "n_frames", 1)) if kind in ("HEIF", "AVIF") else 1
         bits = _count_bits(picture, content)

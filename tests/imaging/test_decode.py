@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -46,6 +48,17 @@ def test_pngs_of_arrays_that_lie_otherwise_in_memory():
 @pytest.mark.parametrize(("format", "options"), [("JPEG", {}), ("WEBP", {}), ("AVIF", {}), ("HEIF", {})])
 def test_lossy_formats_come_back_nearly(format, options):
     assert np.abs(decode_image(encode(RGB, format, quality=95, **options)).astype(int) - RGB).mean() < 8
+
+
+def test_heic_is_read_without_a_change_to_pillow(tmp_path):
+    """What a library does to another at its import, the programs that use it have to live with."""
+    (tmp_path / "a.heic").write_bytes(encode(RGB, "HEIF"))
+    code = (
+        "import sys; from PIL import Image; from colorizer.imaging.decode import decode_image, readable_extensions; "
+        "assert decode_image(sys.argv[1]).shape == (33, 33, 3); assert '.heic' in readable_extensions(); "
+        "assert 'HEIF' not in {*Image.OPEN, *Image.SAVE}; assert '.heic' not in Image.registered_extensions()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.heic")], check=True)
 
 
 def test_all_kinds_of_sources_give_the_same(tmp_path):
