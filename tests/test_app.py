@@ -76,6 +76,7 @@ def test_settings_by_name(client: Client):
         ({"detail": 100_000}, "detail must lie from 32 to 256, got 100000"),
         ({"detail": "many"}, "detail must lie from 32 to 256, got 'many'"),
         ({"vividness": True}, "vividness must lie from 0 to 1, got True"),
+        ({"reach": 2}, "reach must lie from 0 to 1, got 2"),
         ({"hints": [[1, 2]]}, "each hint is"),
         ({"hints": [[1, 2, "red"]]}, "a hint's color is #RRGGBB"),
         ({"hints": [[9999, 2, "#ff0000"]]}, "lies outside the image"),
@@ -175,8 +176,9 @@ def test_emptied_numbers_have_their_defaults(client: Client, colorizer: Colorize
 
 def test_hints_and_versions(client: Client, colorizer: Colorizer):
     photo = ROOT / "samples/photos/cat.jpg"
-    hinted = client.predict(handle_file(str(photo)), hints=[[225, 60, "#3a6b35"]], api_name="/colorize")
-    np.testing.assert_array_equal(decode_image(hinted), colorizer.colorize(photo, hints=[(225, 60, "#3a6b35")]))
+    hinted = client.predict(handle_file(str(photo)), hints=[[225, 60, "#3a6b35"]], reach=0.8, api_name="/colorize")
+    expected = colorizer.colorize(photo, hints=[(225, 60, "#3a6b35")], reach=0.8)
+    np.testing.assert_array_equal(decode_image(hinted), expected)
     found = client.predict(handle_file(str(photo)), count=2, seed=1, api_name="/versions")
     expected = colorizer.colorize_alternatives(photo, 2, seed=1)
     for path, version in zip(found, expected, strict=True):

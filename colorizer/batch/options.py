@@ -17,6 +17,7 @@ from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.metadata import Metadata, mark_colorized
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer, HintLike
+from colorizer.inference.reach import DEFAULT_REACH
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class PaintOptions:
     vividness: float = DEFAULT_VIVIDNESS
     detail: int | None = None
     hints: tuple[HintLike, ...] = ()
+    reach: float = DEFAULT_REACH
     alternatives: int | None = None
     uncertainty: bool = False
     raw: bool = False
@@ -44,6 +46,8 @@ class PaintOptions:
             raise UsageError(f"alternatives must be at least 1, got {self.alternatives}")
         if not 0 <= self.vividness <= 1:
             raise UsageError(f"vividness must lie in [0, 1], got {self.vividness}")
+        if not 0 <= self.reach <= 1:
+            raise UsageError(f"reach must lie in [0, 1], got {self.reach}")
         for option, value, least in (
             ("detail", self.detail, 2),
             ("seed", self.seed, 0),
@@ -85,10 +89,10 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
     for image in images:
         if options.alternatives:
             results = model.colorize_alternatives(
-                image, options.alternatives, hints=options.hints, seed=options.seed, **asked
+                image, options.alternatives, hints=options.hints, reach=options.reach, seed=options.seed, **asked
             )
         else:
-            results = [model.colorize(image, hints=options.hints, raw=options.raw, **asked)]
+            results = [model.colorize(image, hints=options.hints, reach=options.reach, raw=options.raw, **asked)]
         if options.uncertainty:
             unsure = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
             results.append(np.repeat(np.rint(unsure * 255).astype(np.uint8)[..., None], 3, axis=-1))

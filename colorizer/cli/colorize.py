@@ -24,6 +24,7 @@ from colorizer.imaging.decode import MAX_PIXELS, readable_extensions
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.checkpoint import ModelError
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.reach import DEFAULT_REACH
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # What would steer a terminal.
 _NUMBERS = re.compile(r"-?\d\S*")
@@ -61,6 +62,13 @@ def add_parser(commands: Commands) -> None:
         default=[],
         metavar="X,Y,#RRGGBB",
         help="fix the color of a pixel; the U-Net spreads it over the object (repeatable)",
+    )
+    colorize.add_argument(
+        "--reach",
+        type=float,
+        default=DEFAULT_REACH,
+        metavar="0..1",
+        help="how far a hint reaches, from the spot alone to most of the image; edges end it (default: %(default)s)",
     )
     colorize.add_argument(
         "--alternatives",
@@ -161,6 +169,7 @@ def _colorize(options: argparse.Namespace) -> int:
         vividness=options.vividness,
         detail=options.detail,
         hints=tuple(options.hint),
+        reach=options.reach,
         alternatives=options.alternatives,
         uncertainty=options.uncertainty,
         raw=options.raw,

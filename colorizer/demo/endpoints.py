@@ -14,6 +14,7 @@ from colorizer.demo.widgets import save_picture
 from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_model, mark, read_settings
 from colorizer.imaging.color import fit_within
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.reach import DEFAULT_REACH
 
 _MOST_VERSIONS = 4
 _VERSION_SIDE = 1280
@@ -30,30 +31,33 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     vividness = gr.Number(DEFAULT_VIVIDNESS, label="Color strength, 0 to 1", visible=False)
     detail = gr.Number(DEFAULT_DETAIL, label="Detail, in pixels, {} to {}".format(*DETAIL_RANGE), visible=False)
     hints = gr.JSON([], label='Hints: [[column, row, "#RRGGBB"], ...]', visible=False)
+    reach = gr.Number(DEFAULT_REACH, label="Reach of the hints, 0 to 1", visible=False)
     count = gr.Number(_MOST_VERSIONS, label=f"How many versions, 1 to {_MOST_VERSIONS}", visible=False)
     seed = gr.Number(0, label="Seed of the versions", visible=False)
 
     def read(
-        upload: Any, model: Any, vividness: Any, detail: Any, hints: Any
+        upload: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any
     ) -> tuple[Path, Colorizer, dict[str, Any]]:
-        given = {"model": model, "vividness": vividness, "detail": detail}
+        given = {"model": model, "vividness": vividness, "detail": detail, "reach": reach}
         colorizer, options = read_settings(colorizers, given)
         if hints:
             options["hints"] = _read_hints(hints)
         return errors.find_upload(upload), colorizer, options
 
     # The names of the parameters are those of the API.
-    def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any) -> str:
+    def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any) -> str:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
-        path, colorizer, options = read(image, model, vividness, detail, hints)
+        path, colorizer, options = read(image, model, vividness, detail, hints, reach)
         with errors.as_gradio_errors():
             image, metadata = decode(path, MAX_PIXELS)
             result = colorizer.colorize(image, **options)
         return save_picture(result, f"{path.stem}-color.png", mark(metadata, model, options))
 
-    def versions(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any) -> list[str]:
+    def versions(
+        image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any, reach: Any
+    ) -> list[str]:
         """Give several plausible colorizations of an image file, as PNG of at most 1,280 pixels."""
-        path, colorizer, options = read(image, model, vividness, detail, hints)
+        path, colorizer, options = read(image, model, vividness, detail, hints, reach)
         numbers = {"count": (count, 1, _MOST_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
         for name, (value, low, high) in numbers.items():
             if not isinstance(value, int) or not low <= value <= high:
@@ -67,11 +71,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
     options: dict[str, Any] = {"preprocess": False, "concurrency_id": "network"}
     given = [photo, model, vividness, detail, hints]
-    gr.on([], colorize, given, gr.File(visible=False), api_name="colorize", **options)
+    gr.on([], colorize, [*given, reach], gr.File(visible=False), api_name="colorize", **options)
     gr.on(
         [],
         versions,
-        [*given, count, seed],
+        [*given, count, seed, reach],
         gr.File(file_count="multiple", visible=False),
         api_name="versions",
         **options,

@@ -12,6 +12,7 @@ from colorizer.files import sha256
 from colorizer.imaging.metadata import Metadata, mark_colorized
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.reach import DEFAULT_REACH
 
 MAX_PIXELS = 50_000_000
 """Largest picture that the demo takes: a phone's largest, and what fits into a small server's memory."""
@@ -41,7 +42,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     colorizers : mapping of str to Colorizer
         The models to choose from.
     given : mapping
-        ``model``, ``vividness`` and ``detail``; what is absent or None has its default.
+        ``model``, ``vividness``, ``detail`` and ``reach``; what is absent or None has its default.
 
     Returns
     -------
@@ -57,7 +58,11 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     if not isinstance(model, str) or model not in colorizers:
         raise gr.Error(f"There is no model {model!r}; there are: {', '.join(colorizers)}", print_exception=False)
     options: dict[str, Any] = {}
-    ranges = {"vividness": (DEFAULT_VIVIDNESS, 0, 1), "detail": (DEFAULT_DETAIL, *DETAIL_RANGE)}
+    ranges = {
+        "vividness": (DEFAULT_VIVIDNESS, 0, 1),
+        "detail": (DEFAULT_DETAIL, *DETAIL_RANGE),
+        "reach": (DEFAULT_REACH, 0, 1),
+    }
     for name, (default, low, high) in ranges.items():
         value = given.get(name)
         value = default if value is None else value

@@ -65,7 +65,8 @@ class AbilityFigures:
         for count in HINTS:
             rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
             hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
-            results = self._colorizer.colorize_batch(truths, vividness=0, detail=self._detail, hints=hints)
+            # What the network makes of them by itself.
+            results = self._colorizer.colorize_batch(truths, vividness=0, detail=self._detail, hints=hints, reach=None)
             self._hinted[count] += sum(map(_mse, truths, results))
         for truth in truths[: max(0, ALTERNATIVES_OF - self._count)]:
             self._add_alternatives(truth)

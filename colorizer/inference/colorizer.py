@@ -15,6 +15,7 @@ from colorizer.inference.autoencoder import AutoencoderPainter
 from colorizer.inference.checkpoint import CONFIG, DEFAULT_MODEL, Checkpoint, ModelError
 from colorizer.inference.hints import Hint, parse_hint
 from colorizer.inference.painter import Alternative, Painter
+from colorizer.inference.reach import DEFAULT_REACH, limit_reach
 from colorizer.inference.runtime import Runtime, load_runtime
 from colorizer.inference.unet import UNetPainter
 
@@ -109,6 +110,7 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
+        reach: float | None = DEFAULT_REACH,
         alternative: Alternative = (),
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -126,6 +128,9 @@ class Colorizer:
         hints : sequence of (x, y, color)
             Colors that the result has at pixels of the image, ``#RRGGBB`` or three numbers from 0 to 255. Their chroma
             counts; luma stays the image's. U-Net only.
+        reach : float, optional
+            How far a hint reaches, from 0, the spot alone, to 1; it ends at edges. None: as far as the network spreads
+            it, which may be everywhere.
         alternative : Alternative
             Give this one of those that `draw_alternatives` drew, with any hints, vividness and size. U-Net only.
         raw : bool
@@ -146,9 +151,9 @@ class Colorizer:
         ValueError
             If the model can't do what is asked, or a number is out of its range.
         """
-        _check(vividness, detail)
+        _check(vividness, detail, reach=reach)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        return self._colorize([pixels], vividness, detail, [hints], [alternative], raw)[0]
+        return self._colorize([pixels], vividness, detail, [hints], reach, [alternative], raw)[0]
 
     def colorize_alternatives(
         self,
@@ -158,6 +163,7 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
+        reach: float | None = DEFAULT_REACH,
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
@@ -165,7 +171,7 @@ class Colorizer:
 
         Parameters
         ----------
-        image, vividness, detail, hints, max_pixels
+        image, vividness, detail, hints, reach, max_pixels
             As in `colorize`.
         count : int
             How many.
@@ -182,10 +188,10 @@ class Colorizer:
         colorizer.imaging.decode.ImageError, ValueError
             As `colorize`; `ValueError` also if `count` is less than 1.
         """
-        _check(vividness, detail, count)
+        _check(vividness, detail, count, reach)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
         drawn = self.draw_alternatives(pixels, count, detail=detail, hints=hints, seed=seed, max_pixels=max_pixels)
-        return self._colorize([pixels] * count, vividness, detail, [hints] * count, drawn)
+        return self._colorize([pixels] * count, vividness, detail, [hints] * count, reach, drawn)
 
     def draw_alternatives(
         self,
@@ -258,6 +264,7 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int | None = None,
         hints: Sequence[Sequence[HintLike]] | None = None,
+        reach: float | None = DEFAULT_REACH,
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
@@ -267,7 +274,7 @@ class Colorizer:
         ----------
         images : sequence
             As `image` in `colorize`, of any sizes.
-        vividness, detail, raw, max_pixels
+        vividness, detail, reach, raw, max_pixels
             As in `colorize`.
         hints : sequence of sequences of (x, y, color), optional
             An entry an image, as in `colorize`.
@@ -282,11 +289,11 @@ class Colorizer:
         colorizer.imaging.decode.ImageError, ValueError
             As `colorize`; `ValueError` also if there is not an entry of `hints` an image.
         """
-        _check(vividness, detail)
+        _check(vividness, detail, reach=reach)
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
         pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
-        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), raw=raw)
+        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), reach, raw=raw)
 
     def predict_chroma(
         self,
@@ -380,6 +387,7 @@ class Colorizer:
         vividness: float,
         detail: int | None,
         hints: Sequence[Sequence[HintLike]],
+        reach: float | None,
         alternatives: Sequence[Alternative] = (),
         raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
@@ -395,24 +403,45 @@ class Colorizer:
                     _enlarge(picture, *luma.shape) for luma, picture in zip(lumas, pictures, strict=True)
                 )
             else:
-                chromas = self._painter.predict_chroma(
-                    lumas,
-                    vividness=vividness,
-                    detail=detail,
-                    hints=[_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)],
-                    alternatives=alternatives[start : start + _BATCH] or None,
-                )
+                fixed = [_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)]
+                chosen = alternatives[start : start + _BATCH] or [()] * len(lumas)
+                chromas = self._predict(lumas, vividness, detail, fixed, reach, chosen)
                 painted = join_each(zip(lumas, chromas, strict=True))
             results += [_with_alpha(rgb, image) for rgb, image in zip(painted, part, strict=True)]
         return results
 
+    def _predict(
+        self,
+        lumas: Sequence[NDArray[np.uint8]],
+        vividness: float,
+        detail: int | None,
+        hints: Sequence[Sequence[Hint]],
+        reach: float | None,
+        alternatives: Sequence[Alternative],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Predict chroma; that with hints goes as far as they reach, and is that without them beyond."""
+        options: dict[str, Any] = {"vividness": vividness, "detail": detail}
+        chromas = self._painter.predict_chroma(lumas, hints=hints, alternatives=alternatives, **options)
+        hinted = [i for i, fixed in enumerate(hints) if fixed]
+        if reach is None or not hinted:
+            yield from chromas
+            return
+        alone = self._painter.predict_chroma(
+            [lumas[i] for i in hinted], alternatives=[alternatives[i] for i in hinted], **options
+        )
+        plain = dict(zip(hinted, alone, strict=True))
+        for i, chroma in enumerate(chromas):
+            yield limit_reach(lumas[i], plain.pop(i), chroma, hints[i], reach) if i in plain else chroma
 
-def _check(vividness: float, detail: int | None, count: int = 1) -> None:
+
+def _check(vividness: float, detail: int | None, count: int = 1, reach: float | None = None) -> None:
     """Raise `ValueError` for numbers out of their range."""
     if not 0 <= vividness <= 1:
         raise ValueError(f"vividness must lie in [0, 1], got {vividness}")
     if detail is not None and detail < 2:
         raise ValueError(f"detail must be at least 2 pixels, got {detail}")
+    if reach is not None and not 0 <= reach <= 1:
+        raise ValueError(f"reach must lie in [0, 1], got {reach}")
     if count < 1:
         raise ValueError(f"the count must be at least 1, got {count}")
 

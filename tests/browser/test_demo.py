@@ -333,6 +333,18 @@ def test_each_quick_click_of_a_mouse_is_a_dab(page: Page):
     expect(page.locator(".ring")).to_have_count(6)
 
 
+@desktop
+def test_reach_of_a_dab(page: Page, colorizer: Colorizer):
+    photo = ROOT / "samples/photos/cat.jpg"
+    _bring(page, photo)
+    page.get_by_role("tab", name="Fix colors").click()
+    page.locator(".dabs").press("Enter")
+    hints = [(225, 150, "#3060a0")]
+    np.testing.assert_array_equal(_exact(page), colorizer.colorize(photo, hints=hints))
+    page.get_by_role("slider", name="Reach").fill("0.2")
+    np.testing.assert_array_equal(_exact(page), colorizer.colorize(photo, hints=hints, reach=0.2))
+
+
 def test_dabs_by_keys(page: Page):
     page.get_by_role("tab", name="Fix colors").click()
     overlay = page.locator(".dabs")

@@ -6,7 +6,7 @@ function startStage(element, props, trigger) {
     const stage = find(".stage"), frame = find(".frame"), problem = find(".problem"), overlay = find(".dabs");
     const busy = find(".busy");
     const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
-    const color = find("input[type=color]"), pipette = find(".pipette");
+    const reach = find(".reach"), color = find("input[type=color]"), pipette = find(".pipette");
 
     const fresh = () => ({dabs: [], current: -1, recolors: false, past: [], future: [], version: null, versions: []});
     let photo = options.opening.photo;  // {example} or {path, name}.
@@ -28,6 +28,7 @@ function startStage(element, props, trigger) {
         return {
             id: asked, photo: candidate ?? photo, dabs: own.dabs, current: own.current, version: own.version,
             drawn: own.versions.length, model, vividness: Number(vividness.value), detail: Number(detail.value),
+            reach: Number(reach.value),
         };
     }
 
@@ -332,6 +333,7 @@ function startStage(element, props, trigger) {
         }));
     }
 
+    reach.addEventListener("input", () => { if (chosen.dabs.length) paint(); });
     color.addEventListener("input", () => { if (chosen.recolors) recolor(chosen.current, color.value); });
     pipette.addEventListener("click", () => {
         pipette.ariaPressed = pipette.ariaPressed !== "true";
@@ -490,6 +492,7 @@ function startStage(element, props, trigger) {
 
     vividness.value = vividnessNumber.value = options.vividness;
     detail.value = options.detail;
+    reach.value = options.reach;
     describeStrength();
     placeLine();
     setMode("compare");

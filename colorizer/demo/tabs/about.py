@@ -28,7 +28,7 @@ from gradio_client import Client, handle_file
 client = Client("http://127.0.0.1:7860")
 photo = handle_file("samples/photos/cat.jpg")
 png = client.predict(photo, vividness=0.5, api_name="/colorize")
-green = client.predict(photo, hints=[[225, 60, "#3a6b35"]], api_name="/colorize")  # Column, row, color.
+green = client.predict(photo, hints=[[225, 60, "#3a6b35"]], reach=0.3, api_name="/colorize")  # Column, row, color.
 several = client.predict(photo, count=3, seed=0, api_name="/versions")
 
 files = [handle_file("samples/photos/cat.jpg"), handle_file("samples/photos/rocket.jpg")]
@@ -41,7 +41,7 @@ The results are files on your machine: PNG, and a ZIP archive. With curl:
 api=http://127.0.0.1:7860/gradio_api
 file=$(curl -s -F files=@samples/photos/cat.jpg $api/upload | cut -d '"' -f 2)
 event=$(curl -s $api/call/colorize -H "Content-Type: application/json" \\
-    -d '{"data": [{"path": "'"$file"'", "meta": {"_type": "gradio.FileData"}}, "unet", 0.5, 128, []]}' \\
+    -d '{"data": [{"path": "'"$file"'", "meta": {"_type": "gradio.FileData"}}, "unet", 0.5, null, [], 0.5]}' \\
     | cut -d '"' -f 4)
 curl -s $api/call/colorize/$event | grep -o 'http[^"]*' | head -n 1 | xargs curl -s -o cat-color.png
 ```

@@ -34,6 +34,7 @@ from colorizer.imaging.decode import decode_image
 from colorizer.imaging.encode import EXTENSIONS
 from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Alternative, Colorizer
 from colorizer.inference.hints import Hint
+from colorizer.inference.reach import DEFAULT_REACH
 
 _VERSIONS = 4  # Drawn at once.
 _MOST_VERSIONS = 400
@@ -204,6 +205,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             "model": first,
             "vividness": DEFAULT_VIVIDNESS,
             "detail": DEFAULT_DETAIL,
+            "reach": DEFAULT_REACH,
             "detailRange": DETAIL_RANGE,
             "mostDabs": MOST_DABS,
             "maxBytes": errors.MAX_BYTES,

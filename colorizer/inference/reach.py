@@ -1,0 +1,126 @@
+"""How far a hint reaches: to the edges of the object that it lies on, rather than over the whole picture.
+
+The distance from a hint to a place is geodesic: it grows along the way with each step and, far more, with each change
+of luma. So it is short within an object and long across its edge. It knows nothing of the network, and where the
+network leaves the object as it was, the hint's own change is laid on it.
+
+References
+----------
+L. Yatziv and G. Sapiro, "Fast Image and Video Colorization Using Chrominance Blending", IEEE Transactions on Image
+Processing 15(5), 2006.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.color import resize
+from colorizer.imaging.upsampling import upsample
+from colorizer.inference.hints import Hint, find_cell
+
+DEFAULT_REACH = 0.5
+
+_SIDE = 128  # Long side at which distances are computed.
+# What one unit of distance is, at the default reach: a part of the long side, so many levels of luma in one step, or so
+# many levels between the hint and the place.
+_FAR, _EDGE, _OTHER = 1.0, 14.0, 70.0
+_STEEPNESS = 8  # Of the falloff, which is 1 near the hint and 1/2 at one unit.
+_LEAST = 0.75  # Part of the hint's own change that what it reaches has, whatever the network does.
+_BLEND = 3.0  # Pixels over which the changes of two hints go over into each other.
+_STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))  # To half of a pixel's neighbors, and how long.
+
+
+def limit_reach(
+    luma: NDArray[np.uint8],
+    plain: NDArray[np.float32],
+    hinted: NDArray[np.float32],
+    hints: Sequence[Hint],
+    reach: float,
+) -> NDArray[np.float32]:
+    """Keep what hints change to the objects that they lie on.
+
+    Parameters
+    ----------
+    luma : (H, W) uint8
+        The picture.
+    plain, hinted : (h, w, 2) float32
+        Its chroma without and with the hints.
+    hints : sequence of Hint
+        At least one.
+    reach : float
+        From 0, the spot alone, to 1, twice as far as `DEFAULT_REACH`.
+
+    Returns
+    -------
+    (h, w, 2) float32
+        Chroma, at most `_SIDE` long: that with hints near to them, in the sense above, and that without them elsewhere.
+    """
+    scale = min(1.0, _SIDE / max(luma.shape))
+    height, width = (max(1, round(side * scale)) for side in luma.shape)
+    small = resize(luma, height, width, cv2.INTER_AREA)
+    plain, hinted = upsample(small, plain), upsample(small, hinted)
+    # The grain and folds of an object are none of its edges.
+    smooth = np.asarray(cv2.bilateralFilter(cv2.medianBlur(small, 5), 9, 40, 4), np.float32)
+    cells = [find_cell(hint, height, width) for hint in hints]
+    distance, nearest = measure_distance(smooth, cells)
+    rows, columns = np.transpose(cells)
+    distance += np.abs(smooth - smooth[rows, columns][nearest]) / _OTHER
+    with np.errstate(over="ignore"):
+        falloff = np.exp2(-((distance / max(2 * reach, 1e-6)) ** _STEEPNESS))
+
+    change = hinted - plain
+    own = np.array([hint.chroma for hint in hints], np.float32) - plain[rows, columns]
+    own = np.asarray(cv2.GaussianBlur(own[nearest], (0, 0), _BLEND), np.float32)
+    followed = (change * own).sum(axis=-1) / np.maximum((own * own).sum(axis=-1), 1e-6)
+    change += np.maximum(_LEAST - followed, 0)[..., None] * own
+    return np.asarray(plain + falloff[..., None] * change, np.float32)
+
+
+def measure_distance(
+    luma: NDArray[np.float32], seeds: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Measure the geodesic distance of each pixel from the nearest of some seeds.
+
+    Parameters
+    ----------
+    luma : (H, W) float32
+        In levels.
+    seeds : sequence of (row, column)
+        At least one.
+
+    Returns
+    -------
+    (H, W) float32 and (H, W) int
+        Distances, in the units of this module, and which seed each is from.
+    """
+    distance = np.full(luma.shape, np.inf, np.float32)
+    nearest = np.zeros(luma.shape, np.intp)
+    for index, seed in enumerate(seeds):
+        distance[seed], nearest[seed] = 0, index
+    ways = []
+    for down, right, length in _STEPS:
+        one, other = _shift(luma, down, right)
+        cost = length / (_FAR * max(luma.shape)) + ((one - other) / _EDGE) ** 2
+        (near, far), (number, own) = (_shift(plane, down, right) for plane in (distance, nearest))
+        ways += [(near, far, number, own, cost), (far, near, own, number, cost)]
+    # Bellman-Ford, all pixels at a time: each round goes on by a pixel, or by many along a row.
+    while True:
+        before = distance.copy()
+        for source, target, number, own, cost in ways:
+            new = source + cost
+            shorter = new < target
+            np.copyto(target, new, where=shorter)
+            np.copyto(own, number, where=shorter)
+        if np.array_equal(before, distance):
+            return distance, nearest
+
+
+def _shift(plane: NDArray[Any], down: int, right: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give views of a plane that hold each pixel, and its neighbor at a step."""
+    height, width = plane.shape
+    if right >= 0:
+        return plane[: height - down, : width - right], plane[down:, right:]
+    return plane[: height - down, -right:], plane[down:, : width + right]
