@@ -166,8 +166,11 @@ class ValidationBatches(keras.utils.PyDataset):
         for images in sets:
             count = max(1, round(batch_size * (largest / images.size) ** 2))
             parts.append([(images, range(i, min(i + count, len(images)))) for i in range(0, len(images), count)])
-        # Keras reads off the first two batches which axes vary, so a batch of each set comes first.
-        self._batches = [part[0] for part in parts if part] + [batch for part in parts for batch in part[1:]]
+        batches = [batch for part in parts for batch in part]
+        # Keras reads off the first two batches which axes vary, so their sizes differ wherever there are several.
+        other = next((i for i, (images, _) in enumerate(batches) if images.size != batches[0][0].size), 0)
+        batches.insert(1, batches.pop(other))
+        self._batches = batches
 
     def __len__(self) -> int:
         return len(self._batches)
