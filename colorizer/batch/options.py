@@ -34,6 +34,7 @@ class PaintOptions:
     detail: int | None = None
     hints: tuple[HintLike, ...] = ()
     reach: float = DEFAULT_REACH
+    prepare: bool = True
     alternatives: int | None = None
     uncertainty: bool = False
     raw: bool = False
@@ -82,17 +83,19 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
 
     What an image gives does not depend on those that go with it.
     """
-    asked: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail, "max_pixels": options.max_pixels}
+    asked: dict[str, Any] = {
+        name: getattr(options, name) for name in ("vividness", "detail", "reach", "prepare", "max_pixels")
+    }
     if not (options.hints or options.alternatives or options.uncertainty):
         return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
     painted = []
     for image in images:
         if options.alternatives:
             results = model.colorize_alternatives(
-                image, options.alternatives, hints=options.hints, reach=options.reach, seed=options.seed, **asked
+                image, options.alternatives, hints=options.hints, seed=options.seed, **asked
             )
         else:
-            results = [model.colorize(image, hints=options.hints, reach=options.reach, raw=options.raw, **asked)]
+            results = [model.colorize(image, hints=options.hints, raw=options.raw, **asked)]
         if options.uncertainty:
             unsure = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
             results.append(np.repeat(np.rint(unsure * 255).astype(np.uint8)[..., None], 3, axis=-1))

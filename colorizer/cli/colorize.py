@@ -71,6 +71,12 @@ def add_parser(commands: Commands) -> None:
         help="how far a hint reaches, from the spot alone to most of the image; edges end it (default: %(default)s)",
     )
     colorize.add_argument(
+        "--no-prepare",
+        dest="prepare",
+        action="store_false",
+        help="show old prints to the model as they are, with their paper border and pale contrast",
+    )
+    colorize.add_argument(
         "--alternatives",
         type=int,
         metavar="K",
@@ -170,6 +176,7 @@ def _colorize(options: argparse.Namespace) -> int:
         detail=options.detail,
         hints=tuple(options.hint),
         reach=options.reach,
+        prepare=options.prepare,
         alternatives=options.alternatives,
         uncertainty=options.uncertainty,
         raw=options.raw,

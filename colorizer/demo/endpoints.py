@@ -32,32 +32,33 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     detail = gr.Number(DEFAULT_DETAIL, label="Detail, in pixels, {} to {}".format(*DETAIL_RANGE), visible=False)
     hints = gr.JSON([], label='Hints: [[column, row, "#RRGGBB"], ...]', visible=False)
     reach = gr.Number(DEFAULT_REACH, label="Reach of the hints, 0 to 1", visible=False)
+    prepare = gr.Checkbox(True, label="Prepare old prints", visible=False)
     count = gr.Number(_MOST_VERSIONS, label=f"How many versions, 1 to {_MOST_VERSIONS}", visible=False)
     seed = gr.Number(0, label="Seed of the versions", visible=False)
 
     def read(
-        upload: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any
+        upload: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any, prepare: Any
     ) -> tuple[Path, Colorizer, dict[str, Any]]:
-        given = {"model": model, "vividness": vividness, "detail": detail, "reach": reach}
+        given = {"model": model, "vividness": vividness, "detail": detail, "reach": reach, "prepare": prepare}
         colorizer, options = read_settings(colorizers, given)
         if hints:
             options["hints"] = _read_hints(hints)
         return errors.find_upload(upload), colorizer, options
 
     # The names of the parameters are those of the API.
-    def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any) -> str:
+    def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any, prepare: Any) -> str:
         """Colorize an image file: any usual format in, a PNG of the same size out."""
-        path, colorizer, options = read(image, model, vividness, detail, hints, reach)
+        path, colorizer, options = read(image, model, vividness, detail, hints, reach, prepare)
         with errors.as_gradio_errors():
             image, metadata = decode(path, MAX_PIXELS)
             result = colorizer.colorize(image, **options)
         return save_picture(result, f"{path.stem}-color.png", mark(metadata, model, options))
 
     def versions(
-        image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any, reach: Any
+        image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any, reach: Any, prepare: Any
     ) -> list[str]:
         """Give several plausible colorizations of an image file, as PNG of at most 1,280 pixels."""
-        path, colorizer, options = read(image, model, vividness, detail, hints, reach)
+        path, colorizer, options = read(image, model, vividness, detail, hints, reach, prepare)
         numbers = {"count": (count, 1, _MOST_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
         for name, (value, low, high) in numbers.items():
             if not isinstance(value, int) or not low <= value <= high:
@@ -71,11 +72,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
     options: dict[str, Any] = {"preprocess": False, "concurrency_id": "network"}
     given = [photo, model, vividness, detail, hints]
-    gr.on([], colorize, [*given, reach], gr.File(visible=False), api_name="colorize", **options)
+    gr.on([], colorize, [*given, reach, prepare], gr.File(visible=False), api_name="colorize", **options)
     gr.on(
         [],
         versions,
-        [*given, count, seed, reach],
+        [*given, count, seed, reach, prepare],
         gr.File(file_count="multiple", visible=False),
         api_name="versions",
         **options,

@@ -134,10 +134,12 @@ class Photo:
         hints = _to_hints(others, height, width)
         return colorizer.suggest_colors(self.preview, int(x * width), int(y * height), detail=detail, hints=hints)
 
-    def draw_alternatives(self, colorizer: Colorizer, count: int, detail: int, seed: int) -> list[Alternative]:
+    def draw_alternatives(
+        self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
+    ) -> list[Alternative]:
         """Draw other answers of the model, for `choose`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
-        return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, seed=seed)
+        return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
 
     def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
         """Tell where the colors of the preview are a guess, see `Colorizer.uncertainty`; dabs make it smaller."""
@@ -148,7 +150,7 @@ class Photo:
         self, image: NDArray[np.uint8], colorizer: Colorizer, options: Mapping[str, Any]
     ) -> NDArray[np.uint8]:
         if "hints" not in colorizer.abilities:
-            return colorizer.colorize(image)
+            return colorizer.colorize(image, prepare=options.get("prepare", True))
         hints = _to_hints(self.dabs, *image.shape[:2])
         return colorizer.colorize(image, hints=hints, alternative=self.alternative, **options)
 

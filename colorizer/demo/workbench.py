@@ -42,7 +42,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     colorizers : mapping of str to Colorizer
         The models to choose from.
     given : mapping
-        ``model``, ``vividness``, ``detail`` and ``reach``; what is absent or None has its default.
+        ``model``, ``vividness``, ``detail``, ``reach`` and ``prepare``; what is absent or None has its default.
 
     Returns
     -------
@@ -69,6 +69,10 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise gr.Error(f"{name} must lie from {low} to {high}, got {value!r}", print_exception=False)
         options[name] = type(default)(value)
+    prepare = given.get("prepare")
+    if not isinstance(prepare, bool | None):
+        raise gr.Error(f"prepare must be true or false, got {prepare!r}", print_exception=False)
+    options["prepare"] = prepare is not False
     return colorizers[model], options
 
 

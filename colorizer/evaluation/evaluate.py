@@ -111,7 +111,7 @@ def evaluate(
         for chunk in _chunks(dataset, size, skip_corrupt):
             images = list(chunk.values())
             results = {
-                "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail),
+                "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail, prepare=False),
                 "gray_baseline": [gray_copy(truth) for truth in images],
             }
             if paints:

@@ -56,7 +56,7 @@ class AbilityFigures:
         self._gray += sum(_mse(truth, gray_copy(truth)) for truth in truths)
         self._colorful_truth += sum(colorfulness(truth) for truth in truths)
         for vividness in VIVIDNESS:
-            results = self._colorizer.colorize_batch(truths, vividness=vividness, detail=self._detail)
+            results = self._colorizer.colorize_batch(truths, vividness=vividness, detail=self._detail, prepare=False)
             self._errors[vividness] += sum(map(_mse, truths, results))
             self._colorful[vividness] += sum(map(colorfulness, results))
             self._by_luma[vividness].add(truths, results)
@@ -66,7 +66,9 @@ class AbilityFigures:
             rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
             hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
             # What the network makes of them by itself.
-            results = self._colorizer.colorize_batch(truths, vividness=0, detail=self._detail, hints=hints, reach=None)
+            results = self._colorizer.colorize_batch(
+                truths, vividness=0, detail=self._detail, hints=hints, reach=None, prepare=False
+            )
             self._hinted[count] += sum(map(_mse, truths, results))
         for truth in truths[: max(0, ALTERNATIVES_OF - self._count)]:
             self._add_alternatives(truth)

@@ -18,6 +18,7 @@ from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.reach import DEFAULT_REACH, limit_reach
 from colorizer.inference.runtime import Runtime, load_runtime
 from colorizer.inference.unet import UNetPainter
+from colorizer.inference.view import View
 
 DEFAULT_VIVIDNESS = 0.3
 DEFAULT_DETAIL = 128
@@ -111,6 +112,7 @@ class Colorizer:
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
         reach: float | None = DEFAULT_REACH,
+        prepare: bool = True,
         alternative: Alternative = (),
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -131,6 +133,9 @@ class Colorizer:
         reach : float, optional
             How far a hint reaches, from 0, the spot alone, to 1; it ends at edges. None: as far as the network spreads
             it, which may be everywhere.
+        prepare : bool
+            Let the network see an old print without its border of paper, if one is found, and a pale one in fresh
+            contrast. The result has the image's own luma all the same.
         alternative : Alternative
             Give this one of those that `draw_alternatives` drew, with any hints, vividness and size. U-Net only.
         raw : bool
@@ -153,7 +158,7 @@ class Colorizer:
         """
         _check(vividness, detail, reach=reach)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        return self._colorize([pixels], vividness, detail, [hints], reach, [alternative], raw)[0]
+        return self._colorize([pixels], vividness, detail, [hints], reach, prepare, [alternative], raw)[0]
 
     def colorize_alternatives(
         self,
@@ -164,6 +169,7 @@ class Colorizer:
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
         reach: float | None = DEFAULT_REACH,
+        prepare: bool = True,
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
@@ -171,7 +177,7 @@ class Colorizer:
 
         Parameters
         ----------
-        image, vividness, detail, hints, reach, max_pixels
+        image, vividness, detail, hints, reach, prepare, max_pixels
             As in `colorize`.
         count : int
             How many.
@@ -190,8 +196,10 @@ class Colorizer:
         """
         _check(vividness, detail, count, reach)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        drawn = self.draw_alternatives(pixels, count, detail=detail, hints=hints, seed=seed, max_pixels=max_pixels)
-        return self._colorize([pixels] * count, vividness, detail, [hints] * count, reach, drawn)
+        drawn = self.draw_alternatives(
+            pixels, count, detail=detail, hints=hints, prepare=prepare, seed=seed, max_pixels=max_pixels
+        )
+        return self._colorize([pixels] * count, vividness, detail, [hints] * count, reach, prepare, drawn)
 
     def draw_alternatives(
         self,
@@ -200,6 +208,7 @@ class Colorizer:
         *,
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
+        prepare: bool = True,
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Alternative]:
@@ -209,7 +218,12 @@ class Colorizer:
         """
         _check(0, detail, count)
         luma = _read_luma(image, max_pixels)
-        return self._painter.draw_alternatives(luma, count, detail=detail, hints=_parse(hints, luma), seed=seed)
+        view = View.of(luma, prepare)
+        fixed = view.enter(_parse(hints, luma))
+        return [
+            view.leave(drawn)
+            for drawn in self._painter.draw_alternatives(view.luma, count, detail=detail, hints=fixed, seed=seed)
+        ]
 
     def suggest_colors(
         self,
@@ -265,6 +279,7 @@ class Colorizer:
         detail: int | None = None,
         hints: Sequence[Sequence[HintLike]] | None = None,
         reach: float | None = DEFAULT_REACH,
+        prepare: bool = True,
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
@@ -274,7 +289,7 @@ class Colorizer:
         ----------
         images : sequence
             As `image` in `colorize`, of any sizes.
-        vividness, detail, reach, raw, max_pixels
+        vividness, detail, reach, prepare, raw, max_pixels
             As in `colorize`.
         hints : sequence of sequences of (x, y, color), optional
             An entry an image, as in `colorize`.
@@ -293,7 +308,7 @@ class Colorizer:
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
         pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
-        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), reach, raw=raw)
+        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), reach, prepare, raw=raw)
 
     def predict_chroma(
         self,
@@ -388,6 +403,7 @@ class Colorizer:
         detail: int | None,
         hints: Sequence[Sequence[HintLike]],
         reach: float | None,
+        prepare: bool,
         alternatives: Sequence[Alternative] = (),
         raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
@@ -405,7 +421,7 @@ class Colorizer:
             else:
                 fixed = [_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)]
                 chosen = alternatives[start : start + _BATCH] or [()] * len(lumas)
-                chromas = self._predict(lumas, vividness, detail, fixed, reach, chosen)
+                chromas = self._predict(lumas, vividness, detail, fixed, reach, prepare, chosen)
                 painted = join_each(zip(lumas, chromas, strict=True))
             results += [_with_alpha(rgb, image) for rgb, image in zip(painted, part, strict=True)]
         return results
@@ -417,21 +433,28 @@ class Colorizer:
         detail: int | None,
         hints: Sequence[Sequence[Hint]],
         reach: float | None,
+        prepare: bool,
         alternatives: Sequence[Alternative],
     ) -> Iterator[NDArray[np.float32]]:
         """Predict chroma; that with hints goes as far as they reach, and is that without them beyond."""
         options: dict[str, Any] = {"vividness": vividness, "detail": detail}
-        chromas = self._painter.predict_chroma(lumas, hints=hints, alternatives=alternatives, **options)
-        hinted = [i for i, fixed in enumerate(hints) if fixed]
-        if reach is None or not hinted:
-            yield from chromas
-            return
-        alone = self._painter.predict_chroma(
-            [lumas[i] for i in hinted], alternatives=[alternatives[i] for i in hinted], **options
+        views = [View.of(luma, prepare) for luma in lumas]
+        seen = [view.luma for view in views]
+        fixed, chosen = (
+            [view.enter(each) for view, each in zip(views, given, strict=True)] for given in (hints, alternatives)
         )
-        plain = dict(zip(hinted, alone, strict=True))
-        for i, chroma in enumerate(chromas):
-            yield limit_reach(lumas[i], plain.pop(i), chroma, hints[i], reach) if i in plain else chroma
+        chromas = self._painter.predict_chroma(seen, hints=fixed, alternatives=chosen, **options)
+        limited = [i for i, given in enumerate(fixed) if given and reach is not None]
+        plain: dict[int, NDArray[np.float32]] = {}
+        if limited:
+            alone = self._painter.predict_chroma(
+                [seen[i] for i in limited], alternatives=[chosen[i] for i in limited], **options
+            )
+            plain = dict(zip(limited, alone, strict=True))
+        for i, (view, chroma) in enumerate(zip(views, chromas, strict=True)):
+            if i in plain and reach is not None:
+                chroma = limit_reach(view.luma, plain.pop(i), chroma, fixed[i], reach)
+            yield view.widen(chroma)
 
 
 def _check(vividness: float, detail: int | None, count: int = 1, reach: float | None = None) -> None:

@@ -20,7 +20,8 @@ from video_files import moving, plane, read_frames, write_video
 from colorizer import Colorizer, decode_image
 from colorizer.demo.drawings import group_layers
 from colorizer.demo.gallery import Gallery
-from colorizer.imaging.color import gray_copy, to_chroma
+from colorizer.imaging.aging import age_as
+from colorizer.imaging.color import fit_within, gray_copy, to_chroma
 from colorizer.inference.autoencoder import LatentSpace, draw_strip
 from colorizer.inference.checkpoint import Checkpoint
 
@@ -343,6 +344,19 @@ def test_reach_of_a_dab(page: Page, colorizer: Colorizer):
     np.testing.assert_array_equal(_exact(page), colorizer.colorize(photo, hints=hints))
     page.get_by_role("slider", name="Reach").fill("0.2")
     np.testing.assert_array_equal(_exact(page), colorizer.colorize(photo, hints=hints, reach=0.2))
+
+
+@desktop
+def test_old_prints_are_prepared_unless_that_is_switched_off(page: Page, colorizer: Colorizer, tmp_path: Path):
+    scan, _ = age_as(fit_within(decode_image(ROOT / "samples/photos/cat.jpg"), 256), "jpeg-border")
+    Image.fromarray(scan).save(tmp_path / "scan.png")
+    _bring(page, tmp_path / "scan.png")
+    prepared = _exact(page)
+    np.testing.assert_array_equal(prepared, colorizer.colorize(tmp_path / "scan.png"))
+    page.get_by_label("Prepare old prints").uncheck()
+    expected = colorizer.colorize(tmp_path / "scan.png", prepare=False)
+    np.testing.assert_array_equal(_exact(page), expected)
+    assert not np.array_equal(expected, prepared)
 
 
 def test_dabs_by_keys(page: Page):

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from conftest import ROOT, encode, random_images
 
-from colorizer import Colorizer, decode_image
+from colorizer import Colorizer, decode_image, save_image
 from colorizer.cli import main
 from colorizer.data.dataset import CIFAR10_CLASSES
 from colorizer.data.sources import load_dataset
-from colorizer.imaging.aging import VERSIONS
+from colorizer.imaging.aging import VERSIONS, age_as
+from colorizer.imaging.color import fit_within
 
 IMAGES = random_images(4, 40)
 
@@ -233,6 +234,7 @@ def test_abilities_of_the_unet(tmp_path):
         (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: take the U-Net"),
         (["--model", "unet", "--raw"], "the U-Net has no raw picture: take the autoencoder"),
         (["--vividness", "2"], "colorizer: vividness must lie in [0, 1], got 2.0"),
+        (["--reach", "2"], "colorizer: reach must lie in [0, 1], got 2.0"),
         (["--alternatives", "0"], "colorizer: alternatives must be at least 1, got 0"),
     ],
 )
@@ -241,6 +243,24 @@ def test_abilities_that_a_model_lacks_are_refused(tmp_path, capsys, arguments, w
     source.write_bytes(encode(IMAGES[0]))
     assert main(["colorize", str(source), "--output", str(tmp_path / "out"), *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_old_prints_are_prepared_unless_that_is_switched_off(tmp_path):
+    truth = fit_within(decode_image(ROOT / "samples/photos/cat.jpg"), 256)
+    scan, _ = age_as(truth, "jpeg-border")
+    save_image(np.repeat(scan[..., None], 3, axis=-1), tmp_path / "scan.png")
+    results = []
+    for options in ([], ["--no-prepare"]):
+        assert (
+            main(
+                ["colorize", str(tmp_path / "scan.png"), "--output", str(tmp_path / "out.png"), *options, "--overwrite"]
+            )
+            == 0
+        )
+        results.append(decode_image(tmp_path / "out.png"))
+    expected = [Colorizer.load().colorize(tmp_path / "scan.png", prepare=prepare) for prepare in (True, False)]
+    np.testing.assert_array_equal(results, expected)
+    assert not np.array_equal(*results)
 
 
 def test_a_hint_that_is_none_is_refused(tmp_path, capsys):

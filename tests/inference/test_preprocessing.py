@@ -19,7 +19,7 @@ FEED = Preprocessing(multiple=32, stride=4, working_size=256, enlargement=3, sha
 def test_a_record_without_keys_means_what_the_first_weights_were_fed():
     """The network is a small random one; its picture was made before there were keys."""
     result = Colorizer.load(FIRST_RECORD).colorize(
-        ROOT / "samples/photos/cat.jpg", vividness=0.7, hints=[(100, 100, "#c06060")]
+        ROOT / "samples/photos/cat.jpg", vividness=0.7, hints=[(100, 100, "#c06060")], reach=None
     )
     small = cv2.resize(result, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     golden = cv2.cvtColor(cv2.imread(str(FIRST_RECORD / "golden.png")), cv2.COLOR_BGR2RGB)

@@ -28,7 +28,7 @@ function startStage(element, props, trigger) {
         return {
             id: asked, photo: candidate ?? photo, dabs: own.dabs, current: own.current, version: own.version,
             drawn: own.versions.length, model, vividness: Number(vividness.value), detail: Number(detail.value),
-            reach: Number(reach.value),
+            reach: Number(reach.value), prepare: find(".prepare").checked,
         };
     }
 
@@ -408,6 +408,7 @@ function startStage(element, props, trigger) {
         describeStrength();
         paint();
     });
+    find(".prepare").addEventListener("change", paint);
     detail.addEventListener("change", () => {
         settleNumber(detail, options.detail);
         paint();

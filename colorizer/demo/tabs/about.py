@@ -41,7 +41,7 @@ The results are files on your machine: PNG, and a ZIP archive. With curl:
 api=http://127.0.0.1:7860/gradio_api
 file=$(curl -s -F files=@samples/photos/cat.jpg $api/upload | cut -d '"' -f 2)
 event=$(curl -s $api/call/colorize -H "Content-Type: application/json" \\
-    -d '{"data": [{"path": "'"$file"'", "meta": {"_type": "gradio.FileData"}}, "unet", 0.5, null, [], 0.5]}' \\
+    -d '{"data": [{"path": "'"$file"'", "meta": {"_type": "gradio.FileData"}}, "unet", 0.5, null, [], 0.5, true]}' \\
     | cut -d '"' -f 4)
 curl -s $api/call/colorize/$event | grep -o 'http[^"]*' | head -n 1 | xargs curl -s -o cat-color.png
 ```

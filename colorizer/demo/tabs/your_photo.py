@@ -169,7 +169,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         photo, colorizer, detail = question.photo, question.colorizer, question.options["detail"]
         versions = []
         with errors.as_gradio_errors():
-            for i, each in enumerate(photo.draw_alternatives(colorizer, _VERSIONS, detail, seed), seed * _VERSIONS + 1):
+            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, question.options["prepare"])
+            for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
                 result = photo.change(photo.dabs, each).colorize(colorizer, **question.options)
                 picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
                 versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})

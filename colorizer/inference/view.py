@@ -1,0 +1,83 @@
+"""What of a picture the network sees: of an old print, the photograph without its paper, in fresh contrast."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorizer.imaging.aging import Window
+from colorizer.imaging.prints import find_border, stretch_pale
+from colorizer.inference.hints import Hint
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a picture, prepared for the network.
+
+    Attributes
+    ----------
+    luma : (h, w) uint8
+        What the network sees.
+    window : tuple of two slices
+        Where it lies in the picture.
+    shape : tuple of int
+        Height and width of the picture.
+    """
+
+    luma: NDArray[np.uint8]
+    window: Window
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, luma: NDArray[np.uint8], prepare: bool) -> "View":
+        """Look at luma (H, W) as it is, or, if it is to be prepared, as `colorizer.imaging.prints` finds it."""
+        height, width = luma.shape
+        if not prepare:
+            return cls(luma, (slice(0, height), slice(0, width)), (height, width))
+        window = find_border(luma)
+        return cls(stretch_pale(luma[window]), window, (height, width))
+
+    def enter(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+        """Give hints of the picture their places in the view; those on the border are dropped."""
+        (top, left), (height, width) = self._corner, self.luma.shape
+        placed = ((hint.x * self.shape[1] - left, hint.y * self.shape[0] - top, hint.chroma) for hint in hints)
+        return tuple(
+            Hint(x / width, y / height, chroma) for x, y, chroma in placed if 0 <= x < width and 0 <= y < height
+        )
+
+    def leave(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+        """Give hints of the view their places in the picture."""
+        (top, left), (height, width) = self._corner, self.luma.shape
+        return tuple(
+            Hint((left + hint.x * width) / self.shape[1], (top + hint.y * height) / self.shape[0], hint.chroma)
+            for hint in hints
+        )
+
+    def widen(self, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Lay chroma (h, w, 2) of the view into that of the picture; paper has none."""
+        if self.luma.shape == self.shape:
+            return chroma
+        sides = [
+            max(1, round(cells * whole / part))
+            for cells, whole, part in zip(chroma.shape[:2], self.shape, self.luma.shape, strict=True)
+        ]
+        # Pixel centers of the one in pixels of the other: along each axis, a factor and an offset.
+        factors = [
+            side / whole * part / cells
+            for side, whole, part, cells in zip(sides, self.shape, self.luma.shape, chroma.shape[:2], strict=True)
+        ]
+        starts = [corner * side / whole for corner, side, whole in zip(self._corner, sides, self.shape, strict=True)]
+        offsets = [start + 0.5 * factor - 0.5 for start, factor in zip(starts, factors, strict=True)]
+        matrix = np.array([[factors[1], 0, offsets[1]], [0, factors[0], offsets[0]]])
+        wide = cv2.warpAffine(chroma, matrix, sides[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        centers = [(np.arange(side) + 0.5) * whole / side for side, whole in zip(sides, self.shape, strict=True)]
+        inside = [
+            (part.start <= center) & (center < part.stop) for part, center in zip(self.window, centers, strict=True)
+        ]
+        return np.asarray(wide * np.outer(*inside)[..., None], np.float32)
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        return self.window[0].start, self.window[1].start
