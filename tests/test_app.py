@@ -223,12 +223,14 @@ def test_nonsense_asked_of_the_stage_is_a_refusal(demo_url: str, question: objec
 
 
 def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
-    broken = tmp_path / "broken.png"
+    broken = tmp_path / "broken_*a*.png"
     broken.write_bytes(b"words")
     samples = [ROOT / "samples/cifar10/00_cat.png", broken, ROOT / "samples/cifar10/01_ship.png"]
     files = [handle_file(str(path)) for path in samples]
     archive, report = client.predict(files, vividness=0.5, api_name="/colorize_batch")
-    assert "2 of 3 colorized" in report
+    # Plain text, with names as they are.
+    assert re.fullmatch(r"2 of 3 colorized\nbroken_.*\.png: \S.* is no image.*", report)
+    assert "\\" not in report
     with zipfile.ZipFile(archive) as results:
         assert results.namelist() == ["00_cat-color.png", "01_ship-color.png", "report.csv"]
         result, metadata = decode_with_metadata(results.read("00_cat-color.png"))

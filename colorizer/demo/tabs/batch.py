@@ -1,6 +1,5 @@
 """The tab *Batch*: several files or a ZIP archive in, a ZIP archive with the results and a report out."""
 
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +30,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     )
     settings = Settings(colorizers)
     start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
-    report = gr.Markdown(visible=False, elem_id="report")
+    # Plain text: names of files may look like Markdown, and programs read it, too.
+    report = gr.Textbox(label="Report", lines=3, max_lines=20, interactive=False, visible=False, elem_id="report")
     result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
 
     # The names of its parameters are those of the API.
@@ -59,16 +59,16 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 decode,
                 lambda metadata: mark(metadata, model, options),
             )
-        failed = [f"- {_plain(line.name)}: {_plain(line.error)}" for line in lines if line.error]
-        return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", "", *failed])
+        failed = [f"{line.name}: {line.error}" for line in lines if line.error]
+        return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", *failed])
 
     def show() -> tuple[Any, Any]:
-        return gr.DownloadButton(visible=True), gr.Markdown(visible=True)
+        return gr.DownloadButton(visible=True), gr.Textbox(visible=True)
 
     # An older batch's result would be taken for the new one's, most of all where that fails.
     gr.on(
         [start.click, files.change],
-        lambda: (gr.DownloadButton(visible=False), gr.Markdown(visible=False)),
+        lambda: (gr.DownloadButton(visible=False), gr.Textbox(visible=False)),
         None,
         [result, report],
         queue=False,
@@ -84,8 +84,3 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         api_name="colorize_batch",
     )
     done.success(show, None, [result, report], queue=False, **QUIET)
-
-
-def _plain(text: str) -> str:
-    """Have Markdown show text as it is: names of files may look like links."""
-    return re.sub(r"([^\w\s])", r"\\\1", text)
