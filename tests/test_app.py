@@ -7,11 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -283,25 +286,45 @@ def test_server_is_no_proxy(demo_url: str):
     assert httpx.get(f"{demo_url}/gradio_api/proxy=https://x.hf.space/").status_code == 403
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/passwd",
-        "../../../etc/passwd",
-        "app.py",
-        str(ROOT / "checkpoints/unet/config.json"),
-        str(ROOT / "docs/photo.jpg"),
-    ],
-)
-def test_server_gives_no_foreign_file(demo_url: str, path: str):
+_META = {"meta": {"_type": "gradio.FileData"}}  # Without it Gradio takes nothing for a file.
+
+
+def _ask(demo_url: str, endpoint: str, *data: Any) -> str:
+    """Ask an endpoint as programs may, and give its answer: ``refused`` if there is none."""
+    asked = httpx.post(f"{demo_url}/gradio_api/call/{endpoint}", json={"data": data})
+    if asked.status_code != 200:
+        assert asked.status_code == 403
+        return "refused"
+    return httpx.get(f"{demo_url}/gradio_api/call/{endpoint}/{asked.json()['event_id']}", timeout=60).text
+
+
+def _ask_each(demo_url: str, file: dict[str, Any]) -> list[str]:
+    """Ask each endpoint that takes files for one that was not uploaded."""
+    return [
+        _ask(demo_url, "colorize", file, "unet", 0.3, 96, []),
+        _ask(demo_url, "versions", file, "unet", 0.3, 96, [], 1, 0),
+        _ask(demo_url, "colorize_batch", [file], "unet", 0.3, 96),
+    ]
+
+
+def test_each_endpoint_shows_what_was_uploaded(demo_url: str):
+    """So that the next tests don't pass for another reason: the same questions are answered for a file of the demo."""
+    photo = encode(random_images(1)[0])
+    (path,) = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", photo)}).json()
+    for answer in _ask_each(demo_url, {"path": path, **_META}):
+        assert "event: complete" in answer
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "../../../etc/passwd", "app.py", "image", "of the project"])
+def test_server_gives_no_foreign_file(demo_url: str, tmp_path: Path, place: str):
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(encode(random_images(1)[0]))
+    path = {"image": str(outside), "of the project": str(ROOT / "docs/photo.jpg")}.get(place, place)
     assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
-    for meta in ({"meta": {"_type": "gradio.FileData"}}, {}):
-        question = {"data": [{"path": path, **meta}, "unet", 0.3, 96, []]}
-        asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
-        if asked.status_code == 200:
-            answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
-            assert "event: error" in answer.text
-            assert "event: complete" not in answer.text
+    for meta in (_META, {}):
+        for answer in _ask_each(demo_url, {"path": path, **meta}):
+            assert "event: error" in answer
+            assert "event: complete" not in answer
 
 
 @pytest.mark.parametrize("name", ["nowhere.jpg", "private.jpg", "private", "pipe"])
@@ -322,18 +345,46 @@ def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
     assert find_upload({"path": str(tmp_path / "demo/photo.jpg")}) == (tmp_path / "demo/photo.jpg").resolve()
 
 
-@pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:22/x.png", "http://169.254.169.254/x.png", "data:image/png;base64,AA"]
-)
-def test_server_fetches_no_address(demo_url: str, address: str):
-    for file in ({"path": address}, {"path": None, "url": address}):
-        question = {"data": [{**file, "meta": {"_type": "gradio.FileData"}}, "unet", 0.3, 96, []]}
-        asked = httpx.post(f"{demo_url}/gradio_api/call/colorize", json=question)
-        if asked.status_code == 200:  # Of a `url` beside no path nothing is read.
-            answer = httpx.get(f"{demo_url}/gradio_api/call/colorize/{asked.json()['event_id']}", timeout=60)
-            assert "event: error" in answer.text
-        else:
-            assert asked.status_code == 403
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """Serve an image on this machine: its address, and what was asked for."""
+    asked: list[str] = []
+    image = encode(random_images(1)[0])
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("content-length", str(len(image)))
+            self.end_headers()
+            self.wfile.write(image)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_server_fetches_no_address(demo_url: str, listener: tuple[str, list[str]]):
+    address, asked = listener
+    assert httpx.get(f"{address}/x.png").status_code == 200
+    assert asked.pop() == "/x.png"
+    for given in (f"{address}/x.png", f" {address}/x.png".upper(), "data:image/png;base64,AA"):
+        for file in ({"path": given}, {"path": None, "url": given}, {"path": "", "url": given}):
+            for answer in _ask_each(demo_url, {**file, **_META}):
+                # Gradio would try to fetch a path, and fetches no `url` beside none.
+                assert answer == "refused" or ("event: error" in answer and not file["path"])
+                assert "event: complete" not in answer
+    httpx.get(f"{demo_url}/gradio_api/file={address}/x.png")
+    httpx.get(f"{demo_url}/gradio_api/file/{address}/x.png")
+    httpx.get(f"{demo_url}/gradio_api/proxy={address}/x.png")
+    assert asked == []
 
 
 def test_no_question_passes_the_waiting_line_by(demo_url: str):

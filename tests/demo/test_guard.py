@@ -4,13 +4,17 @@ import asyncio
 import errno
 import json
 import shutil
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
+import httpx
 import pytest
+from conftest import free_port
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,6 +22,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from colorizer.demo import launch_options
 from colorizer.demo.checks import Refused
 from colorizer.demo.guard import HOSTS_VARIABLE, RATE_VARIABLE, Allowance, Guard
 
@@ -118,10 +123,30 @@ def test_rate_is_limited_for_each_visitor():
     assert upload.text == "more than 3 requests in a minute; wait a little"
 
 
-def test_without_a_proxy_forwarded_addresses_count_nothing():
-    client = _client(rate=1)
-    codes = [client.post("/", headers={"x-forwarded-for": f"8.8.8.{i}"}).status_code for i in range(2)]
-    assert codes == [200, 429]
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
+@pytest.mark.parametrize("space", [False, True])
+def test_without_a_proxy_forwarded_addresses_count_nothing(monkeypatch: pytest.MonkeyPatch, space: bool):
+    """Asked of the server as it is launched: it may read forwarded addresses before the guard does."""
+    monkeypatch.setenv(RATE_VARIABLE, "2")
+    monkeypatch.setenv("SPACE_ID", "me/demo" if space else "")
+    with gr.Blocks() as demo:
+        gr.Markdown("nothing")
+    port = free_port()
+    demo.launch(
+        server_name="0.0.0.0", server_port=port, quiet=True, prevent_thread_lock=True, **launch_options("0.0.0.0")
+    )
+    try:
+        # Not from 127.0.0.1, where a proxy may stand.
+        with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as visitor:
+            codes = [
+                visitor.post(
+                    f"http://127.0.0.1:{port}/gradio_api/queue/join", json={}, headers={"x-forwarded-for": f"8.8.8.{i}"}
+                ).status_code
+                for i in range(4)
+            ]
+    finally:
+        demo.close()
+    assert [code == 429 for code in codes] == [False, False, not space, not space]
 
 
 @pytest.mark.parametrize(
