@@ -289,22 +289,21 @@ def test_server_is_no_proxy(demo_url: str):
 _META = {"meta": {"_type": "gradio.FileData"}}  # Without it Gradio takes nothing for a file.
 
 
-def _ask(demo_url: str, endpoint: str, *data: Any) -> str:
-    """Ask an endpoint as programs may, and give its answer: ``refused`` if there is none."""
-    asked = httpx.post(f"{demo_url}/gradio_api/call/{endpoint}", json={"data": data})
-    if asked.status_code != 200:
-        assert asked.status_code == 403
-        return "refused"
-    return httpx.get(f"{demo_url}/gradio_api/call/{endpoint}/{asked.json()['event_id']}", timeout=60).text
-
-
 def _ask_each(demo_url: str, file: dict[str, Any]) -> list[str]:
-    """Ask each endpoint that takes files for one that was not uploaded."""
-    return [
-        _ask(demo_url, "colorize", file, "unet", 0.3, 96, []),
-        _ask(demo_url, "versions", file, "unet", 0.3, 96, [], 1, 0),
-        _ask(demo_url, "colorize_batch", [file], "unet", 0.3, 96),
-    ]
+    """Ask each endpoint that takes images for a file, as programs may; ``refused`` where there is no answer."""
+    answers = []
+    endpoints = httpx.get(f"{demo_url}/gradio_api/info").json()["named_endpoints"]
+    for name in ("/colorize", "/versions", "/colorize_batch"):
+        data = [parameter["parameter_default"] for parameter in endpoints[name]["parameters"]]
+        data[0] = [file] if name == "/colorize_batch" else file
+        asked = httpx.post(f"{demo_url}/gradio_api/call{name}", json={"data": data})
+        if asked.status_code == 200:
+            event = asked.json()["event_id"]
+            answers.append(httpx.get(f"{demo_url}/gradio_api/call{name}/{event}", timeout=60).text)
+        else:
+            assert asked.status_code == 403
+            answers.append("refused")
+    return answers
 
 
 def test_each_endpoint_shows_what_was_uploaded(demo_url: str):
