@@ -130,7 +130,7 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with output.open("w") as log:
         server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 400
         while f"http://127.0.0.1:{port}" not in output.read_text():
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the demo does not start:\n{output.read_text()}")

@@ -44,7 +44,7 @@ def _serve(command: list[str], first: Request, log: Path) -> Iterator[None]:
     with log.open("w") as output:
         server = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while True:
             try:
                 urlopen(first, timeout=10).close()

@@ -73,7 +73,7 @@ def server(tmp_path: Path) -> Iterator[DemoServer]:
 
 def colorize(scans: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", COMMAND, "colorize", str(scans), "--output", str(output), *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
 
 
 def write_noise(path: Path, height: int, width: int) -> Path:
@@ -126,7 +126,6 @@ def test_folder_run_on_a_full_disk(tmp_path: Path, disk: Disk):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_training_on_a_full_disk(tmp_path: Path, disk: Disk):
     cells = [encode(image) for image in random_images(400)]
     write_parquet(tmp_path / "data/train.parquet", cells)
@@ -135,7 +134,7 @@ def test_training_on_a_full_disk(tmp_path: Path, disk: Disk):
     command += ["--batch-size", "16", "--latent-dim", "8", "--filters", "4", "8", "--validation", "0.2"]
     command += ["--precision", "float32", "--patience", "50"]
     training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not list((folder / "resume").glob("epoch-0000[1-9]")):
         assert training.poll() is None, training.stderr.read()
         assert time.monotonic() < deadline
@@ -163,7 +162,7 @@ def test_demo_on_a_full_disk(tmp_path: Path, disk: Disk):
     with serve(tmp_path, GRADIO_TEMP_DIR=str(disk.folder)) as server:
         disk.fill(leave=photo.stat().st_size + 20_000)  # The photo has room, but a reserve is kept for results.
         with photo.open("rb") as file:
-            refused = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}, timeout=60)
+            refused = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}, timeout=400)
         assert refused.status_code == 507
         assert refused.text == "The server has no space on the disk left; try again later"
         disk.free()
@@ -183,7 +182,7 @@ def test_damaged_weights_are_one_line_of_the_demo(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-1000])
     environment = demo_environment(free_port())
     done = subprocess.run(
-        [sys.executable, "app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert (
@@ -263,13 +262,13 @@ def test_an_upload_that_is_cut_off(tmp_path: Path):
         )
         with socket.create_connection((address.hostname, address.port)) as connection:
             connection.sendall(head.encode() + bytes(300_000))
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 400
             while set(listing(server.files)) == before:
                 assert time.monotonic() < deadline, "nothing of the upload has arrived"
                 time.sleep(0.05)
         photo = write_noise(tmp_path / "photo.png", 40, 40)
         np.testing.assert_array_equal(decode_image(ask(server, photo)), Colorizer.load().colorize(photo))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while left := set(listing(server.files)) - before:
             assert time.monotonic() < deadline, f"left behind: {left}"
             time.sleep(0.5)
@@ -277,7 +276,6 @@ def test_an_upload_that_is_cut_off(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_ten_thousand_broken_images_and_ten_whole_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     scans, out, report = tmp_path / "scans", tmp_path / "out", tmp_path / "run.jsonl"
     scans.mkdir()
@@ -313,7 +311,7 @@ def test_folder_run_within_a_limit_of_memory(tmp_path: Path):
         (scans / name).write_bytes(encode(random_images(1, 300)[0]))
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1300 << 20, 1300 << 20)); "
     command = [sys.executable, "-c", limit + COMMAND, "colorize", str(scans), "--output", str(out)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert run.returncode == 1, run.stderr
     assert "2 colorized, 1 failed" in run.stdout
     assert "large.png: there is not enough memory for large.png" in run.stderr

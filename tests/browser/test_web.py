@@ -85,7 +85,7 @@ def colorizer() -> Colorizer:
 def colorize(page: Page, path: Path) -> np.ndarray:
     """Give the page a file, and take its download."""
     page.set_input_files("#file", path)
-    expect(page.locator("#status")).to_have_text("Done", timeout=120_000)
+    expect(page.locator("#status")).to_have_text("Done", timeout=240_000)
     return download(page)
 
 
@@ -153,7 +153,7 @@ def test_drop_and_name_of_the_download(page: Page, colorizer: Colorizer):
         }""",
         [list(path.read_bytes()), path.name],
     )
-    expect(page.locator("#status")).to_have_text("Done", timeout=120_000)
+    expect(page.locator("#status")).to_have_text("Done", timeout=240_000)
     with page.expect_download() as event:
         page.get_by_role("button", name="Download PNG").click()
     assert event.value.suggested_filename == "01_ship-color.png"
@@ -191,7 +191,7 @@ def test_of_two_photos_at_once_the_last_one_stays(page: Page):
             }
         }"""
     )
-    expect(page.locator("body")).to_have_attribute("data-widths", " 3000 40", timeout=120_000)
+    expect(page.locator("body")).to_have_attribute("data-widths", " 3000 40", timeout=240_000)
 
 
 def test_offline_once_used(page: Page, server: ThreadingHTTPServer, colorizer: Colorizer):

@@ -51,7 +51,7 @@ def test_the_command_line_imports_nothing_heavy(tmp_path):
         f"assert main(['colorize', {str(CAT)!r}, '--output', {str(tmp_path / 'cat.png')!r}]) == 0; "
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=400, capture_output=True, text=True)
     assert run.stdout.splitlines() == ["1 colorized", "[]"], run.stderr
     assert "INFO" not in run.stderr
 
@@ -62,7 +62,7 @@ def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
         "from colorizer.demo import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'skimage')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=200).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=400).returncode == 0
 
 
 @pytest.mark.parametrize("model", list_models())
@@ -233,7 +233,7 @@ def test_without_keras_a_model_without_export_says_what_to_do(folder):
         f"from colorizer.cli import main; sys.exit(main(['colorize', {str(CAT)!r}, '--model', {str(folder)!r}, "
         f"'--output', {str(folder / 'cat.png')!r}]))"
     )
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=100, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=400, capture_output=True, text=True)
     assert run.returncode == 2
     assert "no model.tflite beside it" in run.stderr
     assert "pip install .[train]" in run.stderr

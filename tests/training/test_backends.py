@@ -64,7 +64,6 @@ def expected(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # Compiling takes its time on a busy machine.
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_two_steps_have_the_same_losses(backend, command, expected, tmp_path):
     actual = train(command, tmp_path, backend)
