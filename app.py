@@ -30,7 +30,10 @@ def main() -> int:
         colorizers = {model: Colorizer.load(model) for model in models}
         demo = build_demo(colorizers)
         options = launch_options(host)
-        demo.launch(server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, **options)
+        # Without _frontend, Gradio leaves out its look at the page, which gives a server no more than three seconds.
+        demo.launch(
+            server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, _frontend=False, **options
+        )
         bound_connections(demo.server.config)
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
