@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, encode, random_images
 from PIL import Image
-from playwright.sync_api import Browser, Download, JSHandle, Page, Request, expect
+from playwright.sync_api import Browser, Download, JSHandle, Page, Request, Response, expect
 from video_files import moving, plane, read_frames, write_video
 
 from colorizer import Colorizer, decode_image
@@ -556,13 +556,13 @@ def test_settings_settle_at_once(page: Page):
 def test_the_first_view_is_light(browser: Browser, demo_url: str):
     """What the opening page fetches of this project's own: its pictures, scripts and styles."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    sizes: dict[str, int] = {}
-    page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
+    own: list[Response] = []
+    page.on("response", lambda response: own.append(response) if "file=" in response.url else None)
     page.goto(demo_url)
     page.wait_for_selector(".stage .download")
-    page.wait_for_load_state("networkidle")
-    own = {url: size for url, size in sizes.items() if "file=" in url}
-    assert sum(own.values()) < 400_000, own
+    page.wait_for_function("[...document.images].every(image => image.complete)")  # The server's heartbeat never ends.
+    sizes = {response.url: len(response.body()) for response in own}
+    assert 0 < sum(sizes.values()) < 400_000, sizes
     page.close()
 
 
@@ -651,7 +651,7 @@ def test_gallery_by_error(page: Page):
     gallery = Gallery.load(["unet", "autoencoder"])
     assert ("autoencoder", "worst") in gallery.orders
     for order in ("best", "worst"):
-        page.get_by_label("Order").click()
+        page.get_by_label("Order", exact=True).click()
         page.get_by_role("option", name=f"Autoencoder: {order} first").click()
         expect(thumbnails).to_have_count(10, timeout=180_000)  # The more colorful half.
         row = gallery.list_rows(order=("autoencoder", order))[0]
