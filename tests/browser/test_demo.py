@@ -566,7 +566,6 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
     page.close()
 
 
-@pytest.mark.slow
 @desktop
 def test_a_film(page: Page, tmp_path: Path):
     """A frame first, then the film; canceled once; what is no film is refused in place."""
