@@ -149,8 +149,8 @@ def _colorize_entry(
         return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], mark(metadata))
     except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
         lack = describe_shortage(error)
-        words = re.sub(r"\bthe image\b", "it", str(error))
-        words = words.removeprefix(f"{PurePosixPath(entry.name).name} ")  # The line begins with it.
+        # The line begins with the name.
+        words = re.sub(rf"^{re.escape(PurePosixPath(entry.name).name)}(?= )|\bthe image\b", "it", str(error))
         return Line(entry.name, error=f"there is {lack} left" if lack else words or type(error).__name__), b""
 
 
