@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import psutil
 
 from colorizer.inference.checkpoint import DEFAULT_MODEL
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,7 +92,7 @@ class Page:
 
     def ask(self, path: str, session: str) -> dict[str, Any]:
         """Ask for the colors of an uploaded file: the body of ``queue/join``."""
-        settings = {"model": DEFAULT_MODEL, "vividness": DEFAULT_VIVIDNESS, "detail": DEFAULT_DETAIL}
+        settings = {"model": DEFAULT_MODEL, "vividness": DEFAULT_VIVIDNESS}
         return {
             "data": [{"id": 1, "photo": {"path": path, "name": "photo.jpg"}, "dabs": [], **settings}],
             "event_data": None,

@@ -23,7 +23,7 @@ from PIL import Image
 from colorizer.imaging.color import fit_within, gray_copy
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.runtime import import_keras
 from colorizer.machine import describe_machine, describe_versions
 
@@ -59,7 +59,7 @@ def cut_center(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def versions_of(
-    photos: list[NDArray[np.uint8]], colorizer: Colorizer, vividness: list[float], detail: int
+    photos: list[NDArray[np.uint8]], colorizer: Colorizer, vividness: list[float], detail: int | None
 ) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
     """Give the versions of some photographs that are to be recognized, by name."""
     yield "gray", [gray_copy(photo) for photo in photos]
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--synsets", type=Path, help="file of all synsets (default: synsets.txt beside the folder)")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--vividness", nargs="+", type=float, default=[0.0, DEFAULT_VIVIDNESS])
-    parser.add_argument("--detail", type=int, default=DEFAULT_DETAIL)
+    parser.add_argument("--detail", type=int)
     parser.add_argument(
         "--size", type=int, default=256, help="long side in pixels that photographs are shrunk to first"
     )
@@ -113,7 +113,7 @@ def main() -> None:
             "size": options.size,
         },
         "classifier": f"EfficientNet-{CLASSIFIER}, {VARIANTS[CLASSIFIER].size} pixels, ImageNet weights",
-        "detail": options.detail,
+        "detail": options.detail or colorizer.working_size,
         "top1": {name: round(count / len(photos), 4) for name, count in hits.items()},
         "machine": describe_machine(),
         "versions": describe_versions("ai-edge-litert", "keras", "numpy", "pillow", "tensorflow"),

@@ -11,9 +11,9 @@ from colorizer.demo import errors
 from colorizer.demo.decoding import decode
 from colorizer.demo.photo import MOST_DABS
 from colorizer.demo.widgets import save_picture
-from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_model, mark, read_settings
+from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_detail, default_model, mark, read_settings
 from colorizer.imaging.color import fit_within
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
 _MOST_VERSIONS = 4
@@ -27,9 +27,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     photo = gr.File(label="Photo", visible=False)
     # Gradio's own example lies on the web, from where nothing is fetched.
     photo.example_payload = lambda: handle_file(EXAMPLE)
-    model = gr.Radio(list(colorizers), value=default_model(colorizers), label="Model", visible=False)
+    first = default_model(colorizers)
+    model = gr.Radio(list(colorizers), value=first, label="Model", visible=False)
     vividness = gr.Number(DEFAULT_VIVIDNESS, label="Color strength, 0 to 1", visible=False)
-    detail = gr.Number(DEFAULT_DETAIL, label="Detail, in pixels, {} to {}".format(*DETAIL_RANGE), visible=False)
+    words = "Detail, in pixels, {} to {}".format(*DETAIL_RANGE)
+    detail = gr.Number(default_detail(colorizers[first]), label=words, visible=False)
     hints = gr.JSON([], label='Hints: [[column, row, "#RRGGBB"], ...]', visible=False)
     reach = gr.Number(DEFAULT_REACH, label="Reach of the hints, 0 to 1", visible=False)
     prepare = gr.Checkbox(True, label="Prepare old prints", visible=False)

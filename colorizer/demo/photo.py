@@ -59,7 +59,7 @@ class Photo:
     path : pathlib.Path
         The file, read again when the full resolution is wanted.
     size : tuple of int
-        Width and height in full resolution.
+        Height and width in full resolution.
     preview : (h, w, 3) or (h, w, 4) uint8
         The picture itself if its sides are at most `PREVIEW_SIDE`, else reduced to that.
     has_color : bool
@@ -89,7 +89,7 @@ class Photo:
         preview = fit_within(image, PREVIEW_SIDE)
         # The tone of an old print is not the color of what it shows.
         colored = has_color(image) and not is_monochrome(preview[:, :, :3])
-        photo = cls(path, (image.shape[1], image.shape[0]), preview, colored)
+        photo = cls(path, (image.shape[0], image.shape[1]), preview, colored)
         with _lock:
             _previews[path] = photo
             while len(_previews) > _MOST_PREVIEWS:

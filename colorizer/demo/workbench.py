@@ -11,7 +11,7 @@ from colorizer.demo.tables import title
 from colorizer.files import sha256
 from colorizer.imaging.metadata import Metadata, mark_colorized
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
 MAX_PIXELS = 50_000_000
@@ -25,6 +25,11 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "priva
 def default_model(colorizers: Mapping[str, Colorizer]) -> str:
     """Name the model that is chosen at first."""
     return DEFAULT_MODEL if DEFAULT_MODEL in colorizers else next(iter(colorizers))
+
+
+def default_detail(colorizer: Colorizer) -> int:
+    """Give the detail that is best for a model; one that works at a size of its own takes any."""
+    return colorizer.working_size or DETAIL_RANGE[0]
 
 
 def mark(metadata: Metadata, model: str, options: Mapping[str, Any]) -> Metadata:
@@ -60,7 +65,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     options: dict[str, Any] = {}
     ranges = {
         "vividness": (DEFAULT_VIVIDNESS, 0, 1),
-        "detail": (DEFAULT_DETAIL, *DETAIL_RANGE),
+        "detail": (default_detail(colorizers[model]), *DETAIL_RANGE),
         "reach": (DEFAULT_REACH, 0, 1),
     }
     for name, (default, low, high) in ranges.items():
@@ -104,7 +109,7 @@ class Settings:
                 **options,
             )
             detail = gr.Slider(
-                *(*DETAIL_RANGE, DEFAULT_DETAIL),
+                *(*DETAIL_RANGE, default_detail(colorizers[first])),
                 step=16,
                 label="Detail, in pixels that the model sees",
                 elem_id="batch-detail",

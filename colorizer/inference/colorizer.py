@@ -21,7 +21,6 @@ from colorizer.inference.unet import UNetPainter
 from colorizer.inference.view import View
 
 DEFAULT_VIVIDNESS = 0.3
-DEFAULT_DETAIL = 128
 _BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
 
 

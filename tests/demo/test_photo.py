@@ -18,7 +18,7 @@ def test_large_photo_is_kept_small_and_colorized_whole(tmp_path: Path):
     image = random_images(1, 1500)[0, :900]
     save_image(image, path)
     photo = Photo.open(path, MAX_PIXELS)
-    assert photo.size == (1500, 900)
+    assert photo.size == (900, 1500)
     assert max(photo.preview.shape) == PREVIEW_SIDE
     colorizer = Colorizer.load("autoencoder")
     full, _ = photo.colorize_full(colorizer, MAX_PIXELS)

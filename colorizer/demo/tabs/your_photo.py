@@ -24,6 +24,7 @@ from colorizer.demo.workbench import (
     MAX_PIXELS,
     NETWORK,
     QUIET,
+    default_detail,
     default_model,
     mark,
     read_settings,
@@ -32,7 +33,7 @@ from colorizer.files import resource_folder
 from colorizer.imaging.color import fit_within, resize
 from colorizer.imaging.decode import decode_image
 from colorizer.imaging.encode import EXTENSIONS
-from colorizer.inference.colorizer import DEFAULT_DETAIL, DEFAULT_VIVIDNESS, Alternative, Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Alternative, Colorizer
 from colorizer.inference.hints import Hint
 from colorizer.inference.reach import DEFAULT_REACH
 
@@ -101,7 +102,7 @@ class Question:
             photo = Photo.open(path, MAX_PIXELS)
         with errors.as_gradio_errors():
             photo = photo.change(_read_dabs(asked.get("dabs")), _read_version(asked.get("version")))
-        caption = f"{credit} · {photo.size[0]:,} × {photo.size[1]:,}"
+        caption = f"{credit} · {photo.size[1]:,} × {photo.size[0]:,}"
         return cls(photo, colorizer, options, words, caption, path.stem)
 
 
@@ -205,7 +206,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             ],
             "model": first,
             "vividness": DEFAULT_VIVIDNESS,
-            "detail": DEFAULT_DETAIL,
+            "detail": default_detail(colorizers[first]),
             "reach": DEFAULT_REACH,
             "detailRange": DETAIL_RANGE,
             "mostDabs": MOST_DABS,
@@ -271,7 +272,7 @@ def _paint(question: Question) -> dict[str, str | None]:
 
 def _describe(question: Question, pictures: Mapping[str, str | None], photo: Json) -> Json:
     """Tell the page all that it shows of a photo."""
-    preview, (width, height) = question.photo.preview, question.photo.size
+    preview, (height, width) = question.photo.preview, question.photo.size
     return {
         "photo": photo,
         **{name: path and address(path) for name, path in pictures.items()},
