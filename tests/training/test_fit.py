@@ -67,6 +67,7 @@ def test_training_leaves_model_record_history_and_figures(config):
         assert (folder / figure).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_training_reads_the_training_split_only(config, cifar_folder):
     (cifar_folder / "plain_text/test-00000-of-00001.parquet").write_bytes(b"not to be opened")
     fit(replace(config, epochs=1))
@@ -82,6 +83,7 @@ def test_resumed_training_equals_one_that_ran_through(config, tmp_path):
         assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_finished_training_does_nothing_more_and_other_options_are_refused(config):
     folder = fit(config)
     before = (folder / "model.keras").read_bytes()
@@ -138,6 +140,7 @@ def test_half_written_files_of_a_kill_are_cleared(config):
     }
 
 
+@pytest.mark.slow
 def test_weights_of_unknown_training_are_not_replaced(config):
     folder = config.folder
     folder.mkdir()
@@ -149,6 +152,7 @@ def test_weights_of_unknown_training_are_not_replaced(config):
     assert len(history(folder)) == 1
 
 
+@pytest.mark.slow
 def test_training_starts_from_given_weights(config, tmp_path):
     start = tmp_path / "start.keras"
     save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), start)
@@ -177,6 +181,7 @@ def test_resumed_training_keeps_to_the_weights_that_it_started_from(config, tmp_
     assert json.loads((folder / "config.json").read_text())["init_sha256"] == digest
 
 
+@pytest.mark.slow
 def test_bfloat16_is_published_as_float32(config):
     model = keras.models.load_model(fit(replace(config, precision="bfloat16")) / "model.keras", compile=False)
     assert {layer.dtype_policy.name for layer in model._flatten_layers()} == {"float32"}
@@ -213,6 +218,7 @@ def test_nonsense_ends_in_a_line_before_the_first_epoch(config, option, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_held_out_groups_are_not_trained_on(config):
     """The groups of CIFAR-10 are its classes."""
     folder = fit(replace(config, epochs=1, hold_out=("cat", "dog")))
@@ -223,6 +229,7 @@ def test_held_out_groups_are_not_trained_on(config):
         fit(replace(config, hold_out=("tiger",), overwrite=True))
 
 
+@pytest.mark.slow
 def test_corrupt_images_stop_training_unless_skipped(config, tmp_path):
     cells = [encode(image) for image in random_images(40)]
     cells[7] = cells[7][:40]
@@ -242,6 +249,7 @@ def command(config: TrainConfig, **options) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line_and_their_exit_codes(config):
     run = subprocess.run(command(config, epochs=0), capture_output=True, text=True, timeout=400)
     assert run.returncode == 2
@@ -307,6 +315,7 @@ def test_of_a_damaged_state_the_one_before_is_taken(config, caplog, name, how):
     assert len(list((folder / "resume").glob("epoch-*"))) == 2
 
 
+@pytest.mark.slow
 def test_if_all_states_are_damaged_a_sentence_says_so(config):
     folder = fit(replace(config, epochs=1))
     (folder / "resume/epoch-00001/state.weights.h5").write_bytes(b"")
