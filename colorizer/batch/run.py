@@ -32,8 +32,8 @@ _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
-# Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
 _REDONE = "done anew, since the source, the settings or the weights are others than those of the result that was there"
+# Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
 _ERRORS = (ImageError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 

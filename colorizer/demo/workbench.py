@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -34,9 +35,15 @@ def default_detail(colorizer: Colorizer) -> int:
 
 def mark(metadata: Metadata, model: str, options: Mapping[str, Any]) -> Metadata:
     """Add to a result's metadata that its colors are made, and a digest of settings and weights."""
-    settings = {"model": model, "weights": Checkpoint.find(model).weights_sha256, **options}
+    settings = {"model": model, "weights": _digest_weights(model), **options}
     digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     return mark_colorized(metadata, f"Colorizer {__version__}", digest)
+
+
+@cache
+def _digest_weights(model: str) -> str:
+    """Read and hash a model's files once, not for each result."""
+    return Checkpoint.find(model).weights_sha256
 
 
 def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any]) -> tuple[Colorizer, dict[str, Any]]:

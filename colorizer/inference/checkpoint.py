@@ -115,9 +115,8 @@ class Checkpoint:
     def read_hashes(self) -> dict[str, str]:
         """Read the SHA-256 of each file of weights from ``config.json``; `ValueError` if it has none."""
         try:
-            record = self.read_config()
-            hashes = {KERAS: record["model_sha256"], **record.get("export", {}).get("files", {})}
-        except (AttributeError, KeyError, TypeError, ValueError):
+            hashes = _list_hashes(self.read_config())
+        except (AttributeError, TypeError, ValueError):
             hashes = {}
         if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
             raise ValueError(f"its {CONFIG} names no SHA-256 of weights: it is not a model of this project")
@@ -131,9 +130,7 @@ class Checkpoint:
         content = (self.folder / name).read_bytes()
         try:
             record, original = self.read_config(), self.folder / KERAS
-            # An export of weights that this project's training did not leave has a hash of its own all the same.
-            hashes = {KERAS: record.get("model_sha256"), **record.get("export", {}).get("files", {})}
-            fits = hashes[name] == sha256(content)
+            fits = _list_hashes(record)[name] == sha256(content)
             if fits and name != KERAS and original.exists():
                 fits = record["export"]["model_sha256"] == sha256(original.read_bytes())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -215,3 +212,8 @@ def _forget(*paths: Path) -> None:
     for path in paths:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
+
+
+def _list_hashes(record: dict[str, Any]) -> dict[str, Any]:
+    """List what a record says of files of weights; an export has a hash of its own, whoever trained its weights."""
+    return {KERAS: record.get("model_sha256"), **record.get("export", {}).get("files", {})}
