@@ -4,31 +4,37 @@ function startStage(element, props, trigger) {
     const options = props.options;
     const find = (selector) => element.querySelector(selector);
     const stage = find(".stage"), frame = find(".frame"), problem = find(".problem"), overlay = find(".dabs");
-    const busy = find(".busy");
+    const busy = find(".busy"), reach = find(".reach");
     const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
-    const reach = find(".reach"), color = find("input[type=color]"), pipette = find(".pipette");
 
-    const fresh = () => ({dabs: [], current: -1, recolors: false, past: [], future: [], version: null, versions: []});
     let photo = options.opening.photo;  // {example} or {path, name}.
     let candidate = null;  // A photo that the server has not taken yet.
     let view = options.opening;
-    let chosen = fresh();
+    let version = null;  // The colors of the version that is shown; null is the first.
+    let versions = [];
     let asked = 0;
     let model = options.model;
     let mode = "compare";
-    let cross = {x: 0.5, y: 0.5};
     let sideBySide = null;  // A file to share, made before it is asked for.
     let timer = null;
 
+    const dabs = placeDabs(element, options, {
+        refuse,
+        changed: paint,
+        selected: () => trigger("select"),
+        picture: () => view.truth ?? view.after,
+    });
+
     const takesHints = () => options.models.find((each) => each.name === model).takesHints;
+
     // ---- What the server is asked, and what it answers
 
     function request() {
-        const own = candidate ? fresh() : chosen;
+        const own = candidate ? {dabs: [], current: -1, version: null, drawn: 0}
+            : {...dabs.chosen(), version, drawn: versions.length};
         return {
-            id: asked, photo: candidate ?? photo, dabs: own.dabs, current: own.current, version: own.version,
-            drawn: own.versions.length, model, vividness: Number(vividness.value), detail: Number(detail.value),
-            reach: Number(reach.value), prepare: find(".prepare").checked,
+            id: asked, photo: candidate ?? photo, ...own, model, vividness: Number(vividness.value),
+            detail: Number(detail.value), reach: Number(reach.value), prepare: find(".prepare").checked,
         };
     }
 
@@ -48,26 +54,23 @@ function startStage(element, props, trigger) {
                 return refuse(answer.error);
             }
             if (candidate && same(answer.photo, candidate)) {
-                [photo, candidate, chosen] = [candidate, null, fresh()];
+                [photo, candidate, version, versions] = [candidate, null, null, []];
+                dabs.forget();
                 find(".position").value = 50;
                 placeLine();
                 drawVersions();
-                suggest([]);
                 setMode(mode === "versions" ? "compare" : mode);
             }
             if (!same(answer.photo, photo)) return;  // Of a photo that is no longer there.
             view = answer;
             show();
         },
-        suggest(answer) {
-            const dab = chosen.dabs[chosen.current];
-            if (dab && dab.x === answer.x && dab.y === answer.y) suggest(answer.colors);
-        },
+        suggest: (answer) => dabs.suggest(answer),
         versions(answer) {
             find(".ask").disabled = false;
             if (answer.error) return refuse(answer.error);
             if (!same(answer.photo, photo)) return;
-            chosen.versions.push(...answer.versions);
+            versions.push(...answer.versions);
             find(".doubt img").src = answer.doubt;
             find(".doubt").hidden = false;
             drawVersions();
@@ -133,8 +136,8 @@ function startStage(element, props, trigger) {
         find(".caption").textContent = view.caption;
         find(".download").textContent = `Download ${view.format}`;
         find(".download").title = `${view.fullWidth} × ${view.fullHeight} pixels`;
-        pipette.textContent = view.truth ? "Take from original" : "Take from result";
-        drawDabs();
+        find(".pipette").textContent = view.truth ? "Take from original" : "Take from result";
+        dabs.draw();
         share();
     }
 
@@ -179,7 +182,7 @@ function startStage(element, props, trigger) {
         for (const each of element.querySelectorAll(".takes-hints")) each.hidden = !takesHints();
         find(".strength").hidden = !takesHints();
         for (const each of element.querySelectorAll(".number")) each.hidden = !takesHints();
-        drawDabs();
+        dabs.draw();
     }
 
     const tabs = [...element.querySelectorAll("[role=tab]")];
@@ -194,165 +197,15 @@ function startStage(element, props, trigger) {
         });
     }
 
-    // ---- Dabs of color
-
-    function edit(change) {
-        chosen.past.push(chosen.dabs);
-        chosen.future = [];
-        chosen.dabs = change(chosen.dabs);
-        settle();
-    }
-
-    function settle() {
-        if (chosen.current >= chosen.dabs.length) chosen.current = chosen.dabs.length - 1;
-        chosen.recolors = false;
-        drawDabs();
-        if (chosen.current < 0) suggest([]);
-        paint();
-    }
-
-    function dab(x, y) {
-        if (chosen.dabs.length >= options.mostDabs) {
-            return refuse(`A photo takes ${options.mostDabs} dabs of color. Delete some first.`);
-        }
-        edit((dabs) => [...dabs, {x, y, color: color.value}]);
-        select(chosen.dabs.length - 1);
-    }
-
-    function select(index, recolors = false) {
-        chosen.current = index;
-        chosen.recolors = recolors;
-        if (recolors) color.value = chosen.dabs[index].color;
-        drawDabs();
-        suggest([]);
-        trigger("select");
-    }
-
-    function recolor(index, value) {
-        color.value = value;
-        if (chosen.dabs[index]?.color === value) return;
-        const recolors = chosen.recolors;
-        edit((dabs) => dabs.map((each, i) => (i === index ? {...each, color: value} : each)));
-        chosen.recolors = recolors;
-    }
-
-    function drawDabs() {
-        const focused = [...overlay.children].indexOf(document.activeElement);
-        overlay.replaceChildren(...chosen.dabs.map((each, i) => {
-            const ring = document.createElement("button");
-            ring.type = "button";
-            ring.className = "ring";
-            ring.ariaLabel = `Dab ${i + 1}, ${each.color}`;
-            ring.ariaPressed = i === chosen.current;
-            ring.style.left = `${100 * each.x}%`;
-            ring.style.top = `${100 * each.y}%`;
-            ring.style.backgroundColor = each.color;
-            ring.addEventListener("click", (event) => {
-                event.stopPropagation();
-                select(i, true);
-            });
-            ring.addEventListener("keydown", (event) => {
-                if (event.key === "Delete" || event.key === "Backspace") remove(i);
-                event.stopPropagation();
-            });
-            return ring;
-        }));
-        const mark = document.createElement("span");
-        mark.className = "cross";
-        mark.style.left = `${100 * cross.x}%`;
-        mark.style.top = `${100 * cross.y}%`;
-        overlay.append(mark);
-        if (focused >= 0) (overlay.children[Math.min(focused, chosen.dabs.length - 1)] ?? overlay).focus();
-        find(".undo").disabled = !chosen.past.length;
-        find(".redo").disabled = !chosen.future.length;
-        find(".delete").disabled = chosen.current < 0;
-        find(".clear").disabled = !chosen.dabs.length;
-    }
-
-    function remove(index) {
-        edit((dabs) => dabs.filter((_, i) => i !== index));
-    }
-
-    function travel(from, to) {
-        if (!from.length) return;
-        to.push(chosen.dabs);
-        chosen.dabs = from.pop();
-        chosen.current = chosen.dabs.length - 1;
-        settle();
-    }
-
-    overlay.addEventListener("click", (event) => {
-        const box = overlay.getBoundingClientRect();
-        const part = (value) => Math.min(Math.max(value, 0), 0.9999);
-        const x = part((event.clientX - box.left) / box.width), y = part((event.clientY - box.top) / box.height);
-        if (pipette.ariaPressed === "true") return take(x, y);
-        cross = {x, y};
-        dab(x, y);
-    });
-    overlay.addEventListener("keydown", (event) => {
-        const step = event.shiftKey ? 0.05 : 0.01;
-        const [right, below] = {
-            ArrowRight: [step, 0], ArrowLeft: [-step, 0], ArrowDown: [0, step], ArrowUp: [0, -step],
-        }[event.key] ?? [0, 0];
-        if (right || below) {
-            cross.x = Math.min(Math.max(cross.x + right, 0), 0.9999);
-            cross.y = Math.min(Math.max(cross.y + below, 0), 0.9999);
-            const mark = find(".cross");
-            mark.style.left = `${100 * cross.x}%`;
-            mark.style.top = `${100 * cross.y}%`;
-        } else if (event.key === "Enter" || event.key === " ") {
-            if (pipette.ariaPressed === "true") take(cross.x, cross.y);
-            else dab(cross.x, cross.y);
-        } else return;
-        event.preventDefault();
-    });
-
-    async function take(x, y) {
-        const image = new Image();
-        image.src = view.truth ?? view.after;
-        await image.decode();
-        const canvas = document.createElement("canvas");
-        canvas.width = canvas.height = 1;
-        const context = canvas.getContext("2d");
-        context.drawImage(image, -Math.floor(x * image.naturalWidth), -Math.floor(y * image.naturalHeight));
-        const value = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
-        color.value = `#${value.map((each) => each.toString(16).padStart(2, "0")).join("")}`;
-        pipette.ariaPressed = false;
-        stage.classList.remove("picking");
-    }
-
-    function suggest(colors) {
-        find(".suggestions").hidden = !colors.length;
-        find(".swatches").replaceChildren(...colors.map((value) => {
-            const swatch = document.createElement("button");
-            swatch.type = "button";
-            swatch.ariaLabel = value;
-            swatch.style.backgroundColor = value;
-            swatch.addEventListener("click", () => recolor(chosen.current, value));
-            return swatch;
-        }));
-    }
-
-    reach.addEventListener("input", () => { if (chosen.dabs.length) paint(); });
-    color.addEventListener("input", () => { if (chosen.recolors) recolor(chosen.current, color.value); });
-    pipette.addEventListener("click", () => {
-        pipette.ariaPressed = pipette.ariaPressed !== "true";
-        stage.classList.toggle("picking", pipette.ariaPressed === "true");
-    });
-    find(".undo").addEventListener("click", () => travel(chosen.past, chosen.future));
-    find(".redo").addEventListener("click", () => travel(chosen.future, chosen.past));
-    find(".delete").addEventListener("click", () => remove(chosen.current));
-    find(".clear").addEventListener("click", () => edit(() => []));
-
     // ---- Other versions
 
     function drawVersions() {
-        find(".doubt").hidden = !chosen.versions.length;
+        find(".doubt").hidden = !versions.length;
         const first = {colors: null, url: null, words: "First version"};
-        find(".versions").replaceChildren(...(chosen.versions.length ? [first, ...chosen.versions] : []).map((each) => {
+        find(".versions").replaceChildren(...(versions.length ? [first, ...versions] : []).map((each) => {
             const button = document.createElement("button");
             button.type = "button";
-            button.ariaPressed = same(each.colors, chosen.version);
+            button.ariaPressed = same(each.colors, version);
             if (each.url) {
                 const image = document.createElement("img");
                 image.src = each.url;
@@ -360,13 +213,13 @@ function startStage(element, props, trigger) {
                 button.append(image);
             } else button.textContent = each.words;
             button.addEventListener("click", () => {
-                chosen.version = each.colors;
+                version = each.colors;
                 drawVersions();
                 paint();
             });
             return button;
         }));
-        find(".ask").textContent = chosen.versions.length ? "Show four more" : "Show other versions";
+        find(".ask").textContent = versions.length ? "Show four more" : "Show other versions";
     }
 
     find(".ask").addEventListener("click", () => {

@@ -1,0 +1,171 @@
+// Dabs of color on the photo: a visitor places, chooses, recolors and removes them, by mouse, touch or keys, there and
+// back again. `changed` is called when the photo must be painted anew, `selected` when colors are wanted for the current
+// dab; `picture` gives the URL of what the pipette takes from, and `refuse` gets words.
+function placeDabs(element, options, {refuse, changed, selected, picture}) {
+    const find = (selector) => element.querySelector(selector);
+    const overlay = find(".dabs"), color = find("input[type=color]"), pipette = find(".pipette");
+
+    let dabs, current, recolors, past, future;
+    let cross = {x: 0.5, y: 0.5};
+
+    function forget() {
+        [dabs, current, recolors, past, future] = [[], -1, false, [], []];
+        offer([]);
+    }
+
+    function edit(edited) {
+        past.push(dabs);
+        future = [];
+        dabs = edited;
+        settle();
+    }
+
+    function settle() {
+        if (current >= dabs.length) current = dabs.length - 1;
+        recolors = false;
+        draw();
+        if (current < 0) offer([]);
+        changed();
+    }
+
+    function place(x, y) {
+        if (dabs.length >= options.mostDabs) {
+            return refuse(`A photo takes ${options.mostDabs} dabs of color. Delete some first.`);
+        }
+        edit([...dabs, {x, y, color: color.value}]);
+        select(dabs.length - 1);
+    }
+
+    function select(index, opens = false) {
+        current = index;
+        recolors = opens;  // Then the color field shows this dab's color and changes it.
+        if (recolors) color.value = dabs[index].color;
+        draw();
+        offer([]);
+        selected();
+    }
+
+    function recolor(index, value) {
+        color.value = value;
+        if (dabs[index]?.color === value) return;
+        const isChosen = recolors;
+        edit(dabs.map((each, i) => (i === index ? {...each, color: value} : each)));
+        recolors = isChosen;
+    }
+
+    function draw() {
+        const focused = [...overlay.children].indexOf(document.activeElement);
+        overlay.replaceChildren(...dabs.map((each, i) => {
+            const ring = document.createElement("button");
+            ring.type = "button";
+            ring.className = "ring";
+            ring.ariaLabel = `Dab ${i + 1}, ${each.color}`;
+            ring.ariaPressed = i === current;
+            ring.style.left = `${100 * each.x}%`;
+            ring.style.top = `${100 * each.y}%`;
+            ring.style.backgroundColor = each.color;
+            ring.addEventListener("click", (event) => {
+                event.stopPropagation();
+                select(i, true);
+            });
+            ring.addEventListener("keydown", (event) => {
+                if (event.key === "Delete" || event.key === "Backspace") remove(i);
+                event.stopPropagation();
+            });
+            return ring;
+        }));
+        const mark = document.createElement("span");
+        mark.className = "cross";
+        mark.style.left = `${100 * cross.x}%`;
+        mark.style.top = `${100 * cross.y}%`;
+        overlay.append(mark);
+        if (focused >= 0) (overlay.children[Math.min(focused, dabs.length - 1)] ?? overlay).focus();
+        find(".undo").disabled = !past.length;
+        find(".redo").disabled = !future.length;
+        find(".delete").disabled = current < 0;
+        find(".clear").disabled = !dabs.length;
+    }
+
+    function remove(index) {
+        edit(dabs.filter((_, i) => i !== index));
+    }
+
+    function travel(from, to) {
+        if (!from.length) return;
+        to.push(dabs);
+        dabs = from.pop();
+        current = dabs.length - 1;
+        settle();
+    }
+
+    overlay.addEventListener("click", (event) => {
+        const box = overlay.getBoundingClientRect();
+        const part = (value) => Math.min(Math.max(value, 0), 0.9999);
+        const x = part((event.clientX - box.left) / box.width), y = part((event.clientY - box.top) / box.height);
+        if (pipette.ariaPressed === "true") return take(x, y);
+        cross = {x, y};
+        place(x, y);
+    });
+    overlay.addEventListener("keydown", (event) => {
+        const step = event.shiftKey ? 0.05 : 0.01;
+        const [right, below] = {
+            ArrowRight: [step, 0], ArrowLeft: [-step, 0], ArrowDown: [0, step], ArrowUp: [0, -step],
+        }[event.key] ?? [0, 0];
+        if (right || below) {
+            cross.x = Math.min(Math.max(cross.x + right, 0), 0.9999);
+            cross.y = Math.min(Math.max(cross.y + below, 0), 0.9999);
+            const mark = find(".cross");
+            mark.style.left = `${100 * cross.x}%`;
+            mark.style.top = `${100 * cross.y}%`;
+        } else if (event.key === "Enter" || event.key === " ") {
+            if (pipette.ariaPressed === "true") take(cross.x, cross.y);
+            else place(cross.x, cross.y);
+        } else return;
+        event.preventDefault();
+    });
+
+    async function take(x, y) {
+        const image = new Image();
+        image.src = picture();
+        await image.decode();
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = 1;
+        const context = canvas.getContext("2d");
+        context.drawImage(image, -Math.floor(x * image.naturalWidth), -Math.floor(y * image.naturalHeight));
+        const value = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        color.value = `#${value.map((each) => each.toString(16).padStart(2, "0")).join("")}`;
+        pipette.ariaPressed = false;
+        find(".stage").classList.remove("picking");
+    }
+
+    function suggest(answer) {
+        const dab = dabs[current];
+        if (dab && dab.x === answer.x && dab.y === answer.y) offer(answer.colors);
+    }
+
+    function offer(colors) {
+        find(".suggestions").hidden = !colors.length;
+        find(".swatches").replaceChildren(...colors.map((value) => {
+            const swatch = document.createElement("button");
+            swatch.type = "button";
+            swatch.ariaLabel = value;
+            swatch.style.backgroundColor = value;
+            swatch.addEventListener("click", () => recolor(current, value));
+            return swatch;
+        }));
+    }
+
+    find(".reach").addEventListener("input", () => { if (dabs.length) changed(); });
+    color.addEventListener("input", () => { if (recolors) recolor(current, color.value); });
+    pipette.addEventListener("click", () => {
+        pipette.ariaPressed = pipette.ariaPressed !== "true";
+        find(".stage").classList.toggle("picking", pipette.ariaPressed === "true");
+    });
+    find(".undo").addEventListener("click", () => travel(past, future));
+    find(".redo").addEventListener("click", () => travel(future, past));
+    find(".delete").addEventListener("click", () => remove(current));
+    find(".clear").addEventListener("click", () => edit([]));
+
+    forget();
+    return {chosen: () => ({dabs, current}), forget, draw, suggest};
+}
