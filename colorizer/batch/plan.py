@@ -142,17 +142,15 @@ def check_writable(output: Path) -> None:
         raise UsageError(f"can't write into {folder}: {error.strerror}") from error
 
 
-def find_others(
-    inputs: Sequence[Place], output: Place, recursive: bool, extensions: Set[str] | None = None
-) -> Iterator[Place]:
-    """Find the files of folders that are passed over, since they have none of the extensions; by default of those read.
+def find_others(inputs: Sequence[Place], output: Place, recursive: bool) -> Iterator[Place]:
+    """Find the files of folders that are passed over, since they have none of the extensions that are read.
 
     Raises
     ------
     OSError
         If a folder can't be listed.
     """
-    known = readable_extensions() | VIDEO_EXTENSIONS if extensions is None else extensions
+    known = readable_extensions() | VIDEO_EXTENSIONS
     for given in inputs:
         if is_folder(given):
             for place, others in _find_files(given, output, recursive, lambda suffix: suffix not in known):

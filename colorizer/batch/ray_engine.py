@@ -11,7 +11,7 @@ import os
 import pickle
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 
 from colorizer.batch.options import PaintOptions, digest_settings, mark_results, paint
-from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, name_results
+from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, is_video, name_results
 from colorizer.batch.run import Outcome, run_jobs, tell_redone
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.imaging.decode import readable_extensions
@@ -28,6 +28,7 @@ from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
+from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
 _PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
@@ -62,12 +63,15 @@ class FolderPlan:
     start: Path = field(default_factory=Path.cwd)
 
     def check(self) -> None:
-        """Raise `UsageError` if the folders don't fit together."""
+        """Raise `UsageError` if the folders don't fit together, or hold a video: that would keep a worker for hours."""
         if not is_folder(self.source):
+            _refuse_videos([self.source])
             raise UsageError(f"the Ray engine takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
             raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
+        for place, videos in find_images(self.source, self.output, self.recursive, VIDEO_EXTENSIONS):
+            _refuse_videos([join_place(self.source, place / video.name) for video in videos])
 
     def enter(self) -> None:
         """Make this process read relative paths as the one does that the plan comes from."""
@@ -99,6 +103,15 @@ class FolderPlan:
         existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
         for job, image in zip(jobs, images, strict=True):
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
+
+
+def _refuse_videos(places: Sequence[Place]) -> None:
+    for place in places:
+        if is_video(PurePath(place)):
+            raise UsageError(
+                f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
+                "folder of their own"
+            )
 
 
 class Worker:

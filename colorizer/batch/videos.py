@@ -53,7 +53,7 @@ def run_videos(
     model : Colorizer
         The model.
     options : PaintOptions
-        Of which vividness and detail count.
+        Of which vividness, detail and max_pixels count.
     lossless : bool
         As in `colorizer.video.colorize.colorize_video`.
     follow : callable
@@ -72,6 +72,7 @@ def run_videos(
                     vividness=options.vividness,
                     detail=options.detail,
                     lossless=lossless,
+                    max_pixels=options.max_pixels,
                     progress=progress,
                 )
         except _ERRORS as error:
@@ -92,7 +93,7 @@ def run_frame(job: Job, model: Colorizer, options: PaintOptions, second: float) 
 
     started = time.perf_counter()
     try:
-        image = read_frame(Path(job.source), second)
+        image = read_frame(Path(job.source), second, max_pixels=options.max_pixels)
         image = model.colorize(image, vividness=options.vividness, detail=options.detail, max_pixels=options.max_pixels)
         save_image(image, Path(job.targets[0]))
     except _ERRORS as error:

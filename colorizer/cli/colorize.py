@@ -20,7 +20,7 @@ from colorizer.batch.run import Outcome, run_jobs, tell_redone
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
 from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
-from colorizer.imaging.decode import MAX_PIXELS, readable_extensions
+from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.checkpoint import ModelError
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
@@ -110,7 +110,7 @@ def add_parser(commands: Commands) -> None:
         type=_count,
         default=MAX_PIXELS,
         metavar="N",
-        help="maximum image size, width x height (default: %(default)s)",
+        help="maximum size of an image, or of the frames of a video: width x height (default: %(default)s)",
     )
     colorize.add_argument(
         "--accept-truncated",
@@ -282,9 +282,9 @@ def _find_outdated(jobs: list[Job], asked: PaintOptions, model: str) -> list[Job
     return []
 
 
-def _pass_over(options: argparse.Namespace, extensions: set[str] | None = None) -> Iterator[Outcome]:
+def _pass_over(options: argparse.Namespace) -> Iterator[Outcome]:
     """Tell of the files that are passed over for their extensions."""
-    for place in find_others(options.inputs, options.output, options.recursive, extensions):
+    for place in find_others(options.inputs, options.output, options.recursive):
         suffix = PurePath(place).suffix
         yield Outcome(Job(place, ()), "passed over", f"{suffix} files are not read" if suffix else "no extension")
 
@@ -333,6 +333,8 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
     from colorizer.batch.ray_engine import FolderPlan, import_ray, run_on_cluster
 
     import_ray()
+    if options.frame is not None or options.lossless:
+        raise UsageError("--frame and --lossless are for videos, which --engine ray doesn't take")
     if len(options.inputs) > 1:
         raise UsageError(f"--engine ray takes one folder, got {len(options.inputs)} inputs")
     if options.workers is not None and options.workers < 1:
@@ -343,4 +345,4 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
         raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
     check_model(Colorizer.load(options.model), asked)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, _pass_over(options, readable_extensions())), None
+    return chain(outcomes, _pass_over(options)), None

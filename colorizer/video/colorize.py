@@ -11,6 +11,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS
 from colorizer.video import VideoError
 from colorizer.video.planes import Look, add_color, describe, read_luma, to_full, to_square, turn
@@ -72,6 +73,7 @@ def colorize_video(
     detail: int | None = None,
     lossless: bool = False,
     every: int = EVERY,
+    max_pixels: int = MAX_PIXELS,
     progress: Tell | None = None,
     part_seconds: float = PART_SECONDS,
 ) -> Summary:
@@ -95,6 +97,8 @@ def colorize_video(
         FFV1 instead of H.264, in ``.mkv``.
     every : int
         Of so many frames the network sees one; the others take their color from those before.
+    max_pixels : int
+        Largest H x W of a frame that is accepted.
     progress : callable, optional
         Is told how many frames are done, and of how many. What it raises stops the run.
     part_seconds : float
@@ -108,7 +112,8 @@ def colorize_video(
     Raises
     ------
     VideoError
-        If the film can't be read, or written as it is asked for; decided before the first frame, where it can be.
+        If the film can't be read, has frames that are too large, or can't be written as it is asked for; decided
+        before the first frame, where it can be.
     OSError
         If a file can't be read or written.
     """
@@ -117,7 +122,7 @@ def colorize_video(
         raise ValueError(f"every must be at least 1, got {every}")
     if target.exists() and target.samefile(source):
         raise VideoError(f"{target} is the film itself: give the result another name")
-    with Film.open(source) as film:
+    with Film.open(source, max_pixels=max_pixels) as film:
         look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
         plan = plan_writing(film, look, target, lossless)
         predict = partial(_predict, colorizer, vividness, detail)

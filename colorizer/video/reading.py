@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.video import VideoError
 from colorizer.video.planes import to_square, turn
 
@@ -75,12 +76,18 @@ class Film:
     _counted: float = -math.inf  # Seconds up to which an earlier run noted what is damaged.
 
     @classmethod
-    def open(cls, path: Path) -> "Film":
-        """Open a file; `VideoError` if it has no pictures, or none that can be decoded."""
+    def open(cls, path: Path, *, max_pixels: int = MAX_PIXELS) -> "Film":
+        """Open a file; `VideoError` if it has no pictures, none that can be decoded, or larger ones than is allowed."""
         container = open_video(path)
         try:
             stream = choose_stream(container, path)
             film = cls(path, container, stream)
+            height, width = stream.codec_context.height, stream.codec_context.width
+            if height * width > max_pixels:
+                raise VideoError(
+                    f"{path.name} has frames of {width} x {height} = {height * width:,} pixels; "
+                    f"the limit is {max_pixels:,}: make it smaller first"
+                )
             first = next(film._decode(), None)
             if first is None:
                 raise VideoError(f"{path.name} has no picture that can be decoded")
@@ -215,7 +222,7 @@ class Film:
             yield frame
 
 
-def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def read_frame(path: Path, seconds: float, *, max_pixels: int = MAX_PIXELS) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Read the frame that is shown at a time, upright and with square pixels.
 
     Parameters
@@ -224,6 +231,8 @@ def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]
         A video.
     seconds : float
         Since its beginning.
+    max_pixels : int
+        Largest H x W of a frame that is accepted.
 
     Returns
     -------
@@ -233,11 +242,11 @@ def read_frame(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.uint8]
     Raises
     ------
     VideoError
-        If it can't be read, or ends before that time.
+        If it can't be read, has frames that are too large, or ends before that time.
     """
     if not seconds >= 0:
         raise VideoError(f"a frame's time is 0 seconds or more, got {seconds}")
-    with Film.open(path) as film:
+    with Film.open(path, max_pixels=max_pixels) as film:
         wanted = (film.stream.start_time or 0) + int(Fraction(seconds) / film.time_base)
         film._seek(wanted)
         shown: VideoFrame | None = None

@@ -121,12 +121,16 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         ),
         (["scans", "--output", "out", "--address", "127.0.0.1:1"], "are for --engine ray"),
         (["s3://bucket/a", "--output", "out"], "which only --engine ray reads"),
+        (["scans", "--output", "out", "--engine", "ray", "--lossless"], "--frame and --lossless are for videos"),
+        (["film.mp4", "--output", "out", "--engine", "ray"], "film.mp4 is a video, and the Ray engine takes images"),
+        (["scans", "--output", "out", "--engine", "ray", "--recursive"], "use the local engine, or move videos to"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scans" / "in").mkdir(parents=True)
     (tmp_path / "scans" / "a.png").write_bytes(encode(random_images(1)[0]))
+    (tmp_path / "scans" / "in" / "film.MP4").write_bytes(b"film")
     assert main(["colorize", *arguments]) == 2
     told = capsys.readouterr().err
     assert said in told

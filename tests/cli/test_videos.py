@@ -50,6 +50,16 @@ def test_one_frame_as_an_image(tmp_path: Path, capsys) -> None:
     assert "ends before 9 seconds" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("result", "more"), [("out.mp4", []), ("out.png", ["--frame", "0"])])
+def test_frames_that_are_too_large_are_refused(tmp_path: Path, capsys, result: str, more: list[str]) -> None:
+    source = write_video(tmp_path / "gray.mp4", moving(6))
+    arguments = ["colorize", str(source), "--output", str(tmp_path / result), *more, "--max-pixels"]
+    assert main([*arguments, str(48 * 64 - 1)]) == 1
+    assert "gray.mp4 has frames of 64 x 48 = 3,072 pixels; the limit is 3,071" in capsys.readouterr().err
+    assert not (tmp_path / result).exists()
+    assert main([*arguments, str(48 * 64)]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -58,7 +68,7 @@ def test_one_frame_as_an_image(tmp_path: Path, capsys) -> None:
         (["film.mp4", "--output", "o.mp4", "--uncertainty"], "--uncertainty is for images"),
         (["film.mp4", "--output", "o.mp4", "--raw", "--model", "autoencoder"], "--raw is for images"),
         ([".", "--output", "../o", "--format", "jpeg"], "--format is for images"),
-        (["film.mp4", "--output", "o", "--engine", "ray"], "takes a folder"),
+        (["film.mp4", "--output", "o", "--engine", "ray"], "film.mp4 is a video"),
         (["film.mp4", "--output", "o.avi"], "a result's extension is one of .mp4, .mov, .mkv"),
         (["film.mp4", "--output", "o.png"], "a result's extension is one of .mp4, .mov, .mkv"),
         (["a.png", "--output", "o.mp4"], "a result's extension is one of .png"),
