@@ -182,6 +182,16 @@ def require(program: str, path: str | None, package: str) -> str:
     return path
 
 
+def install_package(name: str, folder: Path) -> Path:
+    """Install a package of npm into a folder, or skip as `require` does."""
+    npm = shutil.which("npm")
+    done = npm and subprocess.run([npm, "install", "--no-save", "--prefix", folder, name], capture_output=True)
+    if not done or done.returncode:
+        missing = f"{name} can't be installed by npm"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = require("Chromium", CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium"), "chromium")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio_client import handle_file
 
 from colorizer.demo import errors
 from colorizer.demo.decoding import decode
@@ -18,15 +17,11 @@ from colorizer.inference.reach import DEFAULT_REACH
 
 _MOST_VERSIONS = 4
 _VERSION_SIDE = 1280
-EXAMPLE = "samples/photos/cat.jpg"
-"""The file that examples of code name."""
 
 
 def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Add the endpoints ``/colorize`` and ``/versions`` to the current `gradio.Blocks`."""
     photo = gr.File(label="Photo", visible=False)
-    # Gradio's own example lies on the web, from where nothing is fetched.
-    photo.example_payload = lambda: handle_file(EXAMPLE)
     first = default_model(colorizers)
     model = gr.Radio(list(colorizers), value=first, label="Model", visible=False)
     vividness = gr.Number(DEFAULT_VIVIDNESS, label="Color strength, 0 to 1", visible=False)
@@ -74,12 +69,19 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
     options: dict[str, Any] = {"preprocess": False, "concurrency_id": "network"}
     given = [photo, model, vividness, detail, hints]
-    gr.on([], colorize, [*given, reach, prepare], gr.File(visible=False), api_name="colorize", **options)
+    gr.on(
+        [],
+        colorize,
+        [*given, reach, prepare],
+        gr.File(label="Result", visible=False),
+        api_name="colorize",
+        **options,
+    )
     gr.on(
         [],
         versions,
         [*given, count, seed, reach, prepare],
-        gr.File(file_count="multiple", visible=False),
+        gr.File(label="Results", file_count="multiple", visible=False),
         api_name="versions",
         **options,
     )

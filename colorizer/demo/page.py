@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from colorizer.demo import endpoints, errors
+from colorizer.demo import endpoints, errors, snippets
 from colorizer.demo.cleanup import sweeper
 from colorizer.demo.decoding import InTurn
 from colorizer.demo.films import read_limits
@@ -74,5 +74,5 @@ def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api"],
         "state_session_capacity": _SESSIONS,
-        "app_kwargs": {"middleware": [guard], "lifespan": sweeper()},
+        "app_kwargs": {"middleware": [guard], "lifespan": sweeper(), "routes": [snippets.ROUTE]},
     }

@@ -1,12 +1,9 @@
 """The page as it opens: the result first, on any screen, for anyone."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import encode, random_images
+from conftest import encode, install_package, random_images
 from playwright.sync_api import Browser, Page, Response, expect
 
 from browser.conftest import AFTER, bring, is_on_screen
@@ -19,12 +16,7 @@ AXE = "axe-core@4.10.3"
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fetch axe-core, which finds faults of accessibility."""
-    folder = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    done = npm and subprocess.run([npm, "install", "--no-save", "--prefix", folder, AXE], capture_output=True)
-    if not done or done.returncode:
-        missing = f"{AXE} can't be installed by npm"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    folder = install_package(AXE, tmp_path_factory.mktemp("axe"))
     return folder / "node_modules/axe-core/axe.min.js"
 
 

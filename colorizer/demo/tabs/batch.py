@@ -2,19 +2,25 @@
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.utils import get_upload_folder
+from numpy.typing import NDArray
 
 from colorizer.batch.archive import Limits, colorize_archive
 from colorizer.demo.decoding import decode
 from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
+from colorizer.demo.widgets import save_preview
 from colorizer.demo.workbench import QUIET, Settings, mark, read_settings
+from colorizer.imaging.color import fit_within
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
+_THUMBNAIL_SIDE = 240  # Pixels: twice what is shown, for screens of high density.
 _WORDS = (
     f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_BYTES / 1e6:.0f} MB per "
     f"file, {_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels per image. You get a "
@@ -34,53 +40,80 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     report = gr.Textbox(label="Report", lines=3, max_lines=20, interactive=False, visible=False, elem_id="report")
     result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
 
+    pictures = gr.Gallery(
+        label="Results",
+        columns=8,
+        height="auto",
+        allow_preview=False,
+        interactive=False,
+        visible=False,
+        buttons=[],
+        elem_id="batch-results",
+        elem_classes=["thumbnails"],
+    )
+
+    def colorize_all(
+        files: list[str] | None,
+        model: str,
+        vividness: float,
+        detail: float,
+        progress: Any = gr.Progress(),  # noqa: B008  So Gradio recognizes it.
+    ) -> tuple[str, str, list[tuple[str, str]]]:
+        given = {"model": model, "vividness": vividness, "detail": detail}
+        colorizer, options = read_settings(colorizers, given)
+        for file in files or []:
+            check_size(Path(file))
+        output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
+        thumbnails: dict[int, NDArray[np.uint8]] = {}  # By the number of the image.
+        number = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal number
+            number = done
+            progress((done, total), unit="images")
+
+        def paint(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            result = colorizer.colorize(image, **options)
+            thumbnails[number] = fit_within(result, _THUMBNAIL_SIDE)
+            return result
+
+        with as_gradio_errors():
+            output.parent.mkdir(parents=True)
+            lines = colorize_archive(
+                [Path(file) for file in files or []],
+                output,
+                paint,
+                _LIMITS,
+                tell,
+                decode,
+                lambda metadata: mark(metadata, model, options),
+            )
+        failed = [f"{line.name}: {line.error}" for line in lines if line.error]
+        words = "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", *failed])
+        results = [(i, line.result) for i, line in enumerate(lines) if line.result]
+        return str(output), words, [(save_preview(thumbnails[i], "thumbnail"), name) for i, name in results]
+
     # The names of its parameters are those of the API.
     def colorize_batch(
         files: list[str] | None,
         model: str,
         vividness: float,
         detail: float,
-        progress: Any = gr.Progress(),  # noqa: B008  So Gradio recognizes it.
+        progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[str, str]:
         """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
-        given = {"model": model, "vividness": vividness, "detail": detail}
-        colorizer, options = read_settings(colorizers, given)
-        for file in files or []:
-            check_size(Path(file))
-        output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
-        with as_gradio_errors():
-            output.parent.mkdir(parents=True)
-            lines = colorize_archive(
-                [Path(file) for file in files or []],
-                output,
-                lambda image: colorizer.colorize(image, **options),
-                _LIMITS,
-                lambda done, total: progress((done, total), unit="images"),
-                decode,
-                lambda metadata: mark(metadata, model, options),
-            )
-        failed = [f"{line.name}: {line.error}" for line in lines if line.error]
-        return str(output), "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", *failed])
+        archive, words, _ = colorize_all(files, model, vividness, detail, progress)
+        return archive, words
 
-    def show() -> tuple[Any, Any]:
-        return gr.DownloadButton(visible=True), gr.Textbox(visible=True)
+    def show(visible: bool) -> tuple[Any, Any, Any]:
+        return gr.DownloadButton(visible=visible), gr.Textbox(visible=visible), gr.Gallery(visible=visible)
 
+    shown = [result, report, pictures]
     # An older batch's result would be taken for the new one's, most of all where that fails.
-    gr.on(
-        [start.click, files.change],
-        lambda: (gr.DownloadButton(visible=False), gr.Textbox(visible=False)),
-        None,
-        [result, report],
-        queue=False,
-        **QUIET,
-    )
-    done = start.click(
-        colorize_batch,
-        [files, *settings.widgets],
-        [result, report],
-        concurrency_limit=1,
-        concurrency_id="many",  # Of its own, so that those who bring one image don't wait for it.
-        show_progress_on=[files],
-        api_name="colorize_batch",
-    )
-    done.success(show, None, [result, report], queue=False, **QUIET)
+    gr.on([start.click, files.change], partial(show, False), None, shown, queue=False, **QUIET)
+    given = [files, *settings.widgets]
+    # A line of its own, so that those who bring one image don't wait for it.
+    line: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "many"}
+    done = start.click(colorize_all, given, shown, show_progress_on=[files], api_visibility="private", **line)
+    done.success(partial(show, True), None, shown, queue=False, **QUIET)
+    gr.on([], colorize_batch, given, [result, report], api_name="colorize_batch", **line)

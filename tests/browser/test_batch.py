@@ -1,0 +1,37 @@
+"""The tab *Batch* in a real browser."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from playwright.sync_api import Page, expect
+
+from browser.conftest import download
+from colorizer import Colorizer, decode_image
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_batch_shows_its_results_and_names_what_is_no_image(page: Page, colorizer: Colorizer, tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("words")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(ROOT / "samples/cifar10/01_ship.png", "sea/ship.png")
+        archive.writestr("sea/list.txt", "words")
+    photo = ROOT / "samples/cifar10/00_cat.png"
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#many input[type=file]", [photo, tmp_path / "notes.txt", tmp_path / "more.zip"])
+    page.get_by_role("button", name="Colorize all").click()
+    report = page.get_by_label("Report")
+    expect(report).to_be_visible(timeout=180_000)
+    lines = report.input_value().splitlines()
+    assert lines[0] == "2 of 4 colorized"
+    assert [line.partition(":")[0] for line in lines[1:]] == ["notes.txt", "sea/list.txt"]
+    thumbnails = page.locator("#batch-results .thumbnail-item img")
+    expect(thumbnails).to_have_count(2)
+    assert [each.get_attribute("alt") for each in thumbnails.all()] == ["00_cat-color.png", "sea/ship-color.png"]
+    shown = decode_image(page.request.get(thumbnails.first.get_attribute("src")).body())
+    np.testing.assert_array_equal(shown, colorizer.colorize(photo))
+    archive = download(page, "#download-many").path()
+    assert zipfile.ZipFile(archive).namelist() == ["00_cat-color.png", "sea/ship-color.png", "report.csv"]
