@@ -31,7 +31,8 @@ from PIL import Image
 from colorizer.batch.options import PaintOptions, paint
 from colorizer.batch.plan import Job
 from colorizer.batch.ray_engine import FolderPlan, import_ray, run_on_cluster
-from colorizer.batch.run import Outcome, run_jobs
+from colorizer.batch.report import Outcome
+from colorizer.batch.run import run_jobs
 from colorizer.imaging.decode import decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL

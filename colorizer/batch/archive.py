@@ -1,24 +1,24 @@
 """Many images at once: files and ZIP archives in, one ZIP archive with the results and a report out."""
 
-import csv
 import io
 import re
 import struct
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.batch.names import fit_name, read_name
+from colorizer.batch.plan import Job, name_results
+from colorizer.batch.report import ERRORS, Outcome, explain, pass_over, write_csv
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
-from colorizer.imaging.encode import EXTENSIONS, choose_extension, encode_image
+from colorizer.imaging.encode import EXTENSIONS, encode_image
 from colorizer.imaging.metadata import Metadata
-from colorizer.machine import describe_shortage
 
 REPORT = "report.csv"
 _MOST_MEMBERS = 10_000
@@ -43,16 +43,6 @@ class Limits:
     pixels: int = 50_000_000
 
 
-@dataclass(frozen=True)
-class Line:
-    """What became of an image: the name of its result, or what was wrong with it, and what else there is to know."""
-
-    name: str
-    result: str = ""
-    error: str = ""
-    notes: str = ""
-
-
 def colorize_archive(
     paths: Sequence[Path],
     output: Path,
@@ -61,11 +51,11 @@ def colorize_archive(
     tell: Callable[[int, int], None] = lambda done, total: None,
     decode: Decode = decode_with_metadata,
     mark: Callable[[Metadata], Metadata] = dict,
-) -> list[Line]:
+) -> list[Outcome]:
     """Colorize images and write the results and a report, ``report.csv``, into a ZIP archive.
 
-    A broken image doesn't stop the others. Results have the names, folders and formats of their images, where these
-    formats can be written.
+    A broken image doesn't stop the others. Results are named as those of a folder in the format ``same`` are, with
+    ``-color`` at the end; where two files have one name, the second gets a number.
 
     Parameters
     ----------
@@ -86,7 +76,7 @@ def colorize_archive(
 
     Returns
     -------
-    list of Line
+    list of Outcome
         What became of each image, in order, and at the end what was passed over: files of other kinds.
 
     Raises
@@ -106,22 +96,22 @@ def colorize_archive(
             raise ArchiveError(
                 f"{size / 1e6:.0f} MB, unpacked, are too much at once; the limit is {limits.total_bytes / 1e6:.0f} MB"
             )
-        lines: list[Line] = []
+        sources = [(entry.name, PurePosixPath(entry.name)) for entry in entries]
+        jobs = name_results(sources, Path(), "same", ["-color"], video_suffix=".png", numbered=True)
+        outcomes: list[Outcome] = []
         # Under its own name once it is whole; stored, since images are compressed already.
         unfinished = output.with_suffix(".part")
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-            for entry in entries:
-                tell(len(lines), len(entries))
-                line, content = _colorize_entry(entry, colorize, limits, decode, mark)
+            for job, entry in zip(jobs, entries, strict=True):
+                tell(len(outcomes), len(entries))
+                outcome, content = _colorize_entry(job, entry, colorize, limits, decode, mark)
                 if content:
-                    taken = {line.result.casefold() for line in lines}
-                    line = Line(line.name, _free_name(line.name, line.result, taken), notes=line.notes)
-                    archive.writestr(line.result, content)
-                lines.append(line)
-            lines += [Line(entry.name, error=_passed_over(entry.name)) for entry in found if not entry.is_image]
-            archive.writestr(REPORT, _report(lines))
+                    archive.writestr(Path(job.targets[0]).as_posix(), content)
+                outcomes.append(outcome)
+            outcomes += [pass_over(entry.name) for entry in found if not entry.is_image]
+            archive.writestr(REPORT, write_csv(outcomes))
     unfinished.replace(output)
-    return lines
+    return outcomes
 
 
 @dataclass(frozen=True)
@@ -133,30 +123,25 @@ class _Entry:
 
 
 def _colorize_entry(
+    job: Job,
     entry: _Entry,
     colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     limits: Limits,
     decode: Decode,
     mark: Callable[[Metadata], Metadata],
-) -> tuple[Line, bytes]:
-    """Colorize an image; its line has the extension of the result for now, and the content is empty if it failed."""
+) -> tuple[Outcome, bytes]:
+    """Colorize an image, and tell what became of it; the content is empty if it failed."""
+    started = time.perf_counter()
     try:
-        source = entry.source()
-        image, metadata = decode(source, max_pixels=limits.pixels)
-        result = colorize(image)
-        suffix = choose_extension(entry.name)
-        notes = "; ".join(metadata.get("notes", ()))
-        return Line(entry.name, suffix, notes=notes), encode_image(result, EXTENSIONS[suffix.lower()], mark(metadata))
-    except (ImageError, OSError, RuntimeError, MemoryError, cv2.error) as error:
-        lack = describe_shortage(error)
-        # The line begins with the name.
-        words = re.sub(rf"^{re.escape(PurePosixPath(entry.name).name)}(?= )|\bthe image\b", "it", str(error))
-        return Line(entry.name, error=f"there is {lack} left" if lack else words or type(error).__name__), b""
-
-
-def _passed_over(name: str) -> str:
-    suffix = PurePosixPath(name).suffix
-    return f"passed over: {suffix} files are not read" if suffix else "passed over: it has no extension"
+        image, metadata = decode(entry.source(), max_pixels=limits.pixels)
+        format = EXTENSIONS[Path(job.targets[0]).suffix.lower()]
+        content = encode_image(colorize(image), format, mark(metadata))
+    except ERRORS as error:
+        # It is told after the name.
+        words = re.sub(rf"^{re.escape(PurePosixPath(entry.name).name)}(?= )|\bthe image\b", "it", explain(error))
+        return Outcome(job, "failed", words, seconds=time.perf_counter() - started), b""
+    notes, seconds = tuple(metadata.get("notes", ())), time.perf_counter() - started
+    return Outcome(job, "done", size=image.shape[:2], seconds=seconds, notes=notes), content
 
 
 def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
@@ -213,25 +198,3 @@ def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], b
             raise ImageError(f"it can't be unpacked: {error}") from error
 
     return read
-
-
-def _free_name(name: str, suffix: str, taken: set[str]) -> str:
-    """Name a result as its image, and by a number where another has that name."""
-    place = PurePosixPath(name)
-    wanted, number = str(place.with_name(f"{place.stem}-color{suffix}")), 2
-    while wanted.casefold() in taken:  # Many disks that it is unpacked on don't tell A from a.
-        wanted, number = str(place.with_name(f"{place.stem}-color-{number}{suffix}")), number + 1
-    return wanted
-
-
-def _report(lines: Sequence[Line]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["image", "result", "error", "notes"])
-    writer.writerows(map(_plain, (line.name, line.result, line.error, line.notes)) for line in lines)
-    return text.getvalue()
-
-
-def _plain(cell: str) -> str:
-    """Keep a spreadsheet from taking text for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,9 +1,8 @@
 """What `colorizer colorize` asks of a model, in a form that travels to other processes and machines."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +56,13 @@ class PaintOptions:
             if value is not None and value < least:
                 raise UsageError(f"{option} must be at least {least}, got {value}")
 
+    def digest(self, model: str | Path) -> str:
+        """Make a digest of these settings and of a model's weights; `ModelError` if there is no such model."""
+        settings = asdict(self)
+        for allowance in ("max_pixels", "accept_truncated"):  # They change no result.
+            del settings[allowance]
+        return digest_settings(settings, Checkpoint.find(model).weights_sha256)
+
     @property
     def endings(self) -> list[str]:
         """What the names of an image's results end in, in the order in which `paint` gives them."""
@@ -103,14 +109,11 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
     return painted
 
 
-def digest_settings(options: PaintOptions, model: str | Path) -> str:
-    """Make a digest of settings and weights, which tells results of others apart; `ModelError` if there is no model."""
-    settings = {**asdict(options), "weights": Checkpoint.find(model).weights_sha256}
-    for allowance in ("max_pixels", "accept_truncated"):  # They change no result.
-        del settings[allowance]
-    return sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+def digest_settings(settings: Mapping[str, Any], weights: str) -> str:
+    """Make a digest of settings and of the SHA-256 of weights, which tells results of others apart."""
+    return sha256(json.dumps({**settings, "weights": weights}, sort_keys=True, default=str).encode())
 
 
-def mark_results(options: PaintOptions, model: str | Path) -> Callable[[Metadata], Metadata]:
-    """Give what adds to metadata that the colors are made, by which program, and the digest of settings and weights."""
-    return partial(mark_colorized, tool=f"Colorizer {__version__}", settings=digest_settings(options, model))
+def mark_result(metadata: Metadata, digest: str) -> Metadata:
+    """Add to a result's metadata that its colors are made, by which program, and a digest of settings and weights."""
+    return mark_colorized(metadata, f"Colorizer {__version__}", digest)

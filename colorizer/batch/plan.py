@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePath
 
 from colorizer.batch.storage import (
@@ -51,10 +52,15 @@ class Job:
     def is_outdated(self, digest: str) -> bool:
         """Tell whether results are older than the source, or carry another digest of settings and weights.
 
-        Results that carry none, such as those that someone has edited, count as they are.
+        Results that carry none, such as those that someone has edited, count as they are, and so do videos; without a
+        digest to compare with, only the times count.
         """
-        source = modified(self.source)
-        return any(modified(target) < source or (_read_digest(target) or digest) != digest for target in self.targets)
+        if self.is_video:
+            return False
+        source, fitting = modified(self.source), ("", digest)
+        return any(
+            modified(target) < source or (digest and _read_digest(target) not in fitting) for target in self.targets
+        )
 
     @property
     def is_video(self) -> bool:
@@ -205,12 +211,29 @@ def name_results(
     format: str | None,
     endings: Sequence[str],
     video_suffix: str = ".mp4",
+    numbered: bool = False,
 ) -> list[Job]:
     """Name the results of files, each of which comes with its place in the tree of results.
 
     ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
     the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number. With the format
-    ``same``, animations on disk become ``.tif``; in buckets no file is looked into.
+    ``same``, animations on disk become ``.tif``; elsewhere no file is looked into.
+
+    Parameters
+    ----------
+    sources : sequence of (Place, pathlib.PurePath)
+        The files.
+    output : Place
+        The folder of results.
+    format : str, optional
+        Of the images, as on the command line.
+    endings : sequence of str
+        What the names of a file's results end in, before their extensions.
+    video_suffix : str
+        Extension of the results of videos.
+    numbered : bool
+        Give numbers also to files that would still have the same result. A later run with more files may number them
+        otherwise, so this is for results that no run goes on from.
 
     Raises
     ------
@@ -225,22 +248,21 @@ def name_results(
             return FORMATS["tiff"]  # It holds all frames.
         return FORMATS.get(format or "png") or choose_extension(place.name)
 
-    extensions = [extension(*file) for file in sources]
-    short = Counter(
-        str(place.with_suffix(suffix)).casefold() for (_, place), suffix in zip(sources, extensions, strict=True)
-    )
-    alike: dict[str, list[PurePath]] = {}
+    files = [(source, place, place.with_suffix(extension(source, place))) for source, place in sources]
+    short = Counter(str(target).casefold() for _, target in {(place, target) for _, place, target in files})
+    taken: dict[str, PurePath] = {}
     named: dict[Place, Place] = {}
     jobs = []
-    for (source, place), suffix in zip(sources, extensions, strict=True):
-        target = place.with_suffix(suffix)
+    for source, place, target in files:
         if short[str(target).casefold()] > 1:
-            target = place.with_name(place.name + suffix)
-        earlier = alike.setdefault(str(target).casefold(), [])
-        if target not in earlier:
-            earlier.append(target)
-        if number := earlier.index(target):
-            target = target.with_stem(f"{target.stem}-{number + 1}")
+            target = place.with_name(place.name + target.suffix)
+        wanted = target
+        for number in count(2):
+            earlier = taken.get(str(target).casefold())
+            if earlier is None or (earlier == wanted and not numbered):
+                break
+            target = wanted.with_stem(f"{wanted.stem}-{number}")
+        taken[str(target).casefold()] = target
         job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
         for result in job.targets:
             if result in named:

@@ -2,7 +2,7 @@
 
 One task lists the folder, bit by bit; Ray Data hands the chunks to workers, makes up for workers and machines that are
 lost, and holds the listing back while all are busy. Each worker loads the model once and runs its chunks through
-`colorizer.batch.run.run_jobs`, as a single machine does: so results and reports are the same. Pictures never pass
+`colorizer.batch.run.run_images`, as a single machine does: so results and reports are the same. Pictures never pass
 through Ray; the workers read and write them themselves.
 """
 
@@ -13,15 +13,15 @@ import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import cv2
 
-from colorizer.batch.options import PaintOptions, digest_settings, mark_results, paint
+from colorizer.batch.options import PaintOptions
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, is_video, name_results
-from colorizer.batch.run import Outcome, run_jobs, tell_redone
+from colorizer.batch.report import Outcome
+from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.imaging.decode import readable_extensions
 from colorizer.inference.checkpoint import Checkpoint
@@ -129,8 +129,7 @@ class Worker:
                 Path(folder, name).write_bytes(content)
             path = Path(folder, next(iter(files)))
             self._model = Colorizer.load(path)
-            self._digest = digest_settings(plan.options, path)
-            self._mark = mark_results(plan.options, path)
+            self._digest = plan.options.digest(path)
         self._options = plan.options
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
@@ -138,20 +137,9 @@ class Worker:
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
-        new, outdated = [job for job, is_done in chunk if not is_done], []
-        for job in (job for job, is_done in chunk if is_done):
-            if job.is_outdated(self._digest):
-                outdated.append(job)
-            else:
-                yield Outcome(job, "skipped")
-        yield from self._colorize(new)
-        yield from tell_redone(self._colorize(outdated))
-
-    def _colorize(self, jobs: list[Job]) -> Iterator[Outcome]:
-        if not jobs:
-            return
-        allowed = {name: getattr(self._options, name) for name in ("max_pixels", "accept_truncated")}
-        yield from run_jobs(jobs, partial(paint, self._model, options=self._options), **allowed, mark=self._mark)
+        rest = Rest.of(chunk, self._digest)
+        yield from skip(rest.finished)
+        yield from run_images(rest.new, rest.outdated, self._model, self._options, self._digest)
 
 
 def run_on_cluster(

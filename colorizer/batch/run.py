@@ -1,25 +1,26 @@
 """Many files: decoded, colorized and encoded at the same time, in bounded memory; a second run does the rest."""
 
-import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorizer.batch.options import PaintOptions, mark_result, paint
 from colorizer.batch.plan import Job
+from colorizer.batch.report import ERRORS, Outcome, explain
 from colorizer.batch.storage import Place, fetch, put
 from colorizer.files import remove_leftovers
-from colorizer.imaging.decode import ImageError, decode_pages, decode_with_metadata, read_size
+from colorizer.imaging.decode import decode_pages, decode_with_metadata, read_size
 from colorizer.imaging.encode import EXTENSIONS, PageWriter, encode_image
 from colorizer.imaging.metadata import Metadata
-from colorizer.machine import count_cores, describe_shortage
+from colorizer.inference.colorizer import Colorizer
+from colorizer.machine import count_cores
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; gives each one's results, as many as its job has targets."""
@@ -33,38 +34,23 @@ _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
 _REDONE = "done anew, since the source, the settings or the weights are others than those of the result that was there"
-# Of one file; they don't stop the others. Threads that can't start for lack of memory are a `RuntimeError`.
-_ERRORS = (ImageError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a job: ``done``, ``skipped`` since its results exist, or ``failed`` for a reason."""
+class Rest:
+    """What a run has to do: jobs that are new, those to do anew, and those that it skips."""
 
-    job: Job
-    status: str
-    reason: str = ""
-    size: tuple[int, int] | None = None  # Height and width.
-    seconds: float = 0.0  # Of work; the work on several files overlaps.
-    frames: int | None = None  # Of a video.
-    notes: tuple[str, ...] = ()  # What a person should know of the result, such as that the source has more pages.
+    new: list[Job]
+    outdated: list[Job]
+    finished: list[Job]
 
-    def to_json(self) -> str:
-        """Give a line of the report."""
-        height, width = self.size or (None, None)
-        record: dict[str, Any] = {
-            "source": str(self.job.source),
-            "targets": [str(target) for target in self.job.targets],
-            "status": self.status,
-            "reason": self.reason,
-            "notes": list(self.notes),
-            "width": width,
-            "height": height,
-            "seconds": round(self.seconds, 4),
-        }
-        if self.frames is not None:
-            record["frames"] = self.frames
-        return json.dumps(record, ensure_ascii=False) + "\n"
+    @classmethod
+    def of(cls, jobs: Iterable[tuple[Job, bool]], digest: str) -> "Rest":
+        """Sort jobs, each with whether its results exist, by these and by the digest of settings and weights."""
+        rest = cls([], [], [])
+        for job, is_done in jobs:
+            (rest.new if not is_done else rest.outdated if job.is_outdated(digest) else rest.finished).append(job)
+        return rest
 
 
 @dataclass(frozen=True)
@@ -73,6 +59,26 @@ class _Picture:
     metadata: Metadata
     seconds: float
     source: Path | bytes  # Of whose further pages a TIFF is made.
+
+
+def skip(jobs: Iterable[Job]) -> Iterator[Outcome]:
+    """Tell of jobs that were done before."""
+    return (Outcome(job, "skipped") for job in jobs)
+
+
+def run_images(
+    new: Sequence[Job], outdated: Sequence[Job], model: Colorizer, options: PaintOptions, digest: str
+) -> Iterator[Outcome]:
+    """Colorize images, then those whose results are outdated, with a note that says so; see `run_jobs`."""
+    for jobs, notes in ((new, ()), (outdated, (_REDONE,))):
+        for outcome in run_jobs(
+            jobs,
+            partial(paint, model, options=options),
+            max_pixels=options.max_pixels,
+            accept_truncated=options.accept_truncated,
+            mark=partial(mark_result, digest=digest),
+        ):
+            yield replace(outcome, notes=(*outcome.notes, *notes))
 
 
 def run_jobs(
@@ -118,7 +124,7 @@ def run_jobs(
                 job, weight, reading = ahead.popleft()
                 try:
                     batch.append((job, weight, reading.result()))
-                except _ERRORS as error:
+                except ERRORS as error:
                     room += weight
                     yield Outcome(job, "failed", explain(error))
             started = time.perf_counter()
@@ -134,7 +140,7 @@ def run_jobs(
                 if _has_pages(job, picture):
                     try:
                         contents = _paint_pages(job, picture, results, paint, max_pixels, mark)
-                    except _ERRORS as error:
+                    except ERRORS as error:
                         room += weight
                         yield replace(outcome, status="failed", reason=explain(error))
                         continue
@@ -185,7 +191,7 @@ def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDAr
     """Colorize a batch; if that fails, its images one by one, so that none fails for another's error."""
     try:
         return [*paint(images)]
-    except _ERRORS as error:
+    except ERRORS as error:
         if len(images) == 1:
             return [error]
     return [_paint_each(paint, [image])[0] for image in images]
@@ -237,16 +243,5 @@ def _finish(outcome: Outcome, writing: Future[float]) -> Outcome:
     try:
         seconds = outcome.seconds + writing.result()
         return replace(outcome, seconds=seconds)
-    except _ERRORS as error:
+    except ERRORS as error:
         return replace(outcome, status="failed", reason=explain(error))
-
-
-def tell_redone(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Add to outcomes that there were results already, of an older source or of other settings or weights."""
-    return (replace(outcome, notes=(*outcome.notes, _REDONE)) for outcome in outcomes)
-
-
-def explain(error: BaseException) -> str:
-    """Say in words why a file failed."""
-    lack = describe_shortage(error)
-    return f"there is {lack} left" if lack else str(error) or type(error).__name__

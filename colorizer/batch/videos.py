@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import cv2
-
 from colorizer.batch.options import PaintOptions
 from colorizer.batch.plan import Job, UsageError
-from colorizer.batch.run import Outcome, explain
+from colorizer.batch.report import ERRORS, Outcome, explain
 from colorizer.imaging.encode import save_image
 from colorizer.inference.colorizer import Colorizer
-from colorizer.video import VideoError
 
 MISSING = "videos need PyAV, which is not installed: pip install .[video]"
-_ERRORS = (VideoError, OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 Follow = Callable[[Job], AbstractContextManager[Callable[[int, int | None], None]]]
 """Gives what is told how many frames of a video are done, and of how many."""
@@ -75,7 +71,7 @@ def run_videos(
                     max_pixels=options.max_pixels,
                     progress=progress,
                 )
-        except _ERRORS as error:
+        except ERRORS as error:
             yield Outcome(job, "failed", explain(error), seconds=time.perf_counter() - started)
             continue
         notes = list(summary.notes)
@@ -96,7 +92,7 @@ def run_frame(job: Job, model: Colorizer, options: PaintOptions, second: float) 
         image = read_frame(Path(job.source), second, max_pixels=options.max_pixels)
         image = model.colorize(image, vividness=options.vividness, detail=options.detail, max_pixels=options.max_pixels)
         save_image(image, Path(job.targets[0]))
-    except _ERRORS as error:
+    except ERRORS as error:
         yield Outcome(job, "failed", explain(error), seconds=time.perf_counter() - started)
         return
     yield Outcome(job, "done", size=image.shape[:2], seconds=time.perf_counter() - started, frames=1)

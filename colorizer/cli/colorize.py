@@ -7,16 +7,16 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import TextIO
 
 from tqdm import tqdm
 
-from colorizer.batch.options import PaintOptions, check_model, digest_settings, mark_results, paint
+from colorizer.batch.options import PaintOptions, check_model
 from colorizer.batch.plan import Job, UsageError, check_writable, find_others, plan_jobs
-from colorizer.batch.run import Outcome, run_jobs, tell_redone
+from colorizer.batch.report import Outcome, pass_over
+from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
 from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
@@ -248,45 +248,23 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     }:
         raise UsageError(f"--report {options.report} is a file of this run: give another name")
     check_writable(options.output)
-    todo: list[Job] = []
-    done: list[Job] = []
-    for job in jobs:
-        (todo if options.overwrite or not job.is_done else done).append(job)
-    outdated = _find_outdated(done, asked, options.model)
-    done = [job for job in done if job not in outdated]
-    outcomes: Iterator[Outcome] = (Outcome(job, "skipped") for job in done)
-    if todo or outdated:
+    digest = ""
+    with suppress(ModelError):  # Without the model nothing can be done, and all that is done counts as it is.
+        digest = asked.digest(options.model)
+    rest = Rest.of(((job, job.is_done and not options.overwrite) for job in jobs), digest)
+    outcomes = skip(rest.finished)
+    if rest.new or rest.outdated:
         model = Colorizer.load(options.model)
         check_model(model, asked)
-        new = [job for job in todo if not job.is_video]
-        videos = [job for job in todo if job.is_video]
+        videos = [job for job in rest.new if job.is_video]
         if options.frame is not None:
             return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
-        if new or outdated:
-            mark, painter = mark_results(asked, options.model), partial(paint, model, options=asked)
-            allowed = {name: getattr(asked, name) for name in ("max_pixels", "accept_truncated")}
-            first, second = (run_jobs(jobs, painter, **allowed, mark=mark) for jobs in (new, outdated))
-            outcomes = chain(outcomes, first, tell_redone(second))
+        images = [job for job in rest.new if not job.is_video]
+        outcomes = chain(outcomes, run_images(images, rest.outdated, model, asked, digest))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    passed = list(_pass_over(options))
+    passed = [*map(pass_over, find_others(options.inputs, options.output, options.recursive))]
     return chain(outcomes, passed), len(jobs) + len(passed)
-
-
-def _find_outdated(jobs: list[Job], asked: PaintOptions, model: str) -> list[Job]:
-    """Find the images among finished jobs whose results are of an older source, or of other settings or weights."""
-    images = [job for job in jobs if not job.is_video]
-    with suppress(ModelError):  # Without the model nothing can be done anew.
-        digest = digest_settings(asked, model) if images else ""
-        return [job for job in images if job.is_outdated(digest)]
-    return []
-
-
-def _pass_over(options: argparse.Namespace) -> Iterator[Outcome]:
-    """Tell of the files that are passed over for their extensions."""
-    for place in find_others(options.inputs, options.output, options.recursive):
-        suffix = PurePath(place).suffix
-        yield Outcome(Job(place, ()), "passed over", f"{suffix} files are not read" if suffix else "no extension")
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
@@ -345,4 +323,4 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
         raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
     check_model(Colorizer.load(options.model), asked)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, _pass_over(options)), None
+    return chain(outcomes, map(pass_over, find_others(options.inputs, options.output, options.recursive))), None

@@ -1,16 +1,14 @@
 """What the tabs share: limits, how events run, and the settings of a model."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import gradio as gr
 
-from colorizer import __version__
+from colorizer.batch.options import digest_settings, mark_result
 from colorizer.demo.tables import title
-from colorizer.files import sha256
-from colorizer.imaging.metadata import Metadata, mark_colorized
+from colorizer.imaging.metadata import Metadata
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
@@ -34,10 +32,8 @@ def default_detail(colorizer: Colorizer) -> int:
 
 
 def mark(metadata: Metadata, model: str, options: Mapping[str, Any]) -> Metadata:
-    """Add to a result's metadata that its colors are made, and a digest of settings and weights."""
-    settings = {"model": model, "weights": _digest_weights(model), **options}
-    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    return mark_colorized(metadata, f"Colorizer {__version__}", digest)
+    """Mark a result as `mark_result` does, with the settings that a visitor chose."""
+    return mark_result(metadata, digest_settings(options, _digest_weights(model)))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import zipfile
 import zlib
 from functools import partial
@@ -13,12 +14,18 @@ from conftest import encode, random_images
 
 from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
 from colorizer.batch.names import fit_name
+from colorizer.batch.report import Outcome
 from colorizer.imaging.decode import decode_image, decode_with_metadata
 from colorizer.imaging.metadata import mark_colorized, read_settings
 
 
 def _invert(image: np.ndarray) -> np.ndarray:
     return 255 - image
+
+
+def _result(outcome: Outcome) -> str:
+    [target] = outcome.job.targets
+    return Path(target).as_posix()
 
 
 def _zip(path: Path, entries: dict[str, bytes]) -> Path:
@@ -37,17 +44,18 @@ def test_files_and_archives_become_one_archive(tmp_path: Path):
     paths = [tmp_path / "one.png", tmp_path / "broken.png", _zip(tmp_path / "more.zip", entries)]
     told: list[tuple[int, int]] = []
     lines = colorize_archive(paths, tmp_path / "out.zip", _invert, tell=lambda *both: told.append(both))
-    assert [line.name for line in lines] == ["one.png", "broken.png", "a/two.webp", "one.tif", "notes.txt"]
-    assert lines[-1].error == "passed over: .txt files are not read"
+    assert [line.job.source for line in lines] == ["one.png", "broken.png", "a/two.webp", "one.tif", "notes.txt"]
+    assert (lines[-1].status, lines[-1].reason) == ("passed over", ".txt files are not read")
     assert told == [(i, 4) for i in range(4)]
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert archive.namelist() == ["one-color.png", "a/two-color.webp", "one-color.tif", "report.csv"]
         for name, image in (("one-color.png", one), ("a/two-color.webp", two), ("one-color.tif", three)):
             np.testing.assert_array_equal(decode_image(archive.read(name)), 255 - image)
         rows = list(csv.reader(io.StringIO(archive.read("report.csv").decode())))
-    assert rows[0] == ["image", "result", "error", "notes"]
-    assert rows[2][:2] == ["broken.png", ""]
-    assert "can be read" in rows[2][2]
+    assert rows[0] == list(json.loads(lines[0].to_json()))
+    assert rows[1][:3] == ["one.png", "one-color.png", "done"]
+    assert rows[2][:3] == ["broken.png", "broken-color.png", "failed"]
+    assert "can be read" in rows[2][3]
 
 
 def test_results_carry_what_they_say_of_themselves(tmp_path: Path):
@@ -61,16 +69,21 @@ def test_results_carry_what_they_say_of_themselves(tmp_path: Path):
 
 def test_results_of_one_name_are_told_apart(tmp_path: Path):
     first, second = (encode(image) for image in random_images(2))
-    path = _zip(tmp_path / "a.zip", {"x.png": first, "x.bmp": second})
-    lines = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert [line.result for line in lines] == ["x-color.png", "x-color-2.png"]
+    """As in a folder, and by numbers where two files have one name."""
+    (tmp_path / "y.jpg").write_bytes(first)
+    path = _zip(tmp_path / "a.zip", {"x.png": first, "x.bmp": second, "y.jpg": second, "y-2.jpg": second})
+    lines = colorize_archive([tmp_path / "y.jpg", path], tmp_path / "out.zip", _invert)
+    expected = ["y-color.jpg", "x.png-color.png", "x.bmp-color.png", "y-2-color.jpg", "y-2-2-color.jpg"]
+    assert [_result(line) for line in lines] == expected
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.namelist() == [*expected, "report.csv"]
 
 
 def test_no_name_leads_out_of_the_archive(tmp_path: Path):
     image = encode(random_images(1)[0])
     path = _zip(tmp_path / "evil.zip", {"../../etc/a.png": image, "/root/b.png": image})
     lines = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert [line.result for line in lines] == ["etc/a-color.png", "root/b-color.png"]
+    assert [_result(line) for line in lines] == ["etc/a-color.png", "root/b-color.png"]
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
@@ -97,7 +110,7 @@ def test_lie_about_the_size_gives_no_more(tmp_path: Path):
         return decode_with_metadata(source, max_pixels=max_pixels)
 
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert, decode=decode)
-    assert line.error
+    assert line.reason
     assert given == [told]
 
 
@@ -117,7 +130,7 @@ def test_image_that_ends_like_an_archive_is_an_image(tmp_path: Path):
     path = tmp_path / "a.png"
     path.write_bytes(encode(random_images(1)[0]) + b"PK\5\6" + bytes(18))
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert line.result == "a-color.png"
+    assert _result(line) == "a-color.png"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,7 @@ def test_names_that_are_not_marked_as_utf8(tmp_path: Path, raw: bytes, name: str
     path = _zip(tmp_path / "a.zip", {stand_in.decode(): encode(random_images(1)[0])})
     path.write_bytes(path.read_bytes().replace(stand_in, raw))
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert line.name == name
+    assert line.job.source == name
 
 
 def test_encrypted_member_is_told_in_words(tmp_path: Path):
@@ -154,7 +167,7 @@ def test_encrypted_member_is_told_in_words(tmp_path: Path):
     content[content.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert line.error == "it is encrypted: unpack the archive with its password, and bring the images"
+    assert line.reason == "it is encrypted: unpack the archive with its password, and bring the images"
 
 
 def test_report_has_no_formulas(tmp_path: Path):
@@ -196,13 +209,13 @@ def test_damaged_member_does_not_stop_the_others(tmp_path: Path, method: int):
     content[200:220] = bytes(20)
     path.write_bytes(content)
     broken, good = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert broken.error
-    assert good.result == "1-color.png"
+    assert broken.reason
+    assert (good.status, _result(good)) == ("done", "1-color.png")
 
 
 def test_huge_image_in_an_archive_is_named_only(tmp_path: Path):
     image = encode(random_images(1)[0])
     path = _zip(tmp_path / "a.zip", {"huge.png": image, "b.png": encode(random_images(1, 10)[0])})
     lines = colorize_archive([path], tmp_path / "out.zip", _invert, Limits(pixels=500))
-    assert "megapixels" in lines[0].error
-    assert lines[1].result == "b-color.png"
+    assert "megapixels" in lines[0].reason
+    assert lines[1].status == "done"

@@ -79,7 +79,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
         with as_gradio_errors():
             output.parent.mkdir(parents=True)
-            lines = colorize_archive(
+            outcomes = colorize_archive(
                 [Path(file) for file in files or []],
                 output,
                 paint,
@@ -88,9 +88,10 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 decode,
                 lambda metadata: mark(metadata, model, options),
             )
-        failed = [f"{line.name}: {line.error}" for line in lines if line.error]
-        words = "\n".join([f"{len(lines) - len(failed)} of {len(lines)} colorized", *failed])
-        results = [(i, line.result) for i, line in enumerate(lines) if line.result]
+        failed = [f"{outcome.job.source}: {outcome.reason}" for outcome in outcomes if outcome.status != "done"]
+        words = "\n".join([f"{len(outcomes) - len(failed)} of {len(outcomes)} colorized", *failed])
+        done = [(i, outcome) for i, outcome in enumerate(outcomes) if outcome.status == "done"]
+        results = [(i, Path(outcome.job.targets[0]).as_posix()) for i, outcome in done]
         return str(output), words, [(save_preview(thumbnails[i], "thumbnail"), name) for i, name in results]
 
     # The names of its parameters are those of the API.

@@ -1,0 +1,80 @@
+"""What became of the files of a run, in words, and as reports in JSON and CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import cv2
+
+from colorizer.batch.plan import Job
+from colorizer.batch.storage import Place
+from colorizer.machine import describe_shortage
+
+ERRORS = (OSError, MemoryError, RuntimeError, ValueError, cv2.error)
+"""Errors of one file, which don't stop the others; threads that can't start for lack of memory are a `RuntimeError`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: ``done``, ``skipped`` since it was done, ``failed`` or ``passed over`` for a reason."""
+
+    job: Job
+    status: str
+    reason: str = ""
+    size: tuple[int, int] | None = None  # Height and width.
+    seconds: float = 0.0  # Of work; the work on several files overlaps.
+    frames: int | None = None  # Of a video.
+    notes: tuple[str, ...] = ()  # What a person should know of the result, such as that the source has more pages.
+
+    def to_record(self) -> dict[str, Any]:
+        """Give what a report says of the job."""
+        height, width = self.size or (None, None)
+        record: dict[str, Any] = {
+            "source": str(self.job.source),
+            "targets": [str(target) for target in self.job.targets],
+            "status": self.status,
+            "reason": self.reason,
+            "notes": list(self.notes),
+            "width": width,
+            "height": height,
+            "seconds": round(self.seconds, 4),
+        }
+        if self.frames is not None:
+            record["frames"] = self.frames
+        return record
+
+    def to_json(self) -> str:
+        """Give a line of a report in JSON."""
+        return json.dumps(self.to_record(), ensure_ascii=False) + "\n"
+
+
+def pass_over(source: Place) -> Outcome:
+    """Tell of a file that is not read, for its extension."""
+    suffix = PurePath(source).suffix
+    return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
+
+
+def explain(error: BaseException) -> str:
+    """Say in words why a file failed."""
+    lack = describe_shortage(error)
+    return f"there is {lack} left" if lack else str(error) or type(error).__name__
+
+
+def write_csv(outcomes: Sequence[Outcome]) -> str:
+    """Write a report as a table for spreadsheets, with the columns that the lines of JSON have as keys."""
+    text = io.StringIO()
+    records = [outcome.to_record() for outcome in outcomes]
+    table = csv.DictWriter(text, list(records[0]))
+    table.writeheader()
+    table.writerows({key: _plain(value) for key, value in record.items()} for record in records)
+    return text.getvalue()
+
+
+def _plain(value: Any) -> str:
+    """Write a value in a cell, such that a spreadsheet doesn't take text for a formula."""
+    cell = "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
