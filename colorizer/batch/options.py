@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from colorizer.files import sha256
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.metadata import Metadata, mark_colorized
 from colorizer.inference.checkpoint import Checkpoint
-from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer, HintLike
-from colorizer.inference.reach import DEFAULT_REACH
+from colorizer.inference.colorizer import Colorizer, HintLike
+from colorizer.inference.options import ColorOptions
 
 
 @dataclass(frozen=True)
-class PaintOptions:
+class PaintOptions(ColorOptions):
     """How images are colorized; see `Colorizer.colorize` for each option.
 
     Raises
@@ -29,11 +29,7 @@ class PaintOptions:
         If a number is out of its range.
     """
 
-    vividness: float = DEFAULT_VIVIDNESS
-    detail: int | None = None
     hints: tuple[HintLike, ...] = ()
-    reach: float = DEFAULT_REACH
-    prepare: bool = True
     alternatives: int | None = None
     uncertainty: bool = False
     raw: bool = False
@@ -42,14 +38,12 @@ class PaintOptions:
     accept_truncated: bool = False
 
     def __post_init__(self) -> None:
-        if self.alternatives is not None and self.alternatives < 1:
-            raise UsageError(f"alternatives must be at least 1, got {self.alternatives}")
-        if not 0 <= self.vividness <= 1:
-            raise UsageError(f"vividness must lie in [0, 1], got {self.vividness}")
-        if not 0 <= self.reach <= 1:
-            raise UsageError(f"reach must lie in [0, 1], got {self.reach}")
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         for option, value, least in (
-            ("detail", self.detail, 2),
+            ("alternatives", self.alternatives, 1),
             ("seed", self.seed, 0),
             ("max_pixels", self.max_pixels, 1),
         ):
@@ -89,9 +83,8 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
 
     What an image gives does not depend on those that go with it.
     """
-    asked: dict[str, Any] = {
-        name: getattr(options, name) for name in ("vividness", "detail", "reach", "prepare", "max_pixels")
-    }
+    asked: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(ColorOptions)}
+    asked["max_pixels"] = options.max_pixels
     if not (options.hints or options.alternatives or options.uncertainty):
         return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
     painted = []

@@ -14,13 +14,13 @@ from colorizer.imaging.upsampling import join_each
 from colorizer.inference.autoencoder import AutoencoderPainter
 from colorizer.inference.checkpoint import CONFIG, DEFAULT_MODEL, Checkpoint, ModelError
 from colorizer.inference.hints import Hint, parse_hint
+from colorizer.inference.options import DEFAULT_VIVIDNESS, ColorOptions
 from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.reach import DEFAULT_REACH, limit_reach
 from colorizer.inference.runtime import Runtime, load_runtime
 from colorizer.inference.unet import UNetPainter
 from colorizer.inference.view import View
 
-DEFAULT_VIVIDNESS = 0.3
 _BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
 
 
@@ -155,9 +155,9 @@ class Colorizer:
         ValueError
             If the model can't do what is asked, or a number is out of its range.
         """
-        _check(vividness, detail, reach=reach)
+        options = ColorOptions(vividness, detail, reach, prepare)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
-        return self._colorize([pixels], vividness, detail, [hints], reach, prepare, [alternative], raw)[0]
+        return self._colorize([pixels], options, [hints], [alternative], raw)[0]
 
     def colorize_alternatives(
         self,
@@ -193,12 +193,12 @@ class Colorizer:
         colorizer.imaging.decode.ImageError, ValueError
             As `colorize`; `ValueError` also if `count` is less than 1.
         """
-        _check(vividness, detail, count, reach)
+        options = ColorOptions(vividness, detail, reach, prepare)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
         drawn = self.draw_alternatives(
             pixels, count, detail=detail, hints=hints, prepare=prepare, seed=seed, max_pixels=max_pixels
         )
-        return self._colorize([pixels] * count, vividness, detail, [hints] * count, reach, prepare, drawn)
+        return self._colorize([pixels] * count, options, [hints] * count, drawn)
 
     def draw_alternatives(
         self,
@@ -215,13 +215,16 @@ class Colorizer:
 
         Parameters and errors are those of `colorize_alternatives`.
         """
-        _check(0, detail, count)
+        options = ColorOptions(detail=detail, prepare=prepare)
+        _check_count(count)
         luma = _read_luma(image, max_pixels)
-        view = View.of(luma, prepare)
+        view = View.of(luma, options.prepare)
         fixed = view.enter(_parse(hints, luma))
         return [
             view.leave(drawn)
-            for drawn in self._painter.draw_alternatives(view.luma, count, detail=detail, hints=fixed, seed=seed)
+            for drawn in self._painter.draw_alternatives(
+                view.luma, count, detail=options.detail, hints=fixed, seed=seed
+            )
         ]
 
     def suggest_colors(
@@ -258,10 +261,11 @@ class Colorizer:
         ValueError
             If the pixel lies outside the image, a number is out of its range, or the model takes no hints.
         """
-        _check(0, detail, count)
+        options = ColorOptions(detail=detail)
+        _check_count(count)
         luma = _read_luma(image, max_pixels)
         place = parse_hint(x, y, "#000000", *luma.shape)
-        chromas = self._painter.suggest_colors(luma, place, count, detail=detail, hints=_parse(hints, luma))
+        chromas = self._painter.suggest_colors(luma, place, count, detail=options.detail, hints=_parse(hints, luma))
         level = luma[int(y), int(x)]
         # Paler where the full color would leave the RGB cube and so have another luma.
         differences = chromas @ FROM_CHROMA.T
@@ -303,11 +307,11 @@ class Colorizer:
         colorizer.imaging.decode.ImageError, ValueError
             As `colorize`; `ValueError` also if there is not an entry of `hints` an image.
         """
-        _check(vividness, detail, reach=reach)
+        options = ColorOptions(vividness, detail, reach, prepare)
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
         pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
-        return self._colorize(pixels, vividness, detail, hints or [()] * len(images), reach, prepare, raw=raw)
+        return self._colorize(pixels, options, hints or [()] * len(images), raw=raw)
 
     def predict_chroma(
         self,
@@ -335,8 +339,8 @@ class Colorizer:
         ValueError
             If a number is out of its range.
         """
-        _check(vividness, detail)
-        return list(self._painter.predict_chroma(lumas, vividness=vividness, detail=detail))
+        options = ColorOptions(vividness, detail)
+        return list(self._painter.predict_chroma(lumas, vividness=options.vividness, detail=options.detail))
 
     def predict_distribution(
         self, image: Any, *, detail: int | None = None, max_pixels: int = MAX_PIXELS
@@ -360,8 +364,8 @@ class Colorizer:
         ValueError
             If the model predicts no distribution, or a number is out of its range.
         """
-        _check(0, detail)
-        return self._painter.predict_distribution(_read_luma(image, max_pixels), detail=detail)
+        options = ColorOptions(detail=detail)
+        return self._painter.predict_distribution(_read_luma(image, max_pixels), detail=options.detail)
 
     def uncertainty(
         self,
@@ -390,19 +394,16 @@ class Colorizer:
         ValueError
             If the model predicts no distribution, or a number is out of its range.
         """
-        _check(0, detail)
+        options = ColorOptions(detail=detail)
         luma = _read_luma(image, max_pixels)
-        small = self._painter.predict_uncertainty(luma, detail=detail, hints=_parse(hints, luma))
+        small = self._painter.predict_uncertainty(luma, detail=options.detail, hints=_parse(hints, luma))
         return resize(small, luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _colorize(
         self,
         images: Sequence[NDArray[np.uint8]],
-        vividness: float,
-        detail: int | None,
+        options: ColorOptions,
         hints: Sequence[Sequence[HintLike]],
-        reach: float | None,
-        prepare: bool,
         alternatives: Sequence[Alternative] = (),
         raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
@@ -420,7 +421,7 @@ class Colorizer:
             else:
                 fixed = [_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)]
                 chosen = alternatives[start : start + _BATCH] or [()] * len(lumas)
-                chromas = self._predict(lumas, vividness, detail, fixed, reach, prepare, chosen)
+                chromas = self._predict(lumas, options, fixed, chosen)
                 painted = join_each(zip(lumas, chromas, strict=True))
             results += [_with_alpha(rgb, image) for rgb, image in zip(painted, part, strict=True)]
         return results
@@ -428,42 +429,32 @@ class Colorizer:
     def _predict(
         self,
         lumas: Sequence[NDArray[np.uint8]],
-        vividness: float,
-        detail: int | None,
+        options: ColorOptions,
         hints: Sequence[Sequence[Hint]],
-        reach: float | None,
-        prepare: bool,
         alternatives: Sequence[Alternative],
     ) -> Iterator[NDArray[np.float32]]:
         """Predict chroma; that with hints goes as far as they reach, and is that without them beyond."""
-        options: dict[str, Any] = {"vividness": vividness, "detail": detail}
-        views = [View.of(luma, prepare) for luma in lumas]
+        given: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail}
+        views = [View.of(luma, options.prepare) for luma in lumas]
         seen = [view.luma for view in views]
         fixed, chosen = (
-            [view.enter(each) for view, each in zip(views, given, strict=True)] for given in (hints, alternatives)
+            [view.enter(each) for view, each in zip(views, places, strict=True)] for places in (hints, alternatives)
         )
-        chromas = self._painter.predict_chroma(seen, hints=fixed, alternatives=chosen, **options)
-        limited = [i for i, given in enumerate(fixed) if given and reach is not None]
+        chromas = self._painter.predict_chroma(seen, hints=fixed, alternatives=chosen, **given)
+        limited = [i for i, places in enumerate(fixed) if places and options.reach is not None]
         plain: dict[int, NDArray[np.float32]] = {}
         if limited:
             alone = self._painter.predict_chroma(
-                [seen[i] for i in limited], alternatives=[chosen[i] for i in limited], **options
+                [seen[i] for i in limited], alternatives=[chosen[i] for i in limited], **given
             )
             plain = dict(zip(limited, alone, strict=True))
         for i, (view, chroma) in enumerate(zip(views, chromas, strict=True)):
-            if i in plain and reach is not None:
-                chroma = limit_reach(view.luma, plain.pop(i), chroma, fixed[i], reach)
+            if i in plain and options.reach is not None:
+                chroma = limit_reach(view.luma, plain.pop(i), chroma, fixed[i], options.reach)
             yield view.widen(chroma)
 
 
-def _check(vividness: float, detail: int | None, count: int = 1, reach: float | None = None) -> None:
-    """Raise `ValueError` for numbers out of their range."""
-    if not 0 <= vividness <= 1:
-        raise ValueError(f"vividness must lie in [0, 1], got {vividness}")
-    if detail is not None and detail < 2:
-        raise ValueError(f"detail must be at least 2 pixels, got {detail}")
-    if reach is not None and not 0 <= reach <= 1:
-        raise ValueError(f"reach must lie in [0, 1], got {reach}")
+def _check_count(count: int) -> None:
     if count < 1:
         raise ValueError(f"the count must be at least 1, got {count}")
 

@@ -129,7 +129,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["empty", "--output", "o"], "no images or videos in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
         (["/dev/null", "--output", "o"], "/dev/null is neither a file nor a folder"),
-        (["scans/a.png", "--output", "o.png", "--detail", "0"], "detail must be at least 2, got 0"),
+        (["scans/a.png", "--output", "o.png", "--detail", "0"], "detail must be at least 2 pixels, got 0"),
         (["scans/a.png", "--output", "o.png", "--seed", "-1"], "seed must be at least 0, got -1"),
     ],
 )
