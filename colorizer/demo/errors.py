@@ -16,7 +16,7 @@ from colorizer.machine import describe_shortage
 T = TypeVar("T")
 MAX_BYTES = 20_000_000
 """Largest image file, or archive of them, that the demo takes."""
-EXPIRED = "is deleted by now, as all files are; bring it again"
+EXPIRED = "has been deleted, as all files are after an hour at most; choose it again"
 
 
 @contextmanager
@@ -69,6 +69,6 @@ def check_size(path: Path, most: int = MAX_BYTES) -> None:
     if path.exists() and path.stat().st_size > most:
         size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
         raise gr.Error(
-            f"{path.name} has {size} MB, and {limit} MB is the limit. Save it smaller, and bring it again.",
+            f"{path.name} has {size} MB, and {limit} MB is the limit. Save it smaller, and try again.",
             print_exception=False,
         )

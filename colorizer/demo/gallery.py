@@ -46,9 +46,9 @@ class Gallery:
         except DatasetError:
             dataset = load_samples()
             origin = (
-                f"The {len(dataset)} sample images that come with the project are the first of the test set; there is "
-                "no bird and no deer among them. To see all 10,000, name a folder that holds CIFAR-10 in "
-                "`COLORIZER_DATA` and start the demo again."
+                f"The {len(dataset)} sample images that come with the project are the first of the test set; none of "
+                "them shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that holds CIFAR-10 "
+                "and restart the demo."
             )
         folder = resource_folder("checkpoints")
         errors = {model: find_errors(folder / model, dataset.sha256) for model in models}

@@ -59,10 +59,10 @@ def test_a_film(page: Page, tmp_path: Path):
     strength.dispatch_event("pointerup")
     expect(still).not_to_have_attribute("src", first, timeout=240_000)
 
-    page.get_by_role("button", name="Colorize the film").click()
+    page.get_by_role("button", name="Colorize the video").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#film-state")).to_contain_text("Canceled", timeout=240_000)
-    page.get_by_role("button", name="Colorize the film").click()
+    page.get_by_role("button", name="Colorize the video").click()
     expect(page.locator("#film-state")).to_contain_text("75 frames in", timeout=240_000)
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     # Chromium as Debian builds it plays H.264.

@@ -8,7 +8,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
         accept();
         if (file.size > options.maxBytes) {
             const [size, limit] = [file.size, options.maxBytes].map((bytes) => Math.ceil(bytes / 1e6));
-            return refuse(`${file.name} has ${size} MB, and ${limit} MB is the limit. Save it smaller, as JPEG, and bring it again.`);
+            return refuse(`${file.name} has ${size} MB, and ${limit} MB is the limit. Save it smaller, such as a JPEG, and try again.`);
         }
         const mine = begin();
         try {
@@ -22,7 +22,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
         } catch (error) {
             if (!isLatest(mine)) return;
             const lost = error instanceof TypeError;
-            failed(lost ? "The server can't be reached. Check the connection and bring the photo again." : error.message);
+            failed(lost ? "The server can't be reached. Check your connection, and try again." : error.message);
         }
     }
 
@@ -36,9 +36,9 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
     }
 
     function openAll(files, links) {
-        if (files.length > 1) return refuse("Bring one photo here. For several at once there is the tab Batch.");
+        if (files.length > 1) return refuse("Choose one photo here. For several at once, use the Batch tab.");
         if (files.length) return open(files[0]);
-        if (links) refuse("That is a link, not a file. Save the picture to your device and bring that file.");
+        if (links) refuse("That is a link, not a file. Save the picture to your device, and choose that file.");
     }
 
     fileInput.addEventListener("change", () => {
@@ -68,7 +68,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
     });
     find(".paste").addEventListener("click", async () => {
         accept();
-        const keys = "Press Ctrl+V (on a Mac ⌘V) to paste instead.";
+        const keys = "Press Ctrl+V (⌘V on a Mac) to paste instead.";
         let items;
         try {
             items = await navigator.clipboard.read();
@@ -79,6 +79,6 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
             const type = item.types.find((each) => each.startsWith("image/"));
             if (type) return open(new File([await item.getType(type)], `pasted.${type.split("/")[1]}`, {type}));
         }
-        refuse("There is no picture in the clipboard. Copy one first.");
+        refuse("There is no picture on the clipboard. Copy one first.");
     });
 }

@@ -6,16 +6,15 @@ LIMITS = """
 ### Limits
 
 - The colors are plausible guesses, not a record of what was there.
-- Many colors are right for one gray. The network answers with something like their mean, which is muted.
-- Color comes at the resolution of a thumbnail: it is soft, and small things take the color of what surrounds them.
-- The models learned from thumbnails: animals and vehicles (CIFAR-10), and the U-Net also 200 kinds of things (Tiny
-  ImageNet). The further a picture is from those, the less they know.
+- One gray can stand for many colors. The network's answer is close to their average, which is muted.
+- Color is predicted for a thumbnail: it is soft, and small things take on the color of what surrounds them.
+- The models were trained on small images. The less a picture resembles those, the less they know about it.
 
 ### Privacy
 
-The files that you bring, and the results, are on the server that runs this demo. They are deleted after at most an
-hour, and when the server starts. So that clicks are answered at once, the server's memory holds a reduced copy of your
-image, for at most an hour after the last change. Nothing is sent elsewhere, by the server or by this page.
+Your files and the results are stored on the server that runs this demo. They are deleted after at most an hour, and
+whenever the server starts. To answer clicks at once, the server also holds a reduced copy of your photo in memory, for
+at most an hour after your last change. Neither the server nor this page sends anything elsewhere.
 """
 API = """
 ### Use it from code
@@ -35,7 +34,7 @@ files = [handle_file("samples/photos/cat.jpg"), handle_file("samples/photos/rock
 archive, report = client.predict(files, api_name="/colorize_batch")
 ```
 
-The results are files on your machine: PNG, and a ZIP archive. With curl:
+The results are saved on your machine, as PNG files and a ZIP archive. With curl:
 
 ```sh
 api=http://127.0.0.1:7860/gradio_api
@@ -46,8 +45,9 @@ event=$(curl -s $api/call/colorize -H "Content-Type: application/json" \\
 curl -s $api/call/colorize/$event | grep -o 'http[^"]*' | head -n 1 | xargs curl -s -o cat-color.png
 ```
 
-In place of `http://127.0.0.1:7860` stands the address of this page. The limits are those of the page, and
-files are sent: of an address on the web nothing is fetched.
+Replace `http://127.0.0.1:7860` with the address of this page. *Use via API*, at the bottom of the page, lists all
+parameters, with code that has the address already. The limits are the same as on the page. Send files, not links: the
+server fetches nothing from the web.
 """
 
 

@@ -22,18 +22,16 @@ from colorizer.inference.colorizer import Colorizer
 _LIMITS = Limits()
 _THUMBNAIL_SIDE = 240  # Pixels: twice what is shown, for screens of high density.
 _WORDS = (
-    f"Bring several images, or a ZIP archive of them: at most {_LIMITS.images} images, {MAX_BYTES / 1e6:.0f} MB per "
-    f"file, {_LIMITS.total_bytes / 1e6:.0f} MB unpacked, {_LIMITS.pixels / 1e6:.0f} megapixels per image. You get a "
-    "ZIP archive with the results and a report. If an image can't be read, the report says why."
+    f"Choose several images, or a ZIP archive of them: up to {_LIMITS.images} images, {MAX_BYTES / 1e6:.0f} MB per "
+    f"file, {_LIMITS.total_bytes / 1e6:.0f} MB unpacked, and {_LIMITS.pixels / 1e6:.0f} megapixels per image. You get "
+    "a ZIP archive of the results, with a report that says which files couldn't be read, and why."
 )
 
 
 def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
     gr.Markdown(_WORDS, elem_classes=["hint"])
-    files = gr.File(
-        label="Images, or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many"
-    )
+    files = gr.File(label="Images or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many")
     settings = Settings(colorizers)
     start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
     # Plain text: names of files may look like Markdown, and programs read it, too.

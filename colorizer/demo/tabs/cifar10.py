@@ -22,13 +22,13 @@ from colorizer.inference.colorizer import Colorizer
 
 _OWN_ORDER = "unsorted"
 _WORDS = """
-*Autoencoder*, *U-Net*: the model's color on the image's own brightness. *Autoencoder (raw output)*: the picture that
-the autoencoder paints by itself, from the 256 numbers that it keeps of an image.
+*Autoencoder* and *U-Net* show the model's color on the image's own brightness. *Autoencoder (raw output)* is the
+picture that the autoencoder paints by itself, from the 256 numbers that it keeps of an image.
 """
 _SORTED = """
-Sorted by the error of each image that `colorizer evaluate` recorded (the U-Net's at color strength 0). Only the more
-colorful half of the images is listed: where there is hardly any color, the figure says nothing. *Typical* starts with
-the image in the middle.
+Sorted by each image's error, as `colorizer evaluate` recorded it (the U-Net's at color strength 0). Only the more
+colorful half of the images is listed: where there is hardly any color, the error says little. *Typical* starts with the
+image in the middle.
 """
 
 

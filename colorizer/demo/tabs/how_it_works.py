@@ -25,28 +25,28 @@ from colorizer.inference.colorizer import Colorizer
 _IDEA = """
 ### The idea
 
-The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). A network sees the brightness as a
-small thumbnail and guesses its colors: the *autoencoder* squeezes the thumbnail through a short list of numbers and
-paints it anew, the *U-Net* tells for each place how likely each color is. The colors are enlarged and joined with the
-brightness of the full image, so that no detail is lost, whatever the size.
+The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
+small thumbnail and predicts its colors. The *autoencoder* squeezes the thumbnail into a short list of numbers and
+paints it anew from them. The *U-Net* estimates how likely each color is at each place. The colors are then enlarged and
+joined with the brightness of the full image, so no detail is lost, whatever the size.
 """
 _ABOUT = {
-    "autoencoder": "The encoder halves the picture again and again, and ends in the *latent vector*. The decoder "
-    "starts from that vector alone. Boxes are as high as the pictures inside the network and wider the more channels "
-    "they have.",
-    "unet": "The way down is like the encoder's, but on the way up each scale is added to what came by on the way "
-    "down (the *skips*), so that nothing has to pass through a bottleneck. Shapes are those for a thumbnail of "
-    "64 × 64; it takes any.",
+    "autoencoder": "The encoder halves the picture again and again and ends in the *latent vector*. The decoder "
+    "starts from that vector alone. The boxes are as high as the pictures inside the network, and wider the more "
+    "channels these have.",
+    "unet": "The way down is like the encoder's. On the way up, each scale also gets what the way down had at that "
+    "scale (the *skip connections*), so nothing has to pass through a bottleneck. The shapes are for a thumbnail of "
+    "64 × 64; any size works.",
 }
 _STEPS = 9
 _SIDE = 640  # Pixels of the visitor's image at which the two results are shown.
 _FIRST, _LAST = 0, 1  # Samples that the walk starts with.
 _WALK = """
-### A walk in latent space
+### A walk through latent space
 
-Two test images are two points in the space of latent vectors. Here the decoder paints the points on the straight line
-between them. One picture turns into the other rather than fading into it where the network has learned what the
-two have in common; where it has not, you see the murky middle.
+Two test images are two points in the space of latent vectors. Here the decoder paints points on the straight line
+between them. Where the network has learned what the two have in common, one picture turns into the other instead of
+fading into it; where it hasn't, the middle is murky.
 """
 
 
@@ -103,8 +103,8 @@ def _build_passage(
 ) -> None:
     height, width = space.size
     gr.Markdown(
-        f"### Follow an image\n\nChoose a test image, or bring one of your own: it is squeezed to {width} × {height} "
-        "pixels, goes through the encoder and comes back from the decoder.",
+        f"### Follow an image\n\nChoose a test image or one of your own. It is shrunk to {width} × {height} pixels, "
+        "goes through the encoder and comes back from the decoder.",
         elem_classes=["words"],
     )
     with gr.Row(elem_id="follow-choice"):
@@ -209,26 +209,25 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: li
 
 def _explain_blur(pixels: int, length: int, error: float) -> str:
     return (
-        f"**Why it is blurred.** {pixels:,} pixels went in, {length} numbers came through: the *bottleneck*. "
-        "What is sharp about this one picture does not fit into them, so the decoder paints what is likely, an average "
-        f"over all pictures that have about these numbers. Here its brightness is off by {error:.0f} of 255 levels. "
-        "Squared error, on which it was trained, prefers that: a sharp edge in the wrong place costs more than a soft "
-        "one."
+        f"**Why it is blurry.** {pixels:,} pixels went in, and {length} numbers came through: the *bottleneck*. The "
+        "details of this one picture don't fit into them, so the decoder paints what is likely, an average of all "
+        f"pictures with about the same numbers. Here its brightness is off by {error:.0f} of 255 levels. The squared "
+        "error that it was trained on favors blur: a sharp edge in the wrong place costs more than a soft one."
     )
 
 
 def _explain_join(model: str) -> str:
     """Tell what joining is worth, by the record over the whole test set."""
     words = (
-        "**What color on the own brightness changes.** Of the decoder's picture only the color is taken, "
-        "and the true brightness stays. Eyes are sharp for brightness and blunt for color, so a soft color on a sharp "
-        "picture looks right, at any size:"
+        "**What joining it with the true brightness changes.** Only the color of the decoder's picture is used; the "
+        "brightness is the image's own. Our eyes see brightness sharply and color softly, so soft color on a sharp "
+        "picture looks right at any size."
     )
     record = Checkpoint.find(model).read_record("metrics.json")
     if "raw" not in record:
         return words
     return (
-        f"{words}\n\nOver {record['n']:,} test images the decoder's own picture has "
+        f"{words}\n\nOver {record['n']:,} test images, the decoder's own picture has "
         f"{record['raw']['relative_mse']:.0%} of the squared error of the gray baseline, a picture without any color. "
         f"Its color on the image's own brightness has {record['relative_mse']:.0%}."
     )

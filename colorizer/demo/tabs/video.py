@@ -19,7 +19,7 @@ from colorizer.demo.workbench import NETWORK, QUIET, default_model
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 
 _PAUSE = 0.5  # Seconds between two words on how far a film is.
-_ADVICE = "Bring another one, such as an MP4."
+_ADVICE = "Try another one, such as an MP4."
 
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
@@ -30,9 +30,9 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     limits, most_bytes = films.read_limits()
     colorizer = colorizers[default_model(colorizers)]
     gr.Markdown(
-        f"Bring a short video: MP4, MOV, MKV, WebM, AVI or MPEG, at most {limits.seconds:g} seconds, "
-        f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {most_bytes // 1_000_000} MB. Its sound stays. For "
-        "longer ones, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`.",
+        f"Choose a short video (MP4, MOV, MKV, WebM, AVI or MPEG): at most {limits.seconds:g} seconds, "
+        f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {most_bytes // 1_000_000} MB. Its sound is kept. For "
+        "longer videos, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`.",
         elem_classes=["hint"],
     )
     upload = gr.File(label="Video", height=140, elem_id="film")
@@ -49,14 +49,14 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
                 visible="vividness" in colorizer.abilities,
                 elem_id="film-vividness",
             )
-            start = gr.Button("Colorize the film", variant="primary", size="md", elem_id="film-start")
+            start = gr.Button("Colorize the video", variant="primary", size="md", elem_id="film-start")
             stop = gr.Button("Cancel", visible=False, size="md", elem_id="film-stop")
             state = gr.HTML(visible=False, padding=False, elem_id="film-state")
             download = gr.DownloadButton("Download MP4", visible=False, size="md", elem_id="film-download")
 
     def find(given: Any) -> Path:
         if not given:
-            raise gr.Error("Bring a video first.", print_exception=False)
+            raise gr.Error("Choose a video first.", print_exception=False)
         check_size(Path(given), most_bytes)
         return Path(given)
 
@@ -149,7 +149,7 @@ def _draw_progress(done: Any, total: Any, seconds: float) -> str:
     left = round((total - done) / rate)
     return (
         f"<p role='status'><progress max='{total}' value='{done}' aria-label='Frames done'></progress><br>"
-        f"{done:,} of {total:,} frames, {rate:.1f} a second, {left // 60}:{left % 60:02} left</p>"
+        f"{done:,} of {total:,} frames, {rate:.1f} per second, {left // 60}:{left % 60:02} left</p>"
     )
 
 
@@ -160,6 +160,6 @@ def _draw_player(path: Path) -> str:
 def _describe(summary: Mapping[str, Any], seconds: float) -> str:
     words = [f"{int(summary['frames']):,} frames in {seconds:.0f} seconds."]
     if summary["damaged"]:
-        words.append(f"{len(summary['damaged'])} damaged frames were left out or patched up.")
+        words.append(f"{len(summary['damaged'])} damaged frames were left out or repaired.")
     words += [f"{str(note)[:1].upper()}{str(note)[1:]}." for note in summary["notes"]]
     return f"<p role='status'>{html.escape(' '.join(words))}</p>"

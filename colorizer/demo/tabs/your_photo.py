@@ -98,7 +98,7 @@ class Question:
         else:
             path = errors.find_upload(given)
             words, credit = f"Your photo {path.name}", path.name
-        with errors.as_gradio_errors(advice="Bring another file, such as a JPEG or PNG."):
+        with errors.as_gradio_errors(advice="Try another file, such as a JPEG or PNG."):
             photo = Photo.open(path, MAX_PIXELS)
         with errors.as_gradio_errors():
             photo = photo.change(_read_dabs(asked.get("dabs")), _read_version(asked.get("version")))
