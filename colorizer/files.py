@@ -18,7 +18,10 @@ def resource_folder(name: str) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside its place and rename it, so that it is never seen half written."""
+    """Write a file under a temporary name beside its place and rename it, so that it is never seen half written.
+
+    `OSError` if it can't be written.
+    """
     temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:

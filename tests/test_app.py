@@ -127,7 +127,7 @@ def test_unusual_images(client: Client, colorizer: Colorizer, tmp_path: Path, na
     ("name", "content", "message"),
     [
         ("empty.png", b"", "empty"),
-        ("notes.png", b"these are words, not pixels", "no image"),
+        ("notes.png", b"these are words, not pixels", "not an image"),
         ("cut.png", encode(random_images(1)[0])[:500], "damaged"),
         ("huge.png", _huge_png(9_500), "limit is 50"),
         ("bomb.png", _huge_png(20_000), "limit is 50"),
@@ -232,7 +232,7 @@ def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
     files = [handle_file(str(path)) for path in samples]
     archive, report = client.predict(files, vividness=0.5, api_name="/colorize_batch")
     # Plain text, with names as they are.
-    assert re.fullmatch(r"2 of 3 colorized\nbroken_.*\.png: \S.* is no image.*", report)
+    assert re.fullmatch(r"2 of 3 colorized\nbroken_.*\.png: \S.* is not an image.*", report)
     assert "\\" not in report
     with zipfile.ZipFile(archive) as results:
         assert results.namelist() == ["00_cat-color.png", "01_ship-color.png", "report.csv"]
@@ -477,7 +477,7 @@ def test_full_disk_is_one_line(small_disk: Path, monkeypatch: pytest.MonkeyPatch
     _fill(small_disk)
     done = _start(ROOT, str(free_port()))
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"the disk of {small_disk} is full: 0 MB are free, 60 are needed" in done.stderr
+    assert f"the disk that holds {small_disk} is full: 0 MB are free, 60 are needed" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

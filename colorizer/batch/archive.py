@@ -64,7 +64,7 @@ def colorize_archive(
     output : pathlib.Path
         The ZIP archive to write.
     colorize : callable
-        Makes a result of an RGB or RGBA image.
+        Makes a result of an image: (H, W, 3) or (H, W, 4) uint8, RGB or RGBA, in and out.
     limits : Limits
         Checked before anything is decoded; sizes in archives are as these declare them, and no more is read.
     tell : callable
@@ -94,7 +94,7 @@ def colorize_archive(
         size = sum(entry.size for entry in entries)
         if size > limits.total_bytes:
             raise ArchiveError(
-                f"{size / 1e6:.0f} MB, unpacked, are too much at once; the limit is {limits.total_bytes / 1e6:.0f} MB"
+                f"the images take {size / 1e6:.0f} MB unpacked; the limit is {limits.total_bytes / 1e6:.0f} MB at once"
             )
         sources = [(entry.name, PurePosixPath(entry.name)) for entry in entries]
         jobs = name_results(sources, Path(), "same", ["-color"], video_suffix=".png", numbered=True)
@@ -187,7 +187,7 @@ def _check_directory(path: Path) -> None:
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         if member.flag_bits & _ENCRYPTED:
-            raise ImageError("it is encrypted: unpack the archive with its password, and bring the images")
+            raise ImageError("it is encrypted: unpack the archive with its password and bring the images")
         try:
             with archive.open(member) as file:
                 # An entry that lies about its size gives no more than it declared.

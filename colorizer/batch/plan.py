@@ -98,7 +98,7 @@ def plan_jobs(
     """
     inputs = [found for path in inputs for found in _expand(path)]
     if str(output) == "-":
-        raise UsageError("results can't be written to the standard output: give a file or a folder")
+        raise UsageError("results can't be written to standard output: give a file or a folder")
     for path in inputs:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
@@ -126,7 +126,7 @@ def plan_jobs(
         for target in job.targets:
             place = real_path(target)
             if place in taken:
-                raise UsageError(f"{job.source} would be colorized over another file, {target}: give another output")
+                raise UsageError(f"the result of {job.source} would overwrite {target}: choose another output")
             taken.add(place)
     return jobs
 
@@ -266,7 +266,7 @@ def name_results(
         job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
         for result in job.targets:
             if result in named:
-                raise UsageError(f"{named[result]} and {source} would both become {result}: colorize them apart")
+                raise UsageError(f"{named[result]} and {source} would both become {result}: colorize them separately")
             named[result] = source
         jobs.append(job)
     return jobs

@@ -199,7 +199,7 @@ def run_on_cluster(
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]  # Advice on Ray follows it.
         if isinstance(cause, UsageError):
             raise UsageError(reason) from None
-        raise OSError(f"Ray gave up, and the same command does the rest: {reason}") from error
+        raise OSError(f"Ray gave up; run the same command again to finish the rest: {reason}") from error
     finally:
         ray.shutdown()
 

@@ -33,12 +33,12 @@ _LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
 _FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
-_REDONE = "done anew, since the source, the settings or the weights are others than those of the result that was there"
+_REDONE = "redone, since the source, the settings or the weights have changed since the earlier result"
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What a run has to do: jobs that are new, those to do anew, and those that it skips."""
+    """What a run has to do: new jobs, those to redo, and those to skip."""
 
     new: list[Job]
     outdated: list[Job]
@@ -92,7 +92,7 @@ def run_jobs(
     Parameters
     ----------
     jobs : sequence of Job
-        The files; what exists is written anew.
+        The files; existing results are overwritten.
     paint : callable
         Colorizes a list of images of (H, W, 3 or 4) uint8; called from this thread only.
     max_pixels, accept_truncated

@@ -45,7 +45,7 @@ def run_videos(
     Parameters
     ----------
     jobs : sequence of Job
-        The videos; what exists is written anew, and what a stopped run left is gone on with.
+        The videos; existing results are overwritten, and stopped runs are continued.
     model : Colorizer
         The model.
     options : PaintOptions

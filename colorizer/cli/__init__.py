@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"colorizer: this needs {error.name}, which is not installed: pip install .[train]", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ncolorizer: stopped; what was written is whole, and the same command does the rest", file=sys.stderr)
+        print(
+            "\ncolorizer: stopped; the results so far are complete, and the same command finishes the rest",
+            file=sys.stderr,
+        )
         return 130
 
 

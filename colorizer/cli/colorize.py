@@ -68,13 +68,13 @@ def add_parser(commands: Commands) -> None:
         type=float,
         default=DEFAULT_REACH,
         metavar="0..1",
-        help="how far a hint reaches, from the spot alone to most of the image; edges end it (default: %(default)s)",
+        help="how far a hint reaches, from the spot alone to most of the image, up to edges (default: %(default)s)",
     )
     colorize.add_argument(
         "--no-prepare",
         dest="prepare",
         action="store_false",
-        help="show old prints to the model as they are, with their paper border and pale contrast",
+        help="don't crop the paper border of old prints, or boost their faded contrast, before the model sees them",
     )
     colorize.add_argument(
         "--alternatives",
@@ -115,8 +115,8 @@ def add_parser(commands: Commands) -> None:
     colorize.add_argument(
         "--accept-truncated",
         action="store_true",
-        help="colorize what is there of files that are cut off (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI) instead of "
-        "refusing them; the report says which",
+        help="colorize what is left of truncated files (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI) instead of refusing "
+        "them; the report says which",
     )
     colorize.add_argument(
         "--report",
@@ -246,7 +246,7 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
     if options.report and real_path(options.report) in {
         real_path(place) for job in jobs for place in (job.source, *job.targets)
     }:
-        raise UsageError(f"--report {options.report} is a file of this run: give another name")
+        raise UsageError(f"--report {options.report} is an input or a result of this run: choose another name")
     check_writable(options.output)
     digest = ""
     with suppress(ModelError):  # Without the model nothing can be done, and all that is done counts as it is.
@@ -320,7 +320,7 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
     plan = FolderPlan(options.inputs[0], options.output, asked, options.format, options.recursive, options.overwrite)
     plan.check()
     if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
-        raise UsageError(f"--report {options.report} lies in a folder of images: give it another place")
+        raise UsageError(f"--report {options.report} lies in a folder of images: choose another place")
     check_model(Colorizer.load(options.model), asked)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
     return chain(outcomes, map(pass_over, find_others(options.inputs, options.output, options.recursive))), None

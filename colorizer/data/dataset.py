@@ -35,7 +35,7 @@ class ImageDataset:
     split : str
         ``train``, ``test``, ``validation`` or `ALL`.
     sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
-        What `decode_image` reads, an entry an image.
+        What `decode_image` reads, one entry per image.
     ids : sequence of str
         What an image is called in messages: file and row, and its own path where the data keep it.
     sha256 : str
@@ -83,6 +83,11 @@ class ImageDataset:
         ----------
         skip_corrupt : bool
             Leave corrupt images out, each named in a warning and all counted at the end, instead of failing.
+
+        Yields
+        ------
+        int and (H, W, 3) or (H, W, 4) uint8
+            The index of an image, and its RGB or RGBA pixels.
 
         Raises
         ------

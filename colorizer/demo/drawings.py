@@ -108,7 +108,7 @@ def draw_curves(history: Sequence[Mapping[str, str]], best_epoch: int | None) ->
 
 
 def draw_vector(vector: NDArray[np.float32]) -> str:
-    """Draw the numbers of a vector as bars, up and down from a line in the middle."""
+    """Draw the numbers of a vector, (N,) float32, as bars, up and down from a line in the middle; as SVG."""
     largest = float(np.abs(vector).max()) or 1.0
     step = _WIDTH / len(vector)
     bars = "".join(

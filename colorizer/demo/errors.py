@@ -42,7 +42,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 
 
 def pick(items: Mapping[str, T], name: Any) -> T:
-    """Give the item of that name."""
+    """Give the item of that name; `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
         raise gr.Error(f"There is no {name!r}; there are: {', '.join(items)}", print_exception=False)
     return items[name]
@@ -65,7 +65,7 @@ def find_upload(upload: Any) -> Path:
 
 
 def check_size(path: Path, most: int = MAX_BYTES) -> None:
-    """Refuse a file that is too large: the server takes larger ones, for films."""
+    """Raise `gradio.Error` for a file that is too large; the server takes larger ones, for films."""
     if path.exists() and path.stat().st_size > most:
         size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
         raise gr.Error(

@@ -103,7 +103,7 @@ class Photo:
         return choose_extension(self.path.name)
 
     def colorize(self, colorizer: Colorizer, **options: Any) -> NDArray[np.uint8]:
-        """Colorize the preview, with keywords of `Colorizer.colorize`.
+        """Colorize the preview, with keywords of `Colorizer.colorize`: (H, W, 3) or (H, W, 4) uint8.
 
         A model that takes no hints leaves the dabs, the version and the keywords for another.
         """
@@ -144,7 +144,7 @@ class Photo:
         return rank(drawn, *colorizer.predict_distribution(self.preview, detail=detail))
 
     def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
-        """Tell where the colors of the preview are a guess, see `Colorizer.uncertainty`; dabs make it smaller."""
+        """Tell where the colors of the preview are a guess: (H, W) float32, see `Colorizer.uncertainty`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.uncertainty(self.preview, detail=detail, hints=hints)
 
@@ -196,7 +196,7 @@ def draw_doubt(image: NDArray[np.uint8], doubt: NDArray[np.float32]) -> NDArray[
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Copy the luma to all colors and keep the alpha, if there is one."""
+    """Copy the luma of (H, W, 3) or (H, W, 4) uint8 to all colors and keep the alpha, if there is one."""
     return np.dstack([gray_copy(image[:, :, :3]), image[:, :, 3:]])
 
 

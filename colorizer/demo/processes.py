@@ -11,7 +11,7 @@ import psutil
 
 _GLANCE = 0.05  # Seconds between two looks at what a process takes.
 _LARGE = "takes too much memory to decode: make it smaller first"
-_SLOW = "takes too long to decode: save it anew, or make it smaller, first"
+_SLOW = "takes too long to decode: save it again with common settings, or make it smaller first"
 
 
 def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":

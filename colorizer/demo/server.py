@@ -17,7 +17,10 @@ from colorizer.inference.colorizer import Colorizer
 
 
 def prepare_folder(address: str) -> Path:
-    """Give Gradio an empty folder of this server's own: what a killed one left there is deleted."""
+    """Give Gradio an empty folder of this server's own; `OSError` if its disk is full.
+
+    What a killed server left there is deleted.
+    """
     user = os.getuid() if hasattr(os, "getuid") else "demo"
     name = re.sub(r"[^\w.-]", "_", f"colorizer-{user}-{address}")
     folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / name
@@ -28,8 +31,8 @@ def prepare_folder(address: str) -> Path:
     if free < LEAST_SPACE:
         folder.rmdir()
         raise OSError(
-            f"the disk of {folder.parent} is full: {free / 1e6:.0f} MB are free, {LEAST_SPACE / 1e6:.0f} are needed; "
-            "make room, or name another folder by GRADIO_TEMP_DIR"
+            f"the disk that holds {folder.parent} is full: {free / 1e6:.0f} MB are free, "
+            f"{LEAST_SPACE / 1e6:.0f} are needed; free some space, or choose another folder with GRADIO_TEMP_DIR"
         )
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder

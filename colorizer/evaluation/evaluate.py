@@ -86,7 +86,7 @@ def evaluate(
     """
     output = Path(output)
     if output.is_dir():
-        raise ValueError(f"the name of a file is needed, got the folder {output}")
+        raise ValueError(f"expected the name of a file, got the folder {output}")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
         pass

@@ -106,7 +106,7 @@ def join(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uin
 
 
 def resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> NDArray[Any]:
-    """Bring a plane or image to another size by one of OpenCV's interpolations, keeping its dtype."""
+    """Resize (H, W) or (H, W, C) to height and width by one of OpenCV's interpolations, keeping the dtype."""
     if interpolation == cv2.INTER_AREA and plane.dtype == np.uint8:
         # Halves are averaged ten times faster than other parts. An odd last row is dropped: 3 of 3000 at most.
         while plane.shape[0] >= 8 * height and plane.shape[1] >= 8 * width:

@@ -238,7 +238,7 @@ class _Limits:
         if facts.cost.work > self.work:
             raise UnreadableError(
                 f"would take as long to decode as {facts.cost.work / 1e6:.0f} megapixels; the limit is "
-                f"{self.work / 1e6:.0f}: save it anew, in the usual way, or make it smaller first"
+                f"{self.work / 1e6:.0f}: save it again with common settings, or make it smaller first"
             )
 
     def check_pages(self, facts: Facts) -> None:
@@ -246,7 +246,7 @@ class _Limits:
         if facts.pages * facts.cost.work > self.work:
             raise UnreadableError(
                 f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, which are too many at "
-                "once: split it, take the first one alone by another format, or allow more pixels"
+                "once: split it, take only the first one by choosing another format, or allow more pixels"
             )
 
 
@@ -259,12 +259,9 @@ def _read_file(path: Path, limits: _Limits, most: int | None = None) -> bytes:
     with open(number, "rb") as file:  # noqa: PTH123  By its number.
         status = os.fstat(number)
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{path.name} is no regular file")
+            raise ImageError(f"{path.name} is not a regular file")
         if status.st_size * 2 > limits.memory:
-            raise ImageError(
-                f"{path.name} has {status.st_size / 1e6:.0f} MB, which is too much; the limit is "
-                f"{limits.memory / 2e6:.0f}"
-            )
+            raise ImageError(f"{path.name} is {status.st_size / 1e6:.0f} MB; the limit is {limits.memory / 2e6:.0f}")
         return file.read(status.st_size if most is None else most)
 
 
@@ -415,7 +412,7 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
     except UnreadableError as error:
         raise ImageError(f"{name} {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is no image that can be read, or its beginning is damaged") from error
+        raise ImageError(f"{name} is not an image that can be read, or its beginning is damaged") from error
     except NotImplementedError as error:
         raise ImageError(f"{name} is stored in a way that can't be read here: {error}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

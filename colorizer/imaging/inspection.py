@@ -222,7 +222,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
             at += 1 if marker == 0xFF else 2
             continue
         if (segments := segments + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a JPEG of more than {_MOST_SEGMENTS} segments, which is no photo's")
+            raise UnreadableError(f"is a JPEG of more than {_MOST_SEGMENTS} segments, which no photo has")
         (length,) = struct.unpack_from(">H", content, at + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and not height:
             kind = marker
@@ -271,7 +271,7 @@ def _inspect_png(content: bytes) -> Facts:
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
-            raise UnreadableError(f"is a PNG of more than {_MOST_SEGMENTS * 5} chunks, which is no picture's")
+            raise UnreadableError(f"is a PNG of more than {_MOST_SEGMENTS * 5} chunks, which no picture has")
         if name == b"IHDR" and not height:
             width, height, bits, kind = struct.unpack_from(">IIBB", content, at + 8)
         elif name == b"acTL" and length >= 4:
@@ -319,7 +319,7 @@ def _inspect_webp(content: bytes) -> Facts:
     while at + 8 <= len(content):
         name, length = struct.unpack_from("<4sI", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a WebP of more than {_MOST_SEGMENTS} chunks, which is no picture's")
+            raise UnreadableError(f"is a WebP of more than {_MOST_SEGMENTS} chunks, which no picture has")
         size = (0, 0)
         if name == b"VP8X":
             size = (

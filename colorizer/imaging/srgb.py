@@ -149,7 +149,7 @@ def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uin
 
 
 def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:
-    """Multiply, round and bring to 8 bits, without a copy in floats."""
+    """Multiply an array of any shape, round, and clip to uint8, without a copy in floats."""
     kind = array.dtype.name if array.dtype.name in ("uint16", "float64") else "float32"
     flat: NDArray[Any] = np.ascontiguousarray(array, kind).reshape(
         array.shape[0], -1

@@ -1,6 +1,6 @@
 """TIFF: its structure is measured, and only what was measured is decoded.
 
-`tifffile` decodes a file whose one directory is built anew from the checked tags, so that no two readers take different
+`tifffile` decodes a file whose one directory is rebuilt from the checked tags, so that no two readers take different
 tags, and none follows what was not checked. Pillow decodes, from that same file, the kinds of color that `tifffile`
 leaves as they are stored.
 """

@@ -50,7 +50,7 @@ def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
 
 
 def _fill_up_png(content: bytes) -> bytes:
-    """Unpack the rows as far as they can be, add black ones, and pack all anew."""
+    """Unpack the rows as far as they can be, add black ones, and pack them all again."""
     width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
     row = 1 + -(-width * bits * _CHANNELS[kind] // 8)
     size = row * height + (8 * (height + width) if content[28] else 0)  # Of seven passes, rows are rounded up.

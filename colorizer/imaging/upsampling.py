@@ -47,7 +47,10 @@ def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDAr
 
 
 def join_each(planes: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> Iterator[NDArray[np.uint8]]:
-    """Give `join_upsampled` of each pair of luma and chroma; small ones of one size in a row are joined together."""
+    """Give `join_upsampled` of each pair of luma (H, W) and chroma (h, w, 2): (H, W, 3) uint8.
+
+    Small ones of one size in a row are joined together, which is faster.
+    """
     for (size, low), group in groupby(planes, lambda pair: (pair[0].shape, pair[1].shape[:2])):
         # By other than whole parts, OpenCV shrinks no more than four channels.
         if max(size) > GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:

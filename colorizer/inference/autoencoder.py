@@ -138,7 +138,7 @@ class LatentSpace:
     def walk(self, first: NDArray[np.uint8], last: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
         """Paint what lies between two RGB images: (steps, h, w, 3) uint8, from equal steps between their vectors.
 
-        The ends are the decoder's pictures of the images themselves.
+        The ends are the decoder's pictures of the images themselves. `ValueError` if there are fewer than 2 steps.
         """
         if steps < 2:
             raise ValueError(f"a walk has at least 2 steps, got {steps}")

@@ -295,7 +295,7 @@ class Colorizer:
         vividness, detail, reach, prepare, raw, max_pixels
             As in `colorize`.
         hints : sequence of sequences of (x, y, color), optional
-            An entry an image, as in `colorize`.
+            One entry per image, as in `colorize`.
 
         Returns
         -------
@@ -305,11 +305,11 @@ class Colorizer:
         Raises
         ------
         colorizer.imaging.decode.ImageError, ValueError
-            As `colorize`; `ValueError` also if there is not an entry of `hints` an image.
+            As `colorize`; `ValueError` also if `hints` doesn't have one entry per image.
         """
         options = ColorOptions(vividness, detail, reach, prepare)
         if hints is not None and len(hints) != len(images):
-            raise ValueError(f"hints must have an entry an image: {len(images)} images, {len(hints)} entries")
+            raise ValueError(f"hints must have one entry per image: {len(images)} images, {len(hints)} entries")
         pixels = [decode_image(image, max_pixels=max_pixels, copy=False) for image in images]
         return self._colorize(pixels, options, hints or [()] * len(images), raw=raw)
 

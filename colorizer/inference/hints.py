@@ -57,7 +57,7 @@ def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence
 
 
 def shrink_hints(plane: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring a plane of hints to another chroma grid: the means of those that share a cell."""
+    """Bring a plane of hints (h, w, 3) to another grid (height, width): the means of those that share a cell."""
     if plane.shape[:2] == grid:
         return plane
     small = resize(plane, *grid, cv2.INTER_AREA)

@@ -61,7 +61,7 @@ class Painter(ABC):
         detail : int, optional
             Long side, in pixels, of the thumbnail that the network sees; by default `working_size`.
         hints : sequence of sequences of Hint, optional
-            Colors that a person fixes, an entry a plane.
+            Colors that a person fixes, one entry per plane.
         alternatives : sequence of Alternative, optional
             Which of its alternatives each plane gets.
 

@@ -105,5 +105,5 @@ class Preprocessing:
         return np.asarray(cv2.addWeighted(small, 1 + self.sharpening, blurred, -self.sharpening, 0), np.uint8)
 
     def chroma_grid(self, thumbnail: NDArray[np.uint8]) -> tuple[int, int]:
-        """Give height and width of the chroma grid of a thumbnail."""
+        """Give height and width of the chroma grid of a thumbnail (h, w)."""
         return thumbnail.shape[0] // self.stride, thumbnail.shape[1] // self.stride

@@ -162,7 +162,7 @@ class LiteRTRuntime:
         self.network, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
         if self.network == "unet":
             if "weights" not in self._network.shapes:
-                raise ValueError("it was exported by an older version of the project: colorizer export makes it anew")
+                raise ValueError("it was exported by an older version of the project: run `colorizer export` again")
             self._no_weights = np.zeros(self._network.shapes["weights"], np.float32)
 
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:

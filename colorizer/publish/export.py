@@ -58,7 +58,7 @@ def export(model: str | Path) -> dict[str, Any]:
     try:
         runtime = KerasRuntime(checkpoint.path)
     except ImportError as error:
-        raise ModelError("to export a model, TensorFlow is needed: pip install .[train]") from error
+        raise ModelError("exporting a model needs TensorFlow: pip install .[train]") from error
     except Exception as error:
         raise ModelError(f"{checkpoint.name} can't be used as a model: {error}") from error
     known = checkpoint.read_record(CONFIG)

@@ -135,7 +135,7 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
         if canonicalize_name(r.name) in needed and _applies(r)
     }
     if missing := sorted(needed - pins.keys()):
-        raise ValueError(f"requirements-lock.txt has no version of {', '.join(missing)}: `make lock` writes it anew")
+        raise ValueError(f"requirements-lock.txt has no version of {', '.join(missing)}: run `make lock`")
     return pins
 
 

@@ -94,7 +94,7 @@ def measure(path: Path, limits: Limits) -> float:
                 if seconds > limits.seconds or count > limits.frames:
                     raise VideoError(
                         f"{path.name} is too long; {limits.seconds:g} seconds and {limits.frames:,} frames are the "
-                        "limit: cut it first"
+                        "limit: shorten it first"
                     )
     return seconds if count else 0.0
 
@@ -117,12 +117,12 @@ def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> S
         deepest = max(component.bits for component in film.first.format.components)
         if deepest > 8:
             raise VideoError(
-                f"{source.name} has {deepest} bits a sample, and this page writes 8: save it with 8 bits first"
+                f"{source.name} has {deepest} bits per sample, and this page writes 8: convert it to 8 bits first"
             )
 
     def tell(done: int, total: int | None) -> None:
         if done > limits.frames:  # More than its packets promised.
-            raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: cut it first")
+            raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: shorten it first")
         send(sys.stdout.buffer, {"frames": done, "total": total})
 
     return colorize_video(source, target, _Asked(), vividness=vividness, progress=tell)
@@ -134,7 +134,7 @@ def _explain(error: Exception, name: str) -> Message:
     if isinstance(error, FileNotFoundError):
         return {"missing": True}
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return {"error": f"{name} would become too large a file: cut it, or make it smaller, first"}
+        return {"error": f"{name} would become too large a file: shorten it, or make it smaller first"}
     if isinstance(error, OSError) and describe_shortage(error):
         return {"lacking": error.errno}
     if describe_shortage(error):

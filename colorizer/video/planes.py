@@ -116,7 +116,7 @@ def read_luma(frame: VideoFrame, look: Look) -> NDArray[Any]:
 
 
 def view(frame: VideoFrame, index: int, big_endian: bool = False) -> NDArray[Any]:
-    """Give a plane of a frame as an array over the frame's own memory."""
+    """Give a plane of a frame as an (H, W) array, uint8 or uint16, over the frame's own memory."""
     plane = frame.planes[index]
     deep = max(component.bits for component in frame.format.components) > 8
     kind = np.dtype(np.uint8 if not deep else ">u2" if big_endian else "<u2")

@@ -45,7 +45,7 @@ def open_video(path: Path) -> InputContainer:
         raise OSError(error.errno, error.strerror, str(path)) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"{path.name} is no video that can be read (MP4, MOV, MKV, WebM, AVI, MPEG), or damaged"
+            f"{path.name} is not a video that can be read (MP4, MOV, MKV, WebM, AVI, MPEG), or it is damaged"
         ) from error
 
 
@@ -200,7 +200,7 @@ class Film:
         self._rewind()
 
     def _rewind(self) -> None:
-        """Open the file anew: not every demuxer jumps to the very first frame."""
+        """Reopen the file: not every demuxer jumps to the very first frame."""
         self.container.close()
         self.container = open_video(self.path)
         self.stream = choose_stream(self.container, self.path)
@@ -245,7 +245,7 @@ def read_frame(path: Path, seconds: float, *, max_pixels: int = MAX_PIXELS) -> n
         If it can't be read, has frames that are too large, or ends before that time.
     """
     if not seconds >= 0:
-        raise VideoError(f"a frame's time is 0 seconds or more, got {seconds}")
+        raise VideoError(f"the time of a frame must be at least 0 seconds, got {seconds}")
     with Film.open(path, max_pixels=max_pixels) as film:
         wanted = (film.stream.start_time or 0) + int(Fraction(seconds) / film.time_base)
         film._seek(wanted)
@@ -267,7 +267,7 @@ def choose_stream(container: InputContainer, path: Path) -> VideoStream:
         if stream.disposition.value & _ATTACHED_PICTURE:
             continue
         if stream.codec_context is None:
-            raise VideoError(f"{path.name} is coded in a way that this build of FFmpeg can't decode")
+            raise VideoError(f"{path.name} is encoded in a way that this build of FFmpeg can't decode")
         if stream.codec_context.codec_tag in ("encv", "drmi"):
             raise VideoError(f"{path.name} is encrypted")
         stream.thread_type = "AUTO"

@@ -1,9 +1,9 @@
 """Color that stays the same from frame to frame: predictions, carried along the motion and averaged.
 
-An image colorizer that sees each frame alone decides anew in each, and a film flickers. Here, what is known of the
+An image colorizer that sees each frame alone decides again in each, and a film flickers. Here, what is known of the
 color moves with the picture: optical flow between small copies of the luma tells where each point was, and what was
 predicted there before is averaged with what is predicted now. Where the flow leads to another brightness, an object
-has come out from behind another, and color begins anew; at a cut it begins anew everywhere.
+has come out from behind another, and color starts over; at a cut it starts over everywhere.
 
 References
 ----------

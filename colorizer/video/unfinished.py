@@ -63,7 +63,7 @@ class Unfinished:
     def open(
         cls, source: Path, target: Path, settings: dict[str, Any], fingerprint: list[float]
     ) -> Iterator["Unfinished"]:
-        """Take up what an earlier run left, if it was of the same film, settings and weights; else begin anew."""
+        """Take up what an earlier run left, if it was of the same film, settings and weights; else start over."""
         name = target.name
         if len(os.fsencode(name)) > 200:
             name = hashlib.sha256(os.fsencode(name)).hexdigest()
@@ -95,7 +95,7 @@ class Unfinished:
         differ += ["weights"] * weights_differ
         if differ:
             if found:
-                self.notes.append(f"begun anew: of what an earlier run left, {', '.join(differ)} differed")
+                self.notes.append(f"started over, since the unfinished run differs in {', '.join(differ)}")
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir()
             path.write_text(json.dumps({**record, "fingerprint": fingerprint}, indent=1))

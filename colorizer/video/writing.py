@@ -81,7 +81,7 @@ def plan_writing(film: Film, look: Look, target: Path, lossless: bool) -> Plan:
         raise VideoError(f"lossless video is written to .mkv only: choose an output that ends in it, not {target.name}")
     if look.bits > 8 and not lossless:
         raise VideoError(
-            f"{film.path.name} has {look.bits} bits a sample, which only lossless .mkv keeps: "
+            f"{film.path.name} has {look.bits} bits per sample, which only lossless .mkv keeps: "
             "ask for lossless and for an output that ends in .mkv"
         )
     codec, options = _LOSSLESS if lossless else _LOSSY

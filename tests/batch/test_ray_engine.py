@@ -222,7 +222,7 @@ def test_results_and_report_are_those_of_the_single_machine(tmp_path, monkeypatc
     assert main([*command, "--output", "out", "--report", "run.jsonl"]) == 1
     done = {source: line for source, line in read_report(Path("run.jsonl")).items() if line["status"] == "done"}
     assert done.keys() == {"scans/4/040.png"}
-    assert "done anew" in done["scans/4/040.png"]["notes"][0]
+    assert "redone" in done["scans/4/040.png"]["notes"][0]
 
 
 @pytest.mark.slow
@@ -232,7 +232,7 @@ def test_what_fails_on_the_cluster_as_a_whole_is_told_in_a_line(tmp_path, capsys
         (tmp_path / "scans" / name).write_bytes(b"")
     command = ["colorize", str(tmp_path / "scans"), "--output", str(tmp_path / "out")]
     assert main([*command, "--engine", "ray", "--address", cluster.address]) == 2
-    assert "a.jpg.png: colorize them apart" in capsys.readouterr().err
+    assert "a.jpg.png: colorize them separately" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     command = ["colorize", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]
     assert main([*command, "--engine", "ray", "--address", cluster.address]) == 2
@@ -263,7 +263,7 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     assert main([*command, "--vividness", "0.1"]) == 1
     printed = capsys.readouterr()
     assert f"{len(results)} colorized" in printed.out
-    assert f"{len(results)}: done anew, since" in printed.err
+    assert f"{len(results)}: redone, since" in printed.err
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_report_tells_what_became_of_each_file(tmp_path, capsys):
     assert len(lines) == 6
     broken = lines.pop(str(scans / "broken.png"))
     assert broken["status"] == "failed"
-    assert "no image" in broken["reason"]
+    assert "not an image" in broken["reason"]
     for line in lines.values():
         assert (line["status"], line["reason"], line["width"], line["height"]) == ("done", "", 40, 40)
         assert line["seconds"] > 0
@@ -61,7 +61,7 @@ def test_report_must_not_be_an_image_of_the_run(tmp_path, capsys):
     scans = make_scans(tmp_path / "scans", 1)
     report = ["--report", str(scans / "0/000.png")]
     assert main(["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), *report]) == 2
-    assert "is a file of this run" in capsys.readouterr().err
+    assert "is an input or a result of this run" in capsys.readouterr().err
     assert decode_image(scans / "0/000.png").shape == (40, 40, 3)
 
 
@@ -381,9 +381,9 @@ def test_results_of_other_settings_or_of_an_older_source_are_done_anew(tmp_path,
     assert "0 colorized, 3 skipped" in capsys.readouterr().out
     assert main([*command, "--vividness", "0.1"]) == 0
     printed = capsys.readouterr()
-    assert "3: done anew, since" in printed.err
+    assert "3: redone, since" in printed.err
     assert "3 colorized" in printed.out
-    assert all("done anew" in line["notes"][0] for line in read_report(report))
+    assert all("redone" in line["notes"][0] for line in read_report(report))
     later = (scans / "1/001.png").stat().st_mtime + 100
     os.utime(scans / "1/001.png", (later, later))
     assert main([*command, "--vividness", "0.1"]) == 0

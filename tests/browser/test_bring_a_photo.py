@@ -143,7 +143,7 @@ def test_refusals_stand_in_the_drop_zone(page: Page, tmp_path: Path):
     problem = page.get_by_role("alert")
     opened = page.locator(AFTER).get_attribute("src")
     for name, content, message in (
-        ("holiday.png", b"words, not pixels", "is no image"),
+        ("holiday.png", b"words, not pixels", "is not an image"),
         ("beach.png", b"", "is empty"),
         ("large.png", bytes(20_000_001), "20 MB is the limit"),
     ):

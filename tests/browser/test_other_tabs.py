@@ -46,7 +46,7 @@ def test_a_film(page: Page, tmp_path: Path):
     expect(page.get_by_text("at most 30 seconds, 1,280 × 720 pixels and 50 MB")).to_be_visible()
     (tmp_path / "clip.mp4").write_text(f"#EXTM3U\n#EXTINF:9,\n{film}\n#EXT-X-ENDLIST\n")
     page.set_input_files("#film input[type=file]", tmp_path / "clip.mp4")
-    expect(page.get_by_role("alert")).to_contain_text("clip.mp4 is no video that can be read", timeout=240_000)
+    expect(page.get_by_role("alert")).to_contain_text("clip.mp4 is not a video that can be read", timeout=240_000)
     expect(page.locator("#film-work")).to_be_hidden()
 
     page.locator("#film").get_by_label("Clear").click()

@@ -164,7 +164,7 @@ def test_what_is_no_image_is_refused_and_the_next_is_colored(page: Page, tmp_pat
     path = tmp_path / "holiday.png"
     path.write_text("words, not pixels")
     page.set_input_files("#file", path)
-    expect(page.get_by_role("alert")).to_contain_text("holiday.png is no image")
+    expect(page.get_by_role("alert")).to_contain_text("holiday.png is not an image")
     colorize(page, ROOT / "samples/cifar10/00_cat.png")
     expect(page.get_by_role("alert")).to_be_hidden()
 

@@ -54,7 +54,7 @@ def test_a_broken_file_is_listed_and_does_not_stop_the_others(scans, tmp_path, c
     printed = capsys.readouterr()
     assert "4 colorized, 1 failed" in printed.out
     assert "b.jpg" in printed.err
-    assert "no image" in printed.err
+    assert "not an image" in printed.err
 
 
 def test_folder_without_recursive_and_second_run(scans, tmp_path, capsys):
@@ -124,7 +124,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["twins", "--output", "o", "--uncertainty"], "would both become"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
         (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "format jpeg is for folders"),
-        (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "over another file"),
+        (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "would overwrite"),
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
         (["empty", "--output", "o"], "no images or videos in empty"),
         (["scans/a.png", "--output", "o.png", "--model", "gan"], "no model 'gan'"),
@@ -320,7 +320,7 @@ def test_evaluate_odd_images(tmp_path, capsys):
     assert figures["n_color"] == 0
     for place in (tmp_path, ""):
         assert main(["evaluate", "--data", str(tmp_path / "gray"), "--output", str(place)]) == 2
-        assert "the name of a file is needed" in capsys.readouterr().err
+        assert "expected the name of a file" in capsys.readouterr().err
 
 
 def test_evaluate_refuses_the_folder_that_was_trained_on(tmp_path, capsys):

@@ -29,7 +29,7 @@ def test_a_folder_of_images_and_videos(tmp_path: Path, capsys) -> None:
     assert main(arguments) == 1
     told = capsys.readouterr()
     assert "2 colorized, 1 failed" in told.out
-    assert "broken.mp4 is no video that can be read" in told.err
+    assert "broken.mp4 is not a video that can be read" in told.err
     assert f"{scans / 'x' / 'film.mkv'}: 1 subtitle track left out" in told.err
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["a.png", "film.mp4"]
     lines = {Path(line["source"]).name: line for line in map(json.loads, report.read_text().splitlines())}
@@ -75,7 +75,7 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, capsys, result: s
         (["a.png", "--output", "o.png", "--frame", "1"], "--frame is for one video"),
         (["a.png", "--output", "o.png", "--lossless"], "--lossless is for videos"),
         (["film.mp4", "--output", "o.png", "--frame", "1", "--lossless"], "--lossless is for whole videos"),
-        (["film.mp4", "--output", "film.mp4", "--overwrite"], "over another file"),
+        (["film.mp4", "--output", "film.mp4", "--overwrite"], "would overwrite"),
     ],
 )
 def test_nonsense_is_refused_with_a_line(tmp_path: Path, monkeypatch, capsys, arguments: list, words: str) -> None:

@@ -63,7 +63,7 @@ def test_the_process_imports_neither_gradio_nor_the_network():
 
 
 def test_errors_come_back_in_words(tmp_path):
-    with pytest.raises(ImageError, match=r"a\.jpg is no image"):
+    with pytest.raises(ImageError, match=r"a\.jpg is not an image"):
         decoding.decode(write(tmp_path / "a.jpg", b"words"), MAX_PIXELS)
     with pytest.raises(FileNotFoundError):
         decoding.decode(tmp_path / "gone.jpg", MAX_PIXELS)

@@ -133,9 +133,9 @@ def test_playlists_are_refused_under_any_name(tmp_path: Path):
         listener.setblocking(False)
         write_playlists(folder, private, f"127.0.0.1:{listener.getsockname()[1]}")
         for path in set(folder.iterdir()) - {private}:
-            with pytest.raises(VideoError, match="is no video that can be read"):
+            with pytest.raises(VideoError, match="is not a video that can be read"):
                 measure(path, LIMITS)
-        with pytest.raises(VideoError, match=r"hls-address\.mp4 is no video that can be read"):
+        with pytest.raises(VideoError, match=r"hls-address\.mp4 is not a video that can be read"):
             films.read_still(folder / "hls-address.mp4", LIMITS)
         with pytest.raises(BlockingIOError):  # Nobody has called.
             listener.accept()

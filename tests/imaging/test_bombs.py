@@ -142,7 +142,7 @@ SIDE = 60_000
 def test_bomb_is_refused_before_it_is_decoded(make, argument):
     bomb = make(argument)
     assert len(bomb) < 300_000
-    with measured() as taken, pytest.raises(ImageError, match=r"megapixels|damaged|no image"):
+    with measured() as taken, pytest.raises(ImageError, match=r"megapixels|damaged|not an image"):
         decode_image(bomb)
     assert taken["bytes"] < 100e6
 
@@ -305,11 +305,11 @@ def test_a_sparse_file_and_a_pipe_are_not_read(tmp_path):
     with (tmp_path / "huge.png").open("wb") as file:
         file.write(encode(RGB))
         file.truncate(4_000_000_000)
-    with measured() as taken, pytest.raises(ImageError, match=r"huge\.png has 4000 MB, which is too much"):
+    with measured() as taken, pytest.raises(ImageError, match=r"huge\.png is 4000 MB; the limit"):
         decode_image(tmp_path / "huge.png")
     assert taken["bytes"] < 20e6
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(ImageError, match=r"pipe\.png is no regular file"):
+    with pytest.raises(ImageError, match=r"pipe\.png is not a regular file"):
         decode_image(tmp_path / "pipe.png")
 
 

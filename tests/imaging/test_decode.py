@@ -132,7 +132,7 @@ def test_first_frame_of_an_animation():
 def test_empty_broken_and_truncated_files_are_named(tmp_path):
     for name, content, reason in (
         ("empty.png", b"", "empty"),
-        ("text.jpg", b"Dear diary,", "no image"),
+        ("text.jpg", b"Dear diary,", "not an image"),
         ("half.png", encode(RGB)[:-300], "damaged"),
         ("half.jpg", encode(random_images(1, 256)[0], "JPEG")[:2000], "damaged"),
     ):

@@ -213,7 +213,7 @@ def test_what_is_no_network_is_refused(content):
 @pytest.mark.slow
 def test_an_export_by_an_older_version_is_refused_with_what_to_do(tmp_path):
     build_unet(5, (4, 4, 4, 4)).export(tmp_path / "model.tflite", format="litert", verbose=False)
-    with pytest.raises(ValueError, match="older version of the project: colorizer export"):
+    with pytest.raises(ValueError, match="older version of the project: run `colorizer export`"):
         LiteRTRuntime((tmp_path / "model.tflite").read_bytes())
 
 

@@ -236,7 +236,7 @@ def test_another_film_other_settings_or_weights_begin_anew(tmp_path: Path, what:
         write_video(source, moving(40, seed=1))
     model = OneColor((0.2, 0.1)) if what == "weights" else OneColor()
     summary = colorize_video(source, target, model, part_seconds=0.5, vividness=0.1 if what == "settings" else 0.3)
-    assert any(note.startswith("begun anew") and what in note for note in summary.notes)
+    assert any(note.startswith("started over") and what in note for note in summary.notes)
     assert summary.frames == 40
     if what == "weights":
         assert plane(read_frames(target)[0], 1).mean() > 160
@@ -285,7 +285,7 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
         frame.sample_rate = 48_000
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    expected = dict.fromkeys([*texts, "picture.mp4"], "no video that can be read")
+    expected = dict.fromkeys([*texts, "picture.mp4"], "not a video that can be read")
     for name, words in (expected | {"empty.mp4": "is empty", "sound.mp4": "has no video in it"}).items():
         with pytest.raises(VideoError, match=words):
             colorize_video(tmp_path / name, tmp_path / "color.mp4", OneColor())
@@ -295,14 +295,14 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
 
 def test_films_that_can_not_be_held_are_refused_before_the_first_frame(tmp_path: Path) -> None:
     deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
-    with pytest.raises(VideoError, match=r"has 10 bits a sample.*lossless and for an output that ends in .mkv"):
+    with pytest.raises(VideoError, match=r"has 10 bits per sample.*lossless and for an output that ends in .mkv"):
         colorize_video(deep, tmp_path / "color.mp4", OneColor())
     gray = write_video(tmp_path / "gray.mp4", moving(3))
     with pytest.raises(VideoError, match=r"lossless video is written to .mkv only"):
         colorize_video(gray, tmp_path / "color.mp4", OneColor(), lossless=True)
     with pytest.raises(VideoError, match=r"extension is one of .mp4, .mov, .mkv"):
         colorize_video(gray, tmp_path / "color.avi", OneColor())
-    with pytest.raises(VideoError, match="is the film itself"):
+    with pytest.raises(VideoError, match="is the source itself"):
         colorize_video(gray, gray, OneColor())
     clear = write_video(tmp_path / "clear.mkv", moving(3), codec="ffv1", pixels="yuva420p")
     with pytest.raises(VideoError, match="has transparency"):
@@ -364,7 +364,7 @@ def test_one_frame_is_read_upright(tmp_path: Path) -> None:
     assert read_frame(source, 0).mean() == pytest.approx((40 - 16) * 255 / 219, abs=4)
     with pytest.raises(VideoError, match="ends before 3 seconds"):
         read_frame(source, 3)
-    with pytest.raises(VideoError, match="0 seconds or more"):
+    with pytest.raises(VideoError, match="at least 0 seconds"):
         read_frame(source, -1)
 
 

@@ -59,7 +59,7 @@ async function decode(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`${file.name} is no image that this browser can read; it reads JPEG, PNG and WebP.`);
+    throw new Error(`${file.name} is not an image that this browser can read; it reads JPEG, PNG and WebP.`);
   }
   const {width, height} = bitmap;
   const megapixels = Math.ceil((width * height) / 1e6);
