@@ -20,23 +20,24 @@ FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a disk of Windows.
 _PAUSE = 15.0  # Seconds that a body may keep the server waiting.
 _SLOWEST = 5_000  # Bytes a second, on average, after the first pause.
-_RANGES = re.compile(r"bytes=(\d{1,15}-\d{0,15}|-\d{1,15})")  # Players ask for one at a time.
+_RANGES = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-\d{1,15})")  # Players ask for one at a time.
 _TEXTS = ("session_hash", "event_id")
 _LONGEST_TEXT = 100
 _NUMBERS = ("fn_index", "trigger_id")
 
 
 class Refused(Exception):  # noqa: N818  It is an answer, not a fault.
-    """A request that is not let through."""
+    """A request that is not let through; with ``closes``, its connection ends with the answer."""
 
-    def __init__(self, status: int, words: str) -> None:
+    def __init__(self, status: int, words: str, closes: bool = False) -> None:
         self.status, self.words = status, words
+        self._headers = {"connection": "close"} if closes else None
 
     def answer(self, path: str) -> Response:
         """Say it in the form that Gradio's page shows: of uploads it shows the text, of all else a JSON's detail."""
         if path.rstrip("/").endswith("/upload"):
-            return PlainTextResponse(self.words, self.status)
-        return JSONResponse({"detail": self.words}, self.status)
+            return PlainTextResponse(self.words, self.status, self._headers)
+        return JSONResponse({"detail": self.words}, self.status, self._headers)
 
 
 def check_path(path: str) -> None:
@@ -53,7 +54,10 @@ def check_path(path: str) -> None:
 def check_ranges(headers: Mapping[str, str]) -> None:
     """Refuse a ``Range`` that is none, or is many."""
     ranges = headers.get("range")
-    if ranges is not None and not _RANGES.fullmatch(ranges.strip()):
+    if ranges is None:
+        return
+    found = _RANGES.fullmatch(ranges.strip())
+    if not found or (found[2] and int(found[1]) > int(found[2])):
         raise Refused(416, "ask for one range of bytes at a time")
 
 

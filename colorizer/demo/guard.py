@@ -9,7 +9,9 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +42,9 @@ _MOST_OPEN = 128  # Requests of a visitor at once: a page has two, and a school 
 _QUOTA = 1_000_000_000  # Bytes that a visitor may bring in an hour, which is how long files are kept.
 _MINUTE, _HOUR = 60.0, 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What Gradio raises while it reads a request that names no function, none of its values, or no file. What goes wrong in
+# a function itself doesn't come here: functions run apart from the requests that ask for them.
+_SENSELESS = (FnIndexInferError, KeyError, TypeError)
 
 # Gradio's page needs inline scripts and styles, and compiles the few lines of JavaScript that events have.
 _PAGE_POLICY = (
@@ -126,7 +131,7 @@ class Guard:
             check_path(scope["path"])
             check_ranges(Headers(scope=scope))
             if self._open[visitor] > _MOST_OPEN:
-                raise Refused(429, f"more than {_MOST_OPEN} requests are open; close some pages")
+                raise Refused(429, f"more than {_MOST_OPEN} requests are open; close some pages", closes=True)
             if scope["method"] == "POST":
                 self._requests.take(visitor, 1, "more than {limit} requests in a minute; wait a little")
                 receive = await self._limit(scope, receive, refused, visitor)
@@ -136,10 +141,17 @@ class Guard:
         except ClientDisconnect:
             return  # An upload that was cut off: there is nobody to answer.
         except Exception as error:
+            if isinstance(error.__cause__, HTTPException):
+                # Gradio has said so in the stream that it had begun, and leaves that without an end.
+                await send({"type": "http.response.body"})
+                return
             if not refused:
-                if (lack := describe_shortage(error)) is None:
+                if lack := describe_shortage(error):
+                    refused.append(Refused(507, f"The server has {lack} left; try again later"))
+                elif scope["method"] == "POST" and isinstance(error, _SENSELESS):
+                    refused.append(Refused(400, "this is nothing that the page asks"))
+                else:
                     raise
-                refused.append(Refused(507, f"The server has {lack} left; try again later"))
         finally:
             self._open[visitor] -= 1
             if not self._open[visitor]:

@@ -321,7 +321,7 @@ def test_questions_that_make_no_sense_are_answered_as_such(question: object):
 
 
 @pytest.mark.parametrize(
-    "ranges", ["bytes=5", "bytes=a-b", "lines=1-2", "bytes=-", "bytes=0-1,2-3", f"bytes={10**99}-"]
+    "ranges", ["bytes=5", "bytes=a-b", "lines=1-2", "bytes=-", "bytes=0-1,2-3", "bytes=5-1", f"bytes={10**99}-"]
 )
 def test_ranges_that_make_no_sense_are_answered_as_such(ranges: str):
     assert _client().get("/gradio_api/file=/x/a.png", headers={"range": ranges}).status_code == 416
@@ -331,6 +331,18 @@ def test_ranges_that_make_no_sense_are_answered_as_such(ranges: str):
 @pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data"])
 def test_uploads_are_forms(kind: str):
     assert _client().post("/gradio_api/upload", content=b"x", headers={"content-type": kind}).status_code == 400
+
+
+def test_what_gradio_can_not_read_is_no_fault_of_the_server():
+    async def stumble(request: Request) -> PlainTextResponse:
+        raise KeyError("/somewhere/secret")
+
+    routes = [Route("/", stumble, methods=["GET", "POST"])]
+    client = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)]))
+    response = client.post("/", json={})
+    assert (response.status_code, response.json()) == (400, {"detail": "this is nothing that the page asks"})
+    with pytest.raises(KeyError):
+        client.get("/")
 
 
 def test_a_body_must_keep_arriving(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,98 @@
+"""The real server, asked as strangers ask a public one: nonsense, and a crowd that says nothing."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+from conftest import ROOT, encode, random_images
+
+_JSON = {"content-type": "application/json"}
+_FORM = {"content-type": "multipart/form-data; boundary=x"}
+_MALFORMED: list[tuple[str, dict]] = [
+    *(("queue/join", {"json": question}) for question in ({}, {"data": 5}, {"data": [], "fn_index": -1})),
+    *(("queue/join", {"content": body, "headers": _JSON}) for body in (b"{", b"[]", b"\xff", b"", b"[" * 50_000)),
+    ("queue/join", {"json": {"data": [], "fn_index": 10**6, "session_hash": "a"}}),
+    ("queue/join", {"content": b'{"data": [], "fn_index": 1e400}', "headers": _JSON}),
+    *(("call/colorize", {"json": question}) for question in ({}, {"data": "x"}, {"data": {"image": 5}})),
+    *(("call/v2/colorize", {"json": question}) for question in ({}, {"none": 1}, {"image": None, "none": 2})),
+    *((f"{route}/none", {"json": {"data": []}}) for route in ("call", "call/v2", "run", "api")),
+    *(("upload", {"content": body, "headers": _FORM}) for body in (b"x", b"--x\r\n\r\n--x--")),
+    ("upload", {"content": b"x"}),
+    ("upload", {"files": {"files": ("", b"x")}}),
+    ("upload", {"files": {"files": ("a" * 5000, b"x")}}),
+    ("cancel", {"json": {"session_hash": "a", "fn_index": "x", "event_id": "b"}}),
+    ("reset", {"json": {"event_id": 5}}),
+    ("component_server", {"json": {"session_hash": "a", "component_id": 10**6, "fn_name": "x", "data": 1}}),
+]
+
+
+@pytest.mark.parametrize(("path", "given"), _MALFORMED)
+def test_malformed_questions_are_refused(demo_url: str, path: str, given: dict):
+    """Without a traceback in the log, too, which the fixture looks for."""
+    _check(httpx.post(f"{demo_url}/gradio_api/{path}", **given))
+
+
+@pytest.mark.parametrize("path", ["file=", "file=%00", "queue/data", "upload_progress", "stream/a/b/0/x", "call/x"])
+def test_malformed_addresses_are_refused(demo_url: str, path: str):
+    _check(httpx.get(f"{demo_url}/gradio_api/{path}"))
+
+
+@pytest.mark.parametrize("ranges", ["bytes=x", "bytes=-", "bytes=9-1", "bytes=99999999-", "bytes=0-1,2-3", "x=0-1"])
+def test_malformed_ranges_are_refused(demo_url: str, ranges: str):
+    sent = {"files": ("a.png", encode(random_images(1)[0]))}
+    (path,) = httpx.post(f"{demo_url}/gradio_api/upload", files=sent).json()
+    _check(httpx.get(f"{demo_url}/gradio_api/file={path}", headers={"range": ranges}))
+
+
+def test_an_event_that_never_was_is_no_fault_of_the_server(demo_url: str):
+    assert "404" in httpx.get(f"{demo_url}/gradio_api/call/colorize/none").text
+
+
+def _check(answer: httpx.Response) -> None:
+    assert 400 <= answer.status_code < 500
+    assert "Traceback" not in answer.text
+    assert str(ROOT) not in answer.text
+
+
+@pytest.fixture
+def few_descriptors(demo_url: str) -> Iterator[None]:
+    """Give the server 1,024 descriptors, as most machines do, and these tests more."""
+    import resource  # Windows has none.
+
+    port = urlsplit(demo_url).port
+    listening = [each for each in psutil.net_connections("tcp4") if each.status == "LISTEN"]
+    [server] = {each.pid for each in listening if each.laddr.port == port}
+    process, own = psutil.Process(server), resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (1024, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, own[1]), own[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, own)
+    process.rlimit(psutil.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_descriptors")
+def test_a_thousand_idle_connections_leave_room_for_the_next_visitor(demo_url: str):
+    address = urlsplit(demo_url)
+    head = f"HTTP/1.1\r\nHost: {address.netloc}\r\n"
+    kinds = (
+        f"GET / {head}",  # Its head never ends.
+        f"POST /gradio_api/upload {head}Content-Type: {_FORM['content-type']}\r\nContent-Length: 9999\r\n\r\n--x",
+        f"GET /gradio_api/heartbeat/%d {head}\r\n",
+    )
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    with ExitStack() as stack, httpx.Client(transport=transport, timeout=60, base_url=demo_url) as visitor:
+        for i in range(1101):
+            connection = stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
+            kind = kinds[i % len(kinds)]
+            connection.sendall((kind % i if "%d" in kind else kind).encode())
+            if i % 50 == 0:
+                assert visitor.get("/gradio_api/app_id", headers={"connection": "close"}).status_code == 200
+        assert visitor.get("/").status_code == 200
