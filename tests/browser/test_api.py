@@ -17,7 +17,8 @@ def test_the_copied_code_runs(browser: Browser, demo_url: str):
     page.goto(demo_url)
     page.get_by_role("button", name="Use via API").click()
     languages = page.locator(".snippets li:visible")
-    expect(languages).to_have_text(["Python", "JavaScript", "CLI", "cURL"])  # No MCP, which isn't there.
+    # No MCP, which isn't there.
+    expect(languages).to_have_text(["Python", "JavaScript", "CLI", "cURL"], timeout=180_000)
     expect(page.get_by_text("API Recorder").locator("visible=true")).to_have_count(0)
     page.locator(".endpoint-container").first.locator(".copy-button:visible").click()
     code = page.evaluate("navigator.clipboard.readText()")
