@@ -10,11 +10,13 @@ app: .venv/app  ## the demo on http://127.0.0.1:7860
 web:  ## the page that colorizes in the browser, in web/dist; needs npm
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile  # The tests of a file share servers and networks.
+
 test: .venv/test  ## all tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: lint  ## what to run before a commit: lint and the fast tests
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/test
 	$(BIN)/ruff check .
