@@ -13,7 +13,7 @@ from colorizer.data.arrays import cut_square
 from colorizer.data.dataset import ImageDataset
 from colorizer.evaluation import plots
 from colorizer.evaluation.metrics import colorfulness
-from colorizer.files import write_whole
+from colorizer.files import sha256, write_whole
 from colorizer.imaging.color import FROM_CHROMA, to_luma
 from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.chroma_bins import build_bins, encoding_weights, measure_prior
@@ -24,7 +24,7 @@ from colorizer.models.unet import MULTIPLE, STRIDE, build_unet
 from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.optimizer import ScaledAdamW
 from colorizer.training.recipe import Recipe
-from colorizer.training.resume import SAMPLES
+from colorizer.training.resume import SAMPLES, save_model
 from colorizer.training.unet_batches import (
     ENLARGEMENT,
     ImageSet,
@@ -45,6 +45,7 @@ _WARM_UP_STEPS = 200
 _PRIOR_IMAGES = 2000  # Of each data set.
 _CALIBRATION_IMAGES = 60  # Of each data set.
 _VIVID = 0.95  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
+_ROUNDED_FROM = 1024  # Numbers in a kernel that the converter of the export rounds.
 _VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
 
 
@@ -223,6 +224,11 @@ class UNetRecipe(Recipe):
 
     def finish(self, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
+        model = keras.models.load_model(folder / "model.keras", compile=False)
+        round_kernels(model)
+        save_model(model, folder / "model.keras")
+        config["model_sha256"] = sha256((folder / "model.keras").read_bytes())
+        write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
         # With an exponent of 1, vividness is the exponent.
         config["output"]["vivid_exponent"] = 1.0
         painter = UNetPainter(KerasRuntime(folder / "model.keras"), config)
@@ -254,6 +260,21 @@ class UNetRecipe(Recipe):
             "ground truth": truth[:8],
         }
         plots.plot_grid(columns, folder / SAMPLES)
+
+
+def round_kernels(model: keras.Model) -> None:
+    """Round the kernels of a network to the int8 steps, a scale a channel, that its export would round them to.
+
+    So the two differ by no more than what LiteRT rounds while it runs. The converter leaves small kernels as they are.
+    """
+    for layer in model.layers:
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        for variable in layer.weights:
+            kernel = ops.convert_to_numpy(variable)
+            if variable.name == "kernel" and kernel.size >= _ROUNDED_FROM:
+                axes = (0, 1) if depthwise else tuple(range(kernel.ndim - 1))
+                step = np.abs(kernel).max(axis=axes, keepdims=True) / 127
+                variable.assign(np.round(kernel / np.maximum(step, 1e-12)) * step)
 
 
 def _take_some(images: ImageSet, count: int) -> list[NDArray[np.uint8]]:

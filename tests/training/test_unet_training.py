@@ -18,7 +18,7 @@ from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 from colorizer.training.fit import fit
 from colorizer.training.optimizer import ScaledAdamW
 from colorizer.training.resume import Resume
-from colorizer.training.unet import ChromaLoss, ConstantWithCooldown, RelativeMSE, UNetRecipe
+from colorizer.training.unet import ChromaLoss, ConstantWithCooldown, RelativeMSE, UNetRecipe, round_kernels
 
 
 @pytest.fixture
@@ -194,3 +194,21 @@ def test_steps_are_scaled_by_variable():
     assert steps == pytest.approx([-0.1, -0.025], rel=1e-3)
     with pytest.raises(ValueError, match="1 factors for 2 variables"):
         ScaledAdamW([1.0], 0.1).build(variables)
+
+
+def test_kernels_are_rounded_to_the_steps_of_the_export():
+    x = image = keras.Input((8, 8, 120))
+    for layer in (layers.Conv2D(40, 3), layers.Dense(40), layers.DepthwiseConv2D(3), layers.Conv2D(120, 1)):
+        x = layer(x)
+    model = keras.Model(image, layers.DepthwiseConv2D(3)(x))
+    before = [layer.get_weights()[0] for layer in model.layers[1:]]
+    round_kernels(model)
+    conv, dense, small, wide, depthwise = (layer.get_weights()[0] for layer in model.layers[1:])
+    assert small.size < 1024
+    assert np.array_equal(small, before[2])
+    for kernel, was, axes in zip(
+        (conv, dense, wide, depthwise), (*before[:2], *before[3:]), ((0, 1, 2), 0, (0, 1, 2), (0, 1)), strict=True
+    ):
+        step = np.abs(was).max(axis=axes, keepdims=True) / 127
+        np.testing.assert_allclose(kernel / step, np.rint(kernel / step), atol=1e-3)
+        assert np.abs(kernel - was).max() <= step.max() / 2 + 1e-7
