@@ -27,6 +27,7 @@ from colorizer.data.dataset import ImageDataset
 from colorizer.data.sources import load_dataset
 from colorizer.inference.checkpoint import EXPORTED, Checkpoint
 from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, Runtime
 from colorizer.machine import describe_machine, describe_versions
 
@@ -36,7 +37,6 @@ RECORD = ROOT / "benchmarks/results/runtimes.json"
 MARK = "<!-- runtimes -->"
 DOCUMENT = ROOT / "docs/speed.md"
 ROUNDS, IMAGES = (1, 20) if QUICK else (7, 2000)
-WORKING = (96, 128)  # A photo's thumbnail, as the U-Net sees it by default.
 
 COLORIZE = "from colorizer.cli import main; main(['colorize', 'samples/photos/cat.jpg', '--output', '{}'])"
 COLORIZE_KERAS = (
@@ -91,11 +91,17 @@ def measure_starts(folder: Path) -> dict[str, Any]:
 def measure_speed(runtimes: dict[str, Runtime]) -> dict[str, dict[str, float]]:
     """Measure milliseconds an image, at several sizes and batches."""
     takes_hints = next(iter(runtimes.values())).network == "unet"
-    shapes = [(1, 32, 32), (64, 32, 32), (1, *WORKING), (16, *WORKING)] if takes_hints else [(1, 32, 32), (256, 32, 32)]
+    if takes_hints:
+        feed = Preprocessing.from_config(Checkpoint.find("unet").read_config())
+        stride, small, long = feed.stride, round(32 * feed.enlargement), feed.working_size
+        # An image of CIFAR-10 and a photo, as the U-Net sees them.
+        shapes = [(1, small, small), (64, small, small), (1, 3 * long // 4, long), (16, 3 * long // 4, long)]
+    else:
+        shapes = [(1, 32, 32), (256, 32, 32)]
     best: dict[str, dict[str, float]] = {}
     for count, height, width in shapes:
         luma = np.random.default_rng(0).random((count, height, width, 1), np.float32)
-        inputs = (luma, np.zeros((count, height // 2, width // 2, 3), np.float32)) if takes_hints else (luma,)
+        inputs = (luma, np.zeros((count, height // stride, width // stride, 3), np.float32)) if takes_hints else (luma,)
         for runtime in runtimes.values():
             runtime(*inputs)
         times: dict[str, list[float]] = {name: [] for name in runtimes}

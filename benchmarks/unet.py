@@ -2,7 +2,7 @@
 
 The peak is that of a large matrix multiplication in the same run. Training is counted as three times the operations of
 the network's forward pass. Each round measures everything in turn; medians of the rounds count. `Colorizer` shows the
-network each image and its mirror image, above 64 pixels a smaller one; two bare passes are what it is held against.
+network each image and its mirror image; two bare passes are what it is held against.
 The record goes to ``benchmarks/results/unet.json``.
 """
 
@@ -36,8 +36,6 @@ from colorizer.training.unet import UNetRecipe  # noqa: E402
 ROUNDS = 15
 MATRIX = 2048
 TRAINING_SIZE, TRAINING_BATCH, STEPS = 224, 16, 2
-BATCHES = ((32, 64), (32, 256), (64, 32), (96, 1))
-"""Working sizes, and images at once."""
 ROOT = Path(__file__).parent.parent
 
 
@@ -55,14 +53,17 @@ def main() -> None:
     measures["training, images/s"] = (_training(precision), STEPS * TRAINING_BATCH)
     checkpoint = Checkpoint.find("unet")
     runtime, colorizer = load_runtime(checkpoint), Colorizer.load(checkpoint.path)
-    stride = Preprocessing.from_config(checkpoint.read_config()).stride
-    for size, count in BATCHES:
+    feed = Preprocessing.from_config(checkpoint.read_config())
+    small, stride = round(32 * feed.enlargement), feed.stride
+    # Images of CIFAR-10 and a photo: as what size the U-Net sees them, and how many at once.
+    batches = ((small, 64), (small, 256), (feed.working_size, 1))
+    for size, count in batches:
         luma = rng.random((count, size, size, 1), np.float32)
         hints = np.zeros((count, size // stride, size // stride, 3), np.float32)
         images = list(np.repeat(np.rint(luma * 255).astype(np.uint8), 3, axis=-1))
         name = f"{size} x {size}, {count} at once, images/s"
         measures[f"bare network, {name}"] = (partial(runtime, luma, hints), count)
-        measures[f"Colorizer, {name}"] = (partial(colorizer.colorize_batch, images), count)
+        measures[f"Colorizer, {name}"] = (partial(colorizer.colorize_batch, images, detail=size), count)
 
     for call, _ in measures.values():
         call()
@@ -77,11 +78,11 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     peak, peak_float32 = (medians[f"matrix multiplication, {d}, GFLOP/s"] for d in (precision, "float32"))
     share = {"training": 3 * _operations(TRAINING_SIZE) * medians["training, images/s"] / peak}
-    for size, count in BATCHES:
+    for size, count in batches:
         rate = medians[f"bare network, {size} x {size}, {count} at once, images/s"]
         share[f"bare network, {size} x {size}, {count} at once"] = _operations(size) * rate / peak_float32
     ratios = {}
-    for size, count in BATCHES:
+    for size, count in batches:
         bare, whole = (
             rates[f"{who}, {size} x {size}, {count} at once, images/s"] for who in ("bare network", "Colorizer")
         )
@@ -90,7 +91,7 @@ def main() -> None:
         )
     record = {
         "training": {"precision": precision, "size": TRAINING_SIZE, "batch": TRAINING_BATCH},
-        "GFLOP of a forward pass": {str(size): round(_operations(size), 3) for size, _ in BATCHES},
+        "GFLOP of a forward pass": {str(size): round(_operations(size), 3) for size, _ in batches},
         "rounds": ROUNDS,
         "rate, median of the rounds": {name: round(value, 1) for name, value in medians.items()},
         "Colorizer / two bare passes, throughput": {name: round(value, 3) for name, value in ratios.items()},

@@ -21,7 +21,7 @@ from video_files import (
     write_video,
 )
 
-from colorizer.inference.colorizer import Colorizer
+from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.video import VideoError
 from colorizer.video.colorize import colorize_video
 from colorizer.video.reading import read_frame
@@ -235,7 +235,9 @@ def test_another_film_other_settings_or_weights_begin_anew(tmp_path: Path, what:
     if what == "source":
         write_video(source, moving(40, seed=1))
     model = OneColor((0.2, 0.1)) if what == "weights" else OneColor()
-    summary = colorize_video(source, target, model, part_seconds=0.5, vividness=0.1 if what == "settings" else 0.3)
+    summary = colorize_video(
+        source, target, model, part_seconds=0.5, vividness=0.1 if what == "settings" else DEFAULT_VIVIDNESS
+    )
     assert any(note.startswith("started over") and what in note for note in summary.notes)
     assert summary.frames == 40
     if what == "weights":
