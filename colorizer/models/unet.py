@@ -3,14 +3,16 @@ r"""The chroma U-Net: luma and hints in, a distribution over chroma out, at any 
     luma (H, W, 1) --EfficientNet-Lite0--> 1/4 --(+)--> 1/8 ----> 1/16 ----> 1/32
                                             |    ^       |          |          | + mean over the image
     hints (H/4, W/4, 3) --3x3, from zero----|----'       |          |          |
-                         \--3x3, from zero-(+) <------- (+) <----- (+) <------'
-                                            \--1x1--> logits (H/4, W/4, bins)
+                         \--3x3, from zero-(+) <------- (+) <----- (+) <-------+
+                         |                  \--1x1--> logits      |           |
+                         \--maxima of 2x2, 4x4, 8x8, 3x3, from zero-'----------'
 
 The encoder was trained to classify ImageNet: colors follow from what things are. The decoder brings its features back
 to a quarter of the size by residual blocks of two 3x3 convolutions. Nothing works at full size: chroma predicted at a
 quarter of the size costs next to no error, since the picture keeps its own luma. Logits are those of a distribution
 over chroma rather than one color, so that one network gives the color of least error, a vivid one, several, and a
-measure of uncertainty.
+measure of uncertainty. Hints also enter the decoder at its coarser scales, where a cell covers what a hint is meant
+for: from a quarter of the size alone they hardly get beyond their place.
 
 References
 ----------
@@ -60,6 +62,10 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     luma = keras.Input((None, None, 1), name="luma")
     hints = keras.Input((None, None, 3), name="hints")
     fixed = layers.Rescaling([10.0, 10.0, 1.0], name="hints_scaling")(hints)
+    # Of both signs apart, the maxima are colors that were given, however few cells they fill.
+    parts = [layers.ReLU(name="hints_above")(fixed), layers.Rescaling(-1.0, name="hints_negative")(fixed)]
+    parts[1] = layers.ReLU(name="hints_below")(parts[1])
+    signs = layers.Concatenate(name="hints_signs")(parts)
 
     # === Encoder ===
     quarter = apply_stages(apply_stem(luma), 1, 2)
@@ -73,7 +79,8 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     whole = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
     whole = layers.Dense(widths[3], activation="relu", name="whole")(whole)
     x = layers.Conv2D(widths[3], 1, name="bottom")(x)
-    x = layers.Add(name="whole_added")([x, layers.Dense(widths[3], name="whole_projection")(whole)])
+    whole = layers.Dense(widths[3], name="whole_projection")(whole)
+    x = layers.Add(name="whole_added")([x, whole, _project_coarse(signs, 32, widths[3])])
     x = _residual_block(x, "decoder32")
 
     # === Decoder ===
@@ -85,6 +92,8 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
         joined = [x, layers.Conv2D(width, 1, name=f"skip{scale}")(skip)]
         if scale == STRIDE:
             joined.append(_project_hints(fixed, width, "decoder_hints"))
+        else:
+            joined.append(_project_coarse(signs, scale, width))
         x = layers.Add(name=f"up{scale}_joined")(joined)
         x = _residual_block(x, f"decoder{scale}")
 
@@ -103,6 +112,11 @@ def _project_hints(hints: keras.KerasTensor, width: int, name: str) -> keras.Ker
     # From zero: the pretrained encoder starts undisturbed. Without bias: no hints, no change.
     convolution = layers.Conv2D(width, 3, padding="same", use_bias=False, kernel_initializer="zeros", name=name)
     return convolution(hints)
+
+
+def _project_coarse(signs: keras.KerasTensor, scale: int, width: int) -> keras.KerasTensor:
+    coarse = layers.MaxPooling2D(scale // STRIDE, name=f"hints{scale}_maxima")(signs)
+    return _project_hints(coarse, width, f"decoder_hints{scale}")
 
 
 def _residual_block(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
