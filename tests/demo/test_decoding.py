@@ -45,7 +45,12 @@ def many_scans(side: int, count: int) -> bytes:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "colorizer.imaging.child" in child.cmdline()]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # One that has just been killed.
+            if "colorizer.imaging.child" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_a_file_comes_out_as_without_the_process(tmp_path):
@@ -81,17 +86,23 @@ def test_a_file_that_takes_too_long_costs_its_process(tmp_path):
 def test_a_crash_costs_its_process(tmp_path):
     path = write(tmp_path / "slow.jpg", many_scans(6000, 45))
 
+    decoded = threading.Event()
+
     def crash() -> None:
-        time.sleep(0.3)
-        for child in children():
-            os.kill(child.pid, signal.SIGSEGV)
+        while not decoded.wait(0.3):  # On a busy machine, the first may come before the child has the file.
+            for child in children():
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGSEGV)
 
     decoding.start()
     thread = threading.Thread(target=crash)
     thread.start()
-    with pytest.raises(ImageError, match=r"slow\.jpg can't be decoded"):
-        decoding.decode(path, MAX_PIXELS)
-    thread.join()
+    try:
+        with pytest.raises(ImageError, match=r"slow\.jpg can't be decoded"):
+            decoding.decode(path, MAX_PIXELS)
+    finally:
+        decoded.set()
+        thread.join()
     assert decoding.decode(write(tmp_path / "a.png", encode(random_images(1)[0])), MAX_PIXELS)[0].shape == (32, 32, 3)
 
 
