@@ -2,7 +2,7 @@
 
 The peak is that of a large matrix multiplication in the same run. Training is counted as three times the operations of
 the network's forward pass. Each round measures everything in turn; medians of the rounds count. `Colorizer` shows the
-network each image and its mirror image; two bare passes are what it is held against.
+network each image and its mirror image, above some size a smaller one; two bare passes are what it is held against.
 The record goes to ``benchmarks/results/unet.json``.
 """
 

@@ -63,9 +63,9 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     hints = keras.Input((None, None, 3), name="hints")
     fixed = layers.Rescaling([10.0, 10.0, 1.0], name="hints_scaling")(hints)
     # Of both signs apart, the maxima are colors that were given, however few cells they fill.
-    parts = [layers.ReLU(name="hints_above")(fixed), layers.Rescaling(-1.0, name="hints_negative")(fixed)]
-    parts[1] = layers.ReLU(name="hints_below")(parts[1])
-    signs = layers.Concatenate(name="hints_signs")(parts)
+    above = layers.ReLU(name="hints_above")(fixed)
+    below = layers.ReLU(name="hints_below")(layers.Rescaling(-1.0, name="hints_negative")(fixed))
+    signs = layers.Concatenate(name="hints_signs")([above, below])
 
     # === Encoder ===
     quarter = apply_stages(apply_stem(luma), 1, 2)
