@@ -19,7 +19,6 @@ from colorizer.imaging.encode import choose_extension
 from colorizer.imaging.metadata import Metadata
 from colorizer.imaging.toning import is_monochrome
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
-from colorizer.inference.hints import find_cell
 
 PREVIEW_SIDE = 1280
 """Long side of what is shown and kept in memory: quick to colorize and to send, whatever the photo."""
@@ -138,10 +137,9 @@ class Photo:
     def draw_alternatives(
         self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
     ) -> list[Alternative]:
-        """Draw other answers of the model, for `change`, the likeliest first, see `rank`."""
+        """Draw other answers of the model, for `change`, the likeliest first."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
-        drawn = colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
-        return rank(drawn, *colorizer.predict_distribution(self.preview, detail=detail))
+        return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
 
     def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
         """Tell where the colors of the preview are a guess: (H, W) float32, see `Colorizer.uncertainty`."""
@@ -166,27 +164,6 @@ def forget_deleted() -> None:
     with _lock:
         for path in [path for path in _previews if not path.exists()]:
             del _previews[path]
-
-
-def rank(
-    alternatives: Sequence[Alternative], bins: NDArray[np.float32], distribution: NDArray[np.float32]
-) -> list[Alternative]:
-    """Sort alternatives by how likely the colors drawn for them are at their places, the likeliest first.
-
-    Parameters
-    ----------
-    alternatives : sequence of Alternative
-        As many colors each.
-    bins, distribution : (K, 2) and (h, w, K) float32
-        As `Colorizer.predict_distribution` gives them. Each color is judged by itself, not by those drawn before it.
-    """
-
-    def likelihood(alternative: Alternative) -> float:
-        cells = [find_cell(hint, *distribution.shape[:2]) for hint in alternative]
-        nearest = [int(np.argmin(np.hypot(*(bins - hint.chroma).T))) for hint in alternative]
-        return float(sum(np.log(distribution[cell][i] + 1e-12) for cell, i in zip(cells, nearest, strict=True)))
-
-    return sorted(alternatives, key=likelihood, reverse=True)
 
 
 def draw_doubt(image: NDArray[np.uint8], doubt: NDArray[np.float32]) -> NDArray[np.uint8]:

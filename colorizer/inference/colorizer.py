@@ -179,14 +179,14 @@ class Colorizer:
         image, vividness, detail, hints, reach, prepare, max_pixels
             As in `colorize`.
         count : int
-            How many.
+            How many, at least 1.
         seed : int
             Seed of the random choice; the same seed gives the same colors.
 
         Returns
         -------
         list of (H, W, 3) or (H, W, 4) uint8
-            As `colorize` gives them.
+            As `colorize` gives them, the one that the network finds likeliest first.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class Colorizer:
     ) -> list[Alternative]:
         """Draw what `colorize_alternatives` paints, without painting it: each is for the `alternative` of `colorize`.
 
-        Parameters and errors are those of `colorize_alternatives`.
+        Parameters, order and errors are those of `colorize_alternatives`.
         """
         options = ColorOptions(detail=detail, prepare=prepare)
         _check_count(count)

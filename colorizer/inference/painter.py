@@ -78,7 +78,7 @@ class Painter(ABC):
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
     ) -> list[Alternative]:
-        """Draw what makes several plausible chromas of one (H, W) uint8 luma plane, for `predict_chroma`."""
+        """Draw what makes several plausible chromas of one (H, W) uint8 luma plane, the likeliest first."""
         self.refuse("alternatives")
 
     def suggest_colors(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import cv2
@@ -98,17 +99,29 @@ class UNetPainter(Painter):
 
         They are drawn from the distribution at the most uncertain place, one after the other; each is then a hint to
         the network, which paints the rest so that it goes with it. So each result is of one piece.
+
+        The likeliest comes first: the probability of an alternative is that of its first color, given the hints, times
+        that of each later color, given those before it.
         """
         rng = np.random.default_rng(seed)
         thumbnail = self._shrink(luma, detail)
         drawn: list[Alternative] = [()] * count
+        likelihoods = np.zeros(count)
         for turn in range(_ROUNDS):
-            # The first colors lie evenly in the order of hues, so that no two results start alike.
-            chances = (rng.permutation(count) + rng.random(count)) / count if turn == 0 else rng.random(count)
             planes = [lay_hints(self._feed.chroma_grid(thumbnail), hints, colors) for colors in drawn]
-            given = zip(drawn, planes, self._distributions([thumbnail] * count, planes), chances, strict=True)
-            drawn = [(*colors, self._draw(*rest)) for colors, *rest in given]
-        return drawn
+            distributions: Iterator[NDArray[np.float32]]
+            if turn == 0:
+                # The first colors lie evenly in the order of hues, so that no two results start alike.
+                chances = (rng.permutation(count) + rng.random(count)) / count
+                distributions = repeat(next(self._distributions([thumbnail], planes[:1])), count)
+            else:
+                chances = rng.random(count)
+                distributions = self._distributions([thumbnail] * count, planes)
+            for i, given in enumerate(zip(planes, distributions, chances, strict=True)):
+                color, probability = self._draw(*given)
+                drawn[i] = (*drawn[i], color)
+                likelihoods[i] += np.log(probability)
+        return [drawn[i] for i in np.argsort(-likelihoods, kind="stable")]
 
     def suggest_colors(
         self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
@@ -209,16 +222,21 @@ class UNetPainter(Painter):
         hints = np.pad(hints, ((0, 0), (0, bottom // stride), (0, right // stride), (0, 0)))
         return run(luma, hints)[:, :height, :width]
 
-    def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> Hint:
-        """Choose a color for the most uncertain place without a hint: the one at `chance` in the order of hues."""
+    def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> tuple[Hint, float]:
+        """Choose a color for the most uncertain place without a hint, and give its probability, which is above 0.
+
+        It is the one at `chance`, in [0, 1), in the order of hues.
+        """
         uncertain = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
         row, column = np.unravel_index(int(np.argmax(uncertain)), uncertain.shape)
         order = np.argsort(np.arctan2(self._bins[:, 1], self._bins[:, 0]))
+        order = order[distribution[row, column][order] > 0]
         cumulated = np.cumsum(distribution[row, column][order])
-        drawn = min(int(np.searchsorted(cumulated, chance * cumulated[-1])), len(order) - 1)
-        cb, cr = self._bins[order[drawn]].tolist()
+        drawn = order[min(int(np.searchsorted(cumulated, chance * cumulated[-1])), len(order) - 1)]
+        cb, cr = self._bins[drawn].tolist()
         height, width = uncertain.shape
-        return Hint((float(column) + 0.5) / width, (float(row) + 0.5) / height, (cb, cr))
+        place = (float(column) + 0.5) / width, (float(row) + 0.5) / height
+        return Hint(*place, (cb, cr)), float(distribution[row, column, drawn])
 
 
 def _stack(

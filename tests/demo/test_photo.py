@@ -8,10 +8,9 @@ from conftest import ROOT, encode, random_images
 from PIL import Image
 
 from colorizer import Colorizer, save_image
-from colorizer.demo.photo import PREVIEW_SIDE, Dab, Photo, draw_doubt, forget_deleted, rank
+from colorizer.demo.photo import PREVIEW_SIDE, Dab, Photo, draw_doubt, forget_deleted
 from colorizer.imaging.color import to_luma
 from colorizer.imaging.decode import MAX_PIXELS
-from colorizer.inference.hints import Hint
 
 
 def test_large_photo_is_kept_small_and_colorized_whole(tmp_path: Path):
@@ -83,31 +82,13 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     )
     # What the model finds likely at a place doesn't depend on the dab that is there.
     assert dabbed.suggest_colors(colorizer, *place, 96) == photo.suggest_colors(colorizer, *place, 96)
-    [alternative] = dabbed.draw_alternatives(colorizer, 1, 96, seed=1)
+    alternative, *others = dabbed.draw_alternatives(colorizer, 4, 96, seed=1)
+    assert [alternative, *others] == colorizer.draw_alternatives(
+        image, 4, detail=96, hints=[(40, 9, "#3060a0")], seed=1
+    )
     again = colorizer.colorize(image, hints=[(40, 9, "#3060a0")], alternative=alternative, vividness=0.5)
     chosen = photo.change(dabbed.dabs, alternative)
     np.testing.assert_array_equal(chosen.colorize(colorizer, vividness=0.5), again)
-
-
-def test_versions_are_ranked_by_the_likelihood_of_their_colors():
-    bins = np.array([[0, 0], [0.1, 0], [0, 0.1]], np.float32)
-    distribution = np.full((2, 2, 3), 1 / 3, np.float32)
-    distribution[0, 1] = 0.1, 0.7, 0.2
-    shades = [Hint(0.75, 0.25, (float(cb), float(cr))) for cb, cr in bins]
-    elsewhere = Hint(0.25, 0.75, (0, 0))
-    versions = [(elsewhere, shade) for shade in shades]
-    assert rank(versions, bins, distribution) == [versions[1], versions[2], versions[0]]
-
-
-def test_versions_of_a_photo_are_those_drawn_the_likeliest_first(tmp_path: Path):
-    path = tmp_path / "photo.png"
-    image = random_images(1, 64)[0]
-    path.write_bytes(encode(image))
-    colorizer = Colorizer.load("unet")
-    ranked = Photo.open(path, MAX_PIXELS).draw_alternatives(colorizer, 4, 64, seed=2)
-    drawn = colorizer.draw_alternatives(image, 4, detail=64, seed=2)
-    assert ranked == rank(drawn, *colorizer.predict_distribution(image, detail=64))
-    assert sorted(ranked, key=str) == sorted(drawn, key=str)
 
 
 def test_doubt_is_brighter_where_it_is_greater():

@@ -12,6 +12,7 @@ from conftest import ROOT, random_images
 from colorizer import Colorizer, ModelError
 from colorizer.imaging.color import to_chroma, to_luma
 from colorizer.imaging.decode import decode_image
+from colorizer.inference.unet import UNetPainter
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
 PHOTO = ROOT / "samples/photos/cat.jpg"
@@ -122,6 +123,56 @@ def test_drawn_alternative_is_the_same_one(colorizer):
         assert np.abs(result.astype(int) - again).max() <= 1
     hinted = colorizer.colorize(PHOTO, alternative=drawn[0], vividness=0.5, detail=64, hints=[(225, 60, "#3a6b35")])
     assert np.abs(chroma_at(hinted, 225, 60) - to_chroma(np.array([0x3A, 0x6B, 0x35], np.uint8))).max() < 0.04
+
+
+class TwoColors:
+    """A network that knows gray, red and blue, and finds a color likelier the more hints have it."""
+
+    network = "unet"
+    size = (0, 0)
+    bins = np.array([[0, 0], [-0.1, 0.2], [0.2, -0.1]], np.float32)
+
+    @staticmethod
+    def predict(hints: np.ndarray) -> np.ndarray:
+        reds, blues = (float((hints[..., 2] * (hints[..., i] > 0)).sum()) for i in (1, 0))
+        weights = np.array([1, 2 + 3 * reds, 3 + 3 * blues], np.float32)
+        return weights / weights.sum()
+
+    def __call__(self, luma: np.ndarray, hints: np.ndarray, *weights: np.ndarray, one_core: bool = False) -> np.ndarray:
+        probabilities = np.stack([np.broadcast_to(self.predict(each), (*each.shape[:2], 3)) for each in hints])
+        return probabilities @ weights[0].T if weights else np.log(probabilities)
+
+
+@pytest.mark.parametrize("hints", [[], [(15, 15, "#c03030"), (11, 15, "#c03030")]])
+def test_alternatives_come_the_likeliest_first(hints):
+    """By all of the colors drawn, each as likely as the hints and the earlier ones make it."""
+    config = {
+        "input": {"multiple": 2, "working_size": 16, "mirrored_size": 0},
+        "output": {"bins": TwoColors.bins.tolist(), "prior": [1 / 3] * 3, "vivid_exponent": 0},
+    }
+    colorizer = Colorizer(UNetPainter(TwoColors(), config))
+    image = random_images(1, 16)[0]
+    given = np.zeros((8, 8, 3), np.float32)
+    for x, y, color in hints:
+        given[y // 2, x // 2] = *to_chroma(np.array(list(bytes.fromhex(color[1:])), np.uint8)), 1
+
+    def measure(alternative) -> float:
+        plane, likelihood = given.copy(), 1.0
+        for color in alternative:
+            distances = np.abs(TwoColors.bins - color.chroma).sum(axis=1)
+            likelihood *= TwoColors.predict(plane)[distances.argmin()]
+            plane[int(color.y * 8), int(color.x * 8)] = *color.chroma, 1
+        return likelihood
+
+    alternatives = colorizer.draw_alternatives(image, 12, hints=hints, seed=1)
+    likelihoods = [measure(alternative) for alternative in alternatives]
+    assert len({round(likelihood, 6) for likelihood in likelihoods}) > 4
+    np.testing.assert_allclose(likelihoods, sorted(likelihoods, reverse=True), rtol=1e-4)
+    first = alternatives[0][0].chroma  # The hints decide which color is likelier.
+    assert np.allclose(first, TwoColors.bins[1 if hints else 2])
+    painted = colorizer.colorize_alternatives(image, 12, hints=hints, seed=1)
+    again = [colorizer.colorize(image, hints=hints, alternative=alternative) for alternative in alternatives]
+    np.testing.assert_array_equal(painted, again)
 
 
 def test_palette_has_different_colors_of_the_pixels_luma(colorizer):
