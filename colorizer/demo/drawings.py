@@ -7,15 +7,14 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    pass
-
 _WIDTH, _HEIGHT = 600, 200  # Units of the SVG, whatever its size on the screen.
+_IN_A_ROW = 12  # Stages that fit side by side on a desktop's screen.
+_HIGHEST = 64  # Pixels of a picture in the network that a box grows with.
 
 
 class Stage(NamedTuple):
@@ -42,16 +41,33 @@ class Stage(NamedTuple):
     part: str
 
 
+def draw_contents(titles: Sequence[str]) -> str:
+    """Draw a list of contents: links to the headings by `draw_heading`."""
+    items = "".join(f"<li><a href='#part-{i}'>{html.escape(title)}</a></li>" for i, title in enumerate(titles))
+    return f"<nav class='contents' aria-label='On this page'><ol>{items}</ol></nav>"
+
+
+def draw_heading(number: int, title: str) -> str:
+    """Draw the heading of a part, by its number in the list of contents."""
+    return f"<h3 id='part-{number}'>{html.escape(title)}</h3>"
+
+
 def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the table of a network's layers: a box a stage, as high as its pictures and as wide as it has channels."""
-    stages = "".join(_draw_stage(stage) for stage in group_layers(rows))
+    """Draw the table of a network's layers: a box a stage, as high as its pictures and as wide as it has channels.
+
+    Few of them stand in one row: those of an autoencoder are an hourglass.
+    """
+    grouped = group_layers(rows)
+    stages = "".join(_draw_stage(stage) for stage in grouped)
+    kind = "layers row" if len(grouped) <= _IN_A_ROW else "layers"
     cells = "".join(
         f"<tr><td>{html.escape(' / '.join(filter(None, (row.get('part'), row['name']))))}</td>"
         f"<td>{html.escape(row['type'])}</td><td>{_shape(row['shape'])}</td><td>{row['parameters']:,}</td></tr>"
         for row in rows
     )
     return (
-        f"<ol class='layers'>{stages}</ol><details><summary>All {len(rows)} layers</summary>"
+        f"<div class='wide' tabindex='0' role='region' aria-label='Layers'><ol class='{kind}'>{stages}</ol></div>"
+        f"<details><summary>All {len(rows)} layers</summary>"
         "<div class='wide' tabindex='0' role='region' aria-label='All layers'><table><thead><tr><th>Layer</th>"
         f"<th>Kind</th><th>Output</th><th>Parameters</th></tr></thead><tbody>{cells}</tbody></table></div></details>"
     )
@@ -60,12 +76,13 @@ def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
 def _draw_stage(stage: Stage) -> str:
     channels = stage.shape[-1]
     is_vector = len(stage.shape) == 1
-    height = 12 if is_vector else 12 + stage.shape[0]
+    height = 12 if is_vector else 12 + 2 * min(stage.shape[0], _HIGHEST)
     width = 8 * math.log2(channels + 1)
     kind = "vector" if is_vector else stage.part or "plain"
     names = stage.layers[0] if len(stage.layers) == 1 else f"{len(stage.layers)} layers"
     return (
-        f"<li><span class='box {html.escape(kind)}' style='height:{height:.0f}px;width:{width:.0f}px'></span>"
+        f"<li><span class='stage'><span class='box {html.escape(kind)}' "
+        f"style='height:{height:.0f}px;width:{width:.0f}px'></span></span>"
         f"<b>{_shape(stage.shape)}</b><span>{html.escape(names)}</span>"
         f"<span>{html.escape(stage.kinds[0])}</span><span>{stage.parameters:,} parameters</span></li>"
     )

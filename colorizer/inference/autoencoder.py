@@ -1,6 +1,6 @@
 """The autoencoder at work, and taken apart to learn from: what its encoder keeps, what its decoder makes of that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -144,7 +144,26 @@ class LatentSpace:
             raise ValueError(f"a walk has at least 2 steps, got {steps}")
         start, end = (self._encode(self._see(image)) for image in (first, last))
         parts = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-        return _to_levels(self._decode(start + parts * (end - start)))
+        return self.paint(start + parts * (end - start))
+
+    @expect_memory()
+    def find_directions(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Find the principal components of the latent vectors of RGB images (H, W, 3) uint8.
+
+        Returns
+        -------
+        (K, D) float32
+            Directions at right angles, the one in which the vectors differ most first, each as long as the standard
+            deviation along it. K is the number of images, or D if that is smaller.
+        """
+        latents = np.concatenate([self._encode(self._see(image)) for image in images])
+        _, lengths, directions = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)
+        return directions * (lengths / np.float32(np.sqrt(len(latents))))[:, None]
+
+    @expect_memory()
+    def paint(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Paint the pictures of latent vectors: (N, D) -> (N, h, w, 3) uint8 RGB."""
+        return _to_levels(self._decode(latents))
 
     def _see(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return _shrink(to_luma(image), *self.size)

@@ -165,6 +165,20 @@ def test_how_it_works(page: Page):
     expect(page.locator("#full img")).not_to_have_attribute("src", before, timeout=180_000)
     np.testing.assert_array_equal(_pixels(page, "#full"), Colorizer.load("autoencoder").colorize(photo))
 
+    # The vector of the photo, moved along a direction, and back; the list of contents leads there.
+    page.get_by_role("link", name="Move the numbers").click()
+    expect(page.locator("#moved")).to_be_in_viewport()
+    expect(page.locator("#moved img")).to_be_visible(timeout=180_000)
+    latent = space.pass_through(decode_image(photo)).latent
+    before = page.locator("#moved img").get_attribute("src")
+    np.testing.assert_array_equal(_pixels(page, "#moved"), _pixels(page, "#painted"))
+    page.get_by_label("number input for Direction 2").fill("-2")
+    expect(page.locator("#moved img")).not_to_have_attribute("src", before, timeout=180_000)
+    direction = space.find_directions([samples[row] for row in range(len(samples))])[1]
+    np.testing.assert_array_equal(_pixels(page, "#moved"), space.paint((latent - 2 * direction)[None])[0])
+    page.locator("#move-reset").click()
+    expect(page.locator("#moved img")).to_have_attribute("src", before, timeout=180_000)
+
     before = page.locator("#walk img").get_attribute("src")
     page.get_by_label("To", exact=True).click()
     page.get_by_role("option", name="frog, image 5").click()

@@ -40,6 +40,19 @@ def test_a_passage_is_what_the_autoencoder_does(space: LatentSpace, cat: np.ndar
     assert np.ptp(passage.painted_chroma.astype(int), axis=2).max() > 10
 
 
+def test_directions_are_those_in_which_images_differ(space: LatentSpace):
+    images = random_images(5, 32)
+    directions = space.find_directions(images)
+    latents = np.stack([space.pass_through(image).latent for image in images])
+    assert directions.shape == (5, 256)
+    # Together they make up all that differs, at right angles, the strongest first.
+    np.testing.assert_allclose(np.sum(directions**2, axis=0), latents.var(axis=0), atol=1e-4)
+    lengths = np.linalg.norm(directions, axis=1)
+    assert (np.diff(lengths) <= 1e-5).all()
+    assert abs(directions[0] @ directions[1]) < 1e-3 * lengths[0] * lengths[1]
+    np.testing.assert_array_equal(space.paint(latents[:1])[0], space.pass_through(images[0]).painted)
+
+
 def test_any_size_is_reduced(space: LatentSpace):
     passage = space.pass_through(decode_image(ROOT / "samples/photos/cat.jpg"))
     assert passage.painted.shape == passage.joined.shape == (32, 32, 3)

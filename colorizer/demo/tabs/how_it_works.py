@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector
+from colorizer.demo.drawings import draw_contents, draw_curves, draw_heading, draw_layers, draw_vector
 from colorizer.demo.errors import as_gradio_errors, find_upload
 from colorizer.demo.gallery import Gallery
 from colorizer.demo.photo import Photo
@@ -23,13 +23,15 @@ from colorizer.inference.checkpoint import CONFIG, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 
 _IDEA = """
-### The idea
-
 The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
 small thumbnail and predicts its colors. The *autoencoder* squeezes the thumbnail into a short list of numbers and
 paints it anew from them. The *U-Net* estimates how likely each color is at each place. The colors are then enlarged and
 joined with the brightness of the full image, so no detail is lost, whatever the size.
 """
+_FOLLOW = (
+    "Choose a test image or one of your own. It is shrunk to {width} × {height} pixels, goes through the encoder and "
+    "comes back from the decoder."
+)
 _ABOUT = {
     "autoencoder": "The encoder halves the picture again and again and ends in the *latent vector*. The decoder "
     "starts from that vector alone. The boxes are as high as the pictures inside the network, and wider the more "
@@ -38,12 +40,18 @@ _ABOUT = {
     "scale (the *skip connections*), so nothing has to pass through a bottleneck. The shapes are for a thumbnail of "
     "64 × 64; any size works.",
 }
+_DIRECTIONS = 4  # In which the visitor moves the vector of an image.
+_FARTHEST = 3.0  # Standard deviations; the test images lie within two or so.
+_MOVE = """
+Each slider moves all the numbers at once, along a direction in which the test images differ most: their *principal
+components*. The first ones decide what is light, what is dark, and the color of the whole picture. The last slider
+moves a single number, the one that varies most. Alone it changes little: what the network has learned is spread over
+all of them.
+"""
 _STEPS = 9
 _SIDE = 640  # Pixels of the visitor's image at which the two results are shown.
 _FIRST, _LAST = 0, 1  # Samples that the walk starts with.
 _WALK = """
-### A walk through latent space
-
 Two test images are two points in the space of latent vectors. Here the decoder paints points on the straight line
 between them. Where the network has learned what the two have in common, one picture turns into the other instead of
 fading into it; where it hasn't, the middle is murky.
@@ -52,21 +60,38 @@ fading into it; where it hasn't, the middle is murky.
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``."""
-    gr.Markdown(_IDEA, elem_classes=["words"])
-    autoencoders = [name for name, colorizer in colorizers.items() if "raw picture" in colorizer.abilities]
-    for model in autoencoders:
-        _build_play(demo, model, colorizers[model])
-    for model in (*autoencoders, *(name for name in colorizers if name not in autoencoders)):
-        _build_record(model)
+    with gr.Column(elem_id="lesson"):
+        contents = gr.HTML(padding=False)
+        sections = _Sections()
+        sections.begin("The idea", _IDEA)
+        autoencoders = [name for name, colorizer in colorizers.items() if "raw picture" in colorizer.abilities]
+        for model in autoencoders:
+            _build_play(demo, sections, model, colorizers[model])
+        for model in (*autoencoders, *(name for name in colorizers if name not in autoencoders)):
+            _build_record(sections, model)
+        contents.value = draw_contents(sections.titles)
 
 
-def _build_record(model: str) -> None:
+class _Sections:
+    """The parts of the lesson, which the list of contents leads to."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    def begin(self, title: str, words: str) -> None:
+        """Build the heading of a part and its first words."""
+        gr.HTML(draw_heading(len(self.titles), title), padding=False)
+        self.titles.append(title)
+        gr.Markdown(words, elem_classes=["words"])
+
+
+def _build_record(sections: _Sections, model: str) -> None:
     """Draw what the record of a model's training tells: its layers and its curves."""
     config = Checkpoint.find(model).read_record(CONFIG)
     layers, folder = config.get("layers"), resource_folder("checkpoints") / model
     if layers:
         words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
-        gr.Markdown(f"### The layers: {title(model)}\n\n{words}", elem_classes=["words"])
+        sections.begin(f"The layers: {title(model)}", words)
         gr.HTML(draw_layers(layers), padding=False, elem_id=f"layers-{model}")
     # Runs that the last one began from, oldest first, and that one.
     histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
@@ -74,7 +99,7 @@ def _build_record(model: str) -> None:
         images = sum(data["rows"] for data in config["data"])
         epochs = " + ".join(str(len(rows)) for rows in histories)
         words = f"{images:,} images, {epochs} epochs; {config['machine']}."
-        gr.Markdown(f"### The training: {title(model)}\n\n{words}", elem_classes=["words"])
+        sections.begin(f"The training: {title(model)}", words)
     for number, rows in enumerate(histories, 1):
         if len(rows) > 1:
             best = config["best"]["epoch"] if number == len(histories) else None
@@ -86,7 +111,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _build_play(demo: gr.Blocks, model: str, colorizer: Colorizer) -> None:
+def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Colorizer) -> None:
     """Build the parts inside ``demo``, if the encoder and the decoder are there as networks of their own."""
     try:
         space = LatentSpace(Checkpoint.find(model))
@@ -94,19 +119,24 @@ def _build_play(demo: gr.Blocks, model: str, colorizer: Colorizer) -> None:
         return  # Weights without an export, or with another one's.
     samples = Gallery.of_samples()
     names = [samples.caption(row) for row in range(len(samples.dataset))]
-    _build_passage(demo, model, colorizer, space, samples, names)
+    latent = gr.State()  # The vector of the image that the visitor follows.
+    sections.begin("Follow an image", _FOLLOW.format(height=space.size[0], width=space.size[1]))
+    _build_passage(demo, model, colorizer, space, samples, names, latent)
+    sections.begin("Move the numbers", _MOVE)
+    _build_move(space, samples, latent)
+    sections.begin("A walk through latent space", _WALK)
     _build_walk(demo, space, samples, names)
 
 
 def _build_passage(
-    demo: gr.Blocks, model: str, colorizer: Colorizer, space: LatentSpace, samples: Gallery, names: list[str]
+    demo: gr.Blocks,
+    model: str,
+    colorizer: Colorizer,
+    space: LatentSpace,
+    samples: Gallery,
+    names: list[str],
+    latent: gr.State,
 ) -> None:
-    height, width = space.size
-    gr.Markdown(
-        f"### Follow an image\n\nChoose a test image or one of your own. It is shrunk to {width} × {height} pixels, "
-        "goes through the encoder and comes back from the decoder.",
-        elem_classes=["words"],
-    )
     with gr.Row(elem_id="follow-choice"):
         pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, names, strict=True)]
         chooser = gr.Gallery(
@@ -159,6 +189,7 @@ def _build_passage(
         return {
             seen: show_picture(passage.gray),
             vector: draw_vector(passage.latent),
+            latent: passage.latent,
             painted: show_picture(passage.painted),
             words: _explain_blur(
                 passage.gray.shape[0] * passage.gray.shape[1], len(passage.latent), passage.luma_error
@@ -181,7 +212,7 @@ def _build_passage(
             image = Photo.open(find_upload(upload), MAX_PIXELS).preview
         return {**show(fit_within(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
 
-    shown: Any = [seen, vector, painted, words, luma, chroma, joined, raw, full]
+    shown: Any = [seen, vector, latent, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
     # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
     demo.load(show_first, None, shown, queue=False, **QUIET)
@@ -189,8 +220,33 @@ def _build_passage(
     own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
 
 
+def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
+    images = samples.dataset
+    every = space.find_directions([images[row] for row in range(len(images))])
+    deviations = np.sqrt(np.sum(every**2, axis=0))  # Of each number by itself.
+    number = int(np.argmax(deviations))
+    alone = np.where(np.arange(len(deviations)) == number, deviations, np.float32(0))
+    directions = np.stack([*every[:_DIRECTIONS], alone])
+    labels = [f"Direction {i}" for i in range(1, len(directions))] + [f"Number {number + 1} alone"]
+    with gr.Row(equal_height=False, elem_id="move"):
+        moved = build_panel("What the decoder paints now", "The decoder's picture of the moved vector", elem_id="moved")
+        with gr.Column():
+            sliders = [gr.Slider(-_FARTHEST, _FARTHEST, 0, step=0.1, label=label, buttons=[]) for label in labels]
+            reset = gr.Button("Back to the image's own numbers", size="md", elem_id="move-reset")
+
+    def paint(latent: NDArray[np.float32], *steps: float) -> Any:
+        vector = latent + np.array(steps, np.float32) @ directions
+        return show_picture(space.paint(vector[None])[0])
+
+    def start(latent: NDArray[np.float32]) -> dict[Any, Any]:
+        return {**dict.fromkeys(sliders, 0), moved: paint(latent, *[0] * len(sliders))}
+
+    options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
+    gr.on([slider.input for slider in sliders], paint, [latent, *sliders], moved, **options)
+    gr.on([latent.change, reset.click], start, latent, [*sliders, moved], **options)
+
+
 def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: list[str]) -> None:
-    gr.Markdown(_WALK, elem_classes=["words"])
     with gr.Row(elem_id="walk-choice"):
         first = gr.Dropdown(names, value=names[_FIRST], label="From", filterable=False, elem_id="walk-from")
         last = gr.Dropdown(names, value=names[_LAST], label="To", filterable=False, elem_id="walk-to")
