@@ -158,7 +158,7 @@ class LatentSpace:
         """
         latents = np.concatenate([self._encode(self._see(image)) for image in images])
         _, lengths, directions = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)
-        return directions * (lengths / np.float32(np.sqrt(len(latents))))[:, None]
+        return np.asarray(directions * (lengths / np.sqrt(len(latents)))[:, None], np.float32)
 
     @expect_memory()
     def paint(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
