@@ -7,10 +7,11 @@ ISO/IEC 14496-12, item location and chunk offset boxes; AV1 Bitstream and Decodi
 
 import struct
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 _MOST_ITEMS = 4096
 _MOST_UNITS = 200_000
+_MOST_EXIF = 16
 _SEQUENCE_HEADER = 1
 
 
@@ -23,7 +24,7 @@ def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
         If the structure is damaged.
     """
     sizes, units = [], 0
-    for start, end in (*_list_items(content), *_list_chunks(content)):
+    for start, end in (*chain.from_iterable(_list_items(content)), *_list_chunks(content)):
         for kind, data in _walk(content, start, min(end, len(content))):
             if (units := units + 1) > _MOST_UNITS:  # Parts of items may share their bytes.
                 raise ValueError("its streams are in too many pieces")
@@ -32,7 +33,27 @@ def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
     return sizes
 
 
-def _find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, int] | None:
+def list_exif(content: bytes) -> Iterator[bytes]:
+    """List the items of a file that are EXIF: those that begin with where the header of its directories stands.
+
+    Raises
+    ------
+    ValueError
+        If the structure is damaged.
+    """
+    room, found = 4 * len(content), 0
+    for parts in _list_items(content):
+        item = b"".join(content[start:end] for start, end in parts)
+        if (room := room - len(item)) < 0:
+            raise ValueError("its items overlap")
+        at = 4 + int.from_bytes(item[:4])
+        if item[at : at + 4] in (b"II*\0", b"MM\0*"):
+            if (found := found + 1) > _MOST_EXIF:
+                raise ValueError("it has EXIF again and again")
+            yield item[at:]
+
+
+def find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, int] | None:
     """Find a box among others: where its content begins and ends."""
     while start + 8 <= end:
         size, found = struct.unpack_from(">I4s", content, start)
@@ -48,13 +69,13 @@ def _find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, i
     return None
 
 
-def _list_items(content: bytes) -> Iterator[tuple[int, int]]:
-    """List where the parts of items begin and end."""
-    meta = _find_box(content, b"meta", 0, len(content))
-    located = meta and _find_box(content, b"iloc", meta[0] + 4, meta[1])
+def _list_items(content: bytes) -> Iterator[list[tuple[int, int]]]:
+    """List of each item where its parts begin and end."""
+    meta = find_box(content, b"meta", 0, len(content))
+    located = meta and find_box(content, b"iloc", meta[0] + 4, meta[1])
     if not meta or not located:
         return
-    at, data = located[0], _find_box(content, b"idat", meta[0] + 4, meta[1])
+    at, data = located[0], find_box(content, b"idat", meta[0] + 4, meta[1])
     version = content[at]
     widths = [content[at + 4] >> 4, content[at + 4] & 15, content[at + 5] >> 4, content[at + 5] & 15]
     offset_width, length_width, base_width, index_width = widths if version else [*widths[:3], 0]
@@ -65,29 +86,36 @@ def _list_items(content: bytes) -> Iterator[tuple[int, int]]:
         at += width
         return int.from_bytes(content[at - width : at])
 
-    parts = 0
+    items = parts = 0
     for _ in range(read(4 if version == 2 else 2)):
+        if at > located[1] or (items := items + 1) > _MOST_ITEMS:
+            raise ValueError("its list of items is damaged")
         read(4 if version == 2 else 2)
         method = read(2) & 15 if version else 0
         read(2)
         base = read(base_width) + (data[0] if method == 1 and data else 0)
+        item = []
         for _ in range(read(2)):
             if at > located[1] or (parts := parts + 1) > _MOST_ITEMS:
                 raise ValueError("its list of items is damaged")
             read(index_width)
             start = base + read(offset_width)
-            yield start, start + (read(length_width) or len(content))
+            item.append((start, start + (read(length_width) or len(content))))
+        yield item
 
 
 def _list_chunks(content: bytes) -> Iterator[tuple[int, int]]:
     """List where the chunks of an image sequence begin and end, at the next one at the latest."""
-    starts, at = set[int](), 0
-    movie = _find_box(content, b"moov", 0, len(content))
+    starts, at, chunks = set[int](), 0, 0
+    movie = find_box(content, b"moov", 0, len(content))
     for name, width in ((b"stco", 4), (b"co64", 8)) if movie else ():
         at, end = movie or (0, 0)
         while (at := content.find(name, at, end) + 4) >= 4:
             (count,) = struct.unpack_from(">I", content, at + 4)
-            for i in range(min(count, (end - at - 8) // width)):
+            count = max(min(count, (end - at - 8) // width), 0)
+            if (chunks := chunks + count) > _MOST_UNITS:  # Lists may share their bytes.
+                raise ValueError("its list of chunks is damaged")
+            for i in range(count):
                 starts.add(int.from_bytes(content[at + 8 + i * width : at + 8 + (i + 1) * width]))
     yield from pairwise([*sorted(starts), len(content)])
 

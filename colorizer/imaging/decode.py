@@ -21,6 +21,7 @@ from colorizer.imaging.inspection import (
     Facts,
     UnreadableError,
     can_read_heif,
+    check_metadata,
     inspect,
     open_picture,
 )
@@ -38,8 +39,9 @@ _MEMORY_OF_A_PIXEL = 24  # Bytes that decoding may take for each pixel that is a
 _WORK_OF_A_PIXEL = 40  # Times that a pixel may be decoded, as by the scans of a progressive JPEG.
 _LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
 
-# Pillow runs Ghostscript for EPS; the others it only recognizes, for programs that bring a decoder.
-_NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# Pillow runs Ghostscript for EPS, and decodes whatever lies within an IPTC record, EPS too; the others it only
+# recognizes, for programs that bring a decoder.
+_NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
 _ANIMATED = {"GIF", "WEBP", "PNG"}
 _BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animation.
@@ -285,8 +287,18 @@ def _from_bytes(
 def _convert(picture: Image.Image, limits: _Limits) -> tuple[NDArray[np.uint8], Metadata]:
     picture.load()
     limits.check_size(picture.height, picture.width)  # Frames can be larger than the header tells.
+    check_metadata(_find_exif(picture))
     image = to_srgb(picture)
     return image, read_metadata(picture, image.shape[1], image.shape[0])
+
+
+def _find_exif(picture: Image.Image) -> bytes:
+    """Find what Pillow will parse as EXIF; in a PNG it may be text."""
+    exif, text = picture.info.get("exif"), picture.info.get("Raw profile type exif")
+    if exif is None and isinstance(text, str):
+        with suppress(ValueError):  # Damaged; Pillow leaves it out, too.
+            return bytes.fromhex("".join(text.split("\n")[3:]))
+    return exif if isinstance(exif, bytes) else b""
 
 
 class _Decoder:
@@ -329,12 +341,18 @@ class _Decoder:
             self._page = self._tiff.open(page)
             limits.check(self._page.facts)
         elif page:
-            self._animation.seek(page)
+            self._animation.seek(self._order[page])
             self._animation.load()
             return self._animation
         picture, notes = self._load()
         picture.info["notes"] = notes
         return picture
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """The order of the pictures: that which opens comes first, in HEIC the primary one, wherever it stands."""
+        first = self._animation.tell()
+        return [first, *(page for page in range(self.facts.pages) if page != first)]
 
     @cached_property
     def _animation(self) -> Image.Image:

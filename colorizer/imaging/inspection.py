@@ -9,13 +9,12 @@ import importlib.util
 import io
 import re
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from colorizer.imaging.avif import list_stream_sizes
+from colorizer.imaging.avif import find_box, list_exif, list_stream_sizes
 from colorizer.imaging.tags import check_exif
 
 
@@ -53,11 +52,16 @@ class Facts:
 
 
 _MOST_SEGMENTS = 20_000
+_MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has one.
+_MOST_ICONS = 256
 _MOST_BLOCKS = 1_000_000
 _MOST_COMMENT = 1_000_000  # Bytes; Pillow joins a comment's parts in quadratic time.
 _SLOW = 50  # Decoders in Python take at least so many times as long for a pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG2000, _CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"
 
 _RAW = "is a camera's raw file ({}): develop it to JPEG or TIFF first"
 _EXPORT = "is {}, no image: export its pictures as JPEG or PNG first"
@@ -172,7 +176,7 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
         raise UnreadableError(words)
     if content[:2] == b"\xff\xd8":
         facts = _inspect_jpeg(content)
-    elif content[:8] == b"\x89PNG\r\n\x1a\n":
+    elif content[:8] == _PNG:
         facts = _inspect_png(content)
     elif content[:4] == b"GIF8":
         facts = _inspect_gif(content)
@@ -183,15 +187,14 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
         facts = Facts("QOI", height, width, Cost(height * width, height * width * 8, height * width))
     elif content[:2] == b"\xff\x0a" or content[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
         facts = _inspect_jpegxl(content)
-    elif content[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or content[:4] == b"\xff\x4f\xff\x51":
+    elif content[:12] == _JPEG2000 or content[:4] == _CODESTREAM:
         facts = _inspect_jpeg2000(content)
+    elif content[:4] == b"\0\0\1\0":
+        facts = _inspect_ico(content)
+    elif content[:4] == b"icns":
+        facts = _inspect_icns(content, formats)
     else:
         facts = _inspect_by_pillow(content, formats)
-    for inner in _list_inner(content, facts.kind):
-        with suppress(ValueError, struct.error, IndexError, OSError):
-            part = inspect(inner, formats)
-            if part.cost.pixels > facts.cost.pixels:
-                facts = replace(facts, height=part.height, width=part.width, cost=part.cost)
     return replace(facts, cost=facts.cost.plus(memory=2 * len(content)))
 
 
@@ -205,7 +208,7 @@ def measure_part(content: bytes) -> Facts:
 
 
 def _inspect_jpeg(content: bytes) -> Facts:
-    at, scans, segments, exif = 2, 0, 0, b""
+    at, scans, segments, exif = 2, 0, 0, list[bytes]()
     kind, bits, height, width, sampling = 0, 8, 0, 0, list[int]()
     whole = False
     while at + 4 <= len(content) or content[at : at + 2] == b"\xff\xd9":
@@ -231,7 +234,9 @@ def _inspect_jpeg(content: bytes) -> Facts:
         elif marker == 0xF7:
             raise UnreadableError(_OTHER.format("a JPEG-LS image"))
         elif marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0":
-            exif += content[at + 10 : at + 2 + length]
+            exif.append(content[at + 10 : at + 2 + length])
+            if len(exif) > _MOST_EXIF_SEGMENTS:
+                raise UnreadableError(f"is a JPEG with more than {_MOST_EXIF_SEGMENTS} segments of EXIF")
         elif marker == 0xDA:
             scans += 1
         at += 2 + length
@@ -244,8 +249,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
         raise ValueError("it has no picture" if not scans else "its height or width is 0")
     if kind in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
         raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
-    if exif:
-        _check_metadata(exif)
+    check_metadata(b"".join(exif))  # Pillow parses it as soon as it opens the file.
     pixels = height * width
     areas = [(value >> 4) * (value & 15) for value in sampling] or [1]
     # Of several scans the coefficients are kept, two bytes each.
@@ -256,8 +260,8 @@ def _inspect_jpeg(content: bytes) -> Facts:
     return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
 
 
-def _check_metadata(exif: bytes) -> None:
-    """Refuse EXIF whose parsing would take gigabytes; what is merely damaged is left out later."""
+def check_metadata(exif: bytes) -> None:
+    """Refuse EXIF whose parsing would take gigabytes or minutes; what is merely damaged is left out later."""
     try:
         check_exif(exif)
     except ValueError as error:
@@ -280,8 +284,6 @@ def _inspect_png(content: bytes) -> Facts:
             controlled = True
         elif name == b"IDAT" and frames > 1 and not controlled:
             frames, controlled = frames + 1, True  # A picture for programs that know no animations, beside the frames.
-        elif name == b"eXIf":
-            _check_metadata(content[at + 8 : at + 8 + length])
         at += 12 + length
     pixels = height * width
     deep = 2 * pixels if bits == 16 else 0
@@ -335,8 +337,6 @@ def _inspect_webp(content: bytes) -> Facts:
             size = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
         elif name == b"ANMF":
             frames += 1
-        elif name == b"EXIF":
-            _check_metadata(content[at + 8 : at + 8 + length])
         width, height = max(width, size[0]), max(height, size[1])
         at += 8 + length + length % 2
     pixels = height * width
@@ -344,9 +344,10 @@ def _inspect_webp(content: bytes) -> Facts:
 
 
 def _inspect_jpeg2000(content: bytes) -> Facts:
-    start = content.find(b"\xff\x4f\xff\x51")
-    if start < 0:
+    box = (0, 0) if content[:4] == _CODESTREAM else find_box(content, b"jp2c", 0, len(content))
+    if box is None or content[box[0] : box[0] + 4] != _CODESTREAM:
         raise ValueError("it has no codestream")
+    start = box[0]
     across, down, left, top = struct.unpack_from(">IIII", content, start + 8)
     tile_across, tile_down = struct.unpack_from(">II", content, start + 24)
     (components,) = struct.unpack_from(">H", content, start + 40)
@@ -402,10 +403,47 @@ def _inspect_jpegxl(content: bytes) -> Facts:
     return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2), pages=0 if animated else 1)
 
 
+def _inspect_ico(content: bytes) -> Facts:
+    """Measure the largest icon of an ICO by the icons' own headers: Pillow decodes one as soon as it opens the file."""
+    (count,) = struct.unpack_from("<H", content, 4)
+    sizes = []
+    for i in range(count):
+        with suppress(struct.error):  # A damaged icon may stand beside whole ones.
+            (at,) = struct.unpack_from("<I", content, 6 + 16 * i + 12)
+            if content[at : at + 8] == _PNG:
+                width, height = struct.unpack_from(">II", content, at + 16)
+            else:  # A bitmap, which counts the rows of its mask as well; the oldest ones have 16 bits for a number.
+                old = content[at : at + 4] == b"\x0c\0\0\0"
+                width, height = map(abs, struct.unpack_from("<HH" if old else "<ii", content, at + 4))
+                height //= 2
+            sizes.append((height, width))
+    height, width = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    return Facts("ICO", height, width, Cost(height * width, height * width * 10, height * width))
+
+
+def _inspect_icns(content: bytes, formats: list[str]) -> Facts:
+    """Measure the largest icon of an ICNS; those that are files themselves obey their own headers."""
+    facts, at, count = _inspect_by_pillow(content, formats), 8, 0
+    while at + 8 <= len(content):
+        (size,) = struct.unpack_from(">I", content, at + 4)
+        if size < 8 or (count := count + 1) > _MOST_ICONS:
+            raise ValueError("its list of icons is damaged")
+        icon = content[at + 8 : at + size]
+        with suppress(ValueError, struct.error):
+            part = _inspect_png(icon) if icon[:8] == _PNG else _inspect_jpeg2000(icon)
+            if part.cost.pixels > facts.cost.pixels:
+                facts = replace(facts, height=part.height, width=part.width, cost=part.cost)
+        at += size
+    return facts
+
+
 def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
+    if content[4:8] == b"ftyp" and {"avif", "avis"} & set(_list_brands(content)):
+        for exif in list_exif(content):  # Pillow parses it as soon as it opens the file.
+            check_metadata(exif)
     with open_picture(content, formats) as picture:
         kind, height, width = picture.format or "", picture.height, picture.width
-        pages = int(getattr(picture, "n_frames", 1)) if kind in ("HEIF", "AVIF") else 1
+        pages = max(int(getattr(picture, "n_frames", 1)), 1)
         bits = _count_bits(picture, content)
     pixels = height * width
     runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
@@ -441,17 +479,3 @@ def _count_bits(picture: Image.Image, content: bytes) -> int:
         numbers = re.sub(rb"#[^\n]{0,999}", b"", content[:4096]).split(None, 4)
         return int(numbers[3]).bit_length() if content[1:2] in b"2356" else 1
     return 8
-
-
-def _list_inner(content: bytes, kind: str) -> Iterator[bytes]:
-    """List the files within a file of icons; their decoders obey their own headers."""
-    if kind == "ICO":
-        for i in range(min(int.from_bytes(content[4:6], "little"), 256)):
-            size, offset = struct.unpack_from("<II", content, 6 + 16 * i + 8)
-            yield content[offset : offset + min(size, 1 << 24)]
-    elif kind == "ICNS":
-        at, count = 8, 0
-        while at + 8 <= len(content) and count < 256:
-            (size,) = struct.unpack_from(">I", content, at + 4)
-            yield content[at + 8 : at + max(size, 8)]
-            at, count = at + max(size, 8), count + 1

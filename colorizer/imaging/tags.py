@@ -11,8 +11,10 @@ _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: 
 _NUMBERS |= {18: "u8", 5: "u4", 10: "i4"}  # Fractions are pairs.
 _FRACTIONS = (5, 10)
 _MOST_TAGS = 4096
+_MOST_NUMBERS = 200_000  # Values of a tag; a palette has 196,608.
 _MOST_IN_CHAIN = 300_000
 _SPARE = 65_536  # Bytes that the values of a directory may have beyond the length of its file.
+_MOST_COPIED = 2_000_000_000  # Bytes that writing a directory of EXIF may copy; Pillow joins it value by value.
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _PREFIXES = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
@@ -39,12 +41,12 @@ class Directory:
     repeated: set[int] = field(default_factory=set)
     following: int = 0
 
-    def numbers(self, tag: int) -> list[float]:
-        """Give the values of a tag; empty if it isn't there or holds no numbers."""
+    def numbers(self, tag: int, most: int = _MOST_NUMBERS) -> list[float]:
+        """Give the values of a tag, at most so many; empty if it isn't there or holds no numbers."""
         found = self.tags.get(tag)
         if found is None or found.kind not in _NUMBERS:
             return []
-        values = np.frombuffer(found.data, self.layout.order + _NUMBERS[found.kind])
+        values = np.frombuffer(found.data[: _SIZES[found.kind] * most], self.layout.order + _NUMBERS[found.kind])
         if found.kind in _FRACTIONS:
             above, below = values[::2], values[1::2]
             return [float(a) / float(b) if b else 0.0 for a, b in zip(above, below, strict=True)]
@@ -52,7 +54,7 @@ class Directory:
 
     def number(self, tag: int, default: int = 0) -> int:
         """Give the first value of a tag, as a whole number."""
-        values = self.numbers(tag)
+        values = self.numbers(tag, 1)
         return int(values[0]) if values and np.isfinite(values[0]) else default
 
 
@@ -141,26 +143,28 @@ class Layout:
         pointer, width = ("Q", 8) if self.big else ("I", 4)
         at = len(content) + len(content) % 2
         place = at + (8 if self.big else 2) + len(tags) * (20 if self.big else 12) + width
-        entries, values = b"", b""
+        entries, values = b"", list[bytes | memoryview]()
         for number, tag in sorted(tags.items()):
-            inline = bytes(tag.data)
-            if len(inline) > width:
-                inline, values = struct.pack(self.order + pointer, place + len(values)), values + inline
-                values += bytes(len(values) % 2)
-            entries += struct.pack(self.order + ("HHQ" if self.big else "HHI"), number, tag.kind, tag.count)
-            entries += inline.ljust(width, b"\0")
-        directory = struct.pack(self.order + ("Q" if self.big else "H"), len(tags)) + entries + bytes(width) + values
+            if len(tag.data) > width:
+                inline, padding = struct.pack(self.order + pointer, place), bytes(len(tag.data) % 2)
+                values += [tag.data, padding]
+                place += len(tag.data) + len(padding)
+            else:
+                inline = bytes(tag.data).ljust(width, b"\0")
+            entries += struct.pack(self.order + ("HHQ" if self.big else "HHI"), number, tag.kind, tag.count) + inline
+        directory = struct.pack(self.order + ("Q" if self.big else "H"), len(tags)) + entries + bytes(width)
         prefix = next(prefix for prefix, (order, big) in _PREFIXES.items() if (order, big) == (self.order, self.big))
         sizes = struct.pack(self.order + "HH", 8, 0) if self.big else b""
         header = prefix + sizes + struct.pack(self.order + pointer, at)
         rest = memoryview(content)[len(header) :]
-        return b"".join([header, rest, bytes(at - len(content)), directory])
+        return b"".join([header, rest, bytes(at - len(content)), directory, *values])
 
 
 def check_exif(exif: bytes) -> None:
-    """Raise `DirectoryError` if the directories of EXIF would take more memory than a few times their length.
+    """Raise `DirectoryError` if the directories of EXIF would take more memory than a few times their length, or long.
 
-    Parsers read the values of each tag, and tags may share their bytes: a few kilobytes can take gigabytes.
+    Parsers read the values of each tag, and tags may share their bytes: a few kilobytes can take gigabytes. Writers
+    join the values one after the other, which of many large ones takes time that grows with the square of their number.
     """
     content = exif.removeprefix(b"Exif\0\0")
     layout = Layout.read(content)
@@ -169,6 +173,8 @@ def check_exif(exif: bytes) -> None:
 
 
 def _check_below(layout: Layout, content: bytes, directory: Directory, depth: int) -> None:
+    if sum(len(tag.data) for tag in directory.tags.values()) * len(directory.tags) > _MOST_COPIED:
+        raise DirectoryError("the values of its tags together are larger than those of any EXIF")
     for pointer in (_EXIF, _GPS, _INTEROPERABILITY) if depth else ():
         if at := directory.number(pointer):
             _check_below(layout, content, layout.directory(content, at), depth - 1)

@@ -54,7 +54,7 @@ def _fill_up_png(content: bytes) -> bytes:
     width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
     row = 1 + -(-width * bits * _CHANNELS[kind] // 8)
     size = row * height + (8 * (height + width) if content[28] else 0)  # Of seven passes, rows are rounded up.
-    unpacker, rows, before = zlib.decompressobj(), bytearray(), b""
+    unpacker, rows, before = zlib.decompressobj(), bytearray(), list[bytes]()
     at = 8
     while at + 8 <= len(content) and len(rows) < size:
         length, name = struct.unpack_from(">I4s", content, at)
@@ -65,11 +65,11 @@ def _fill_up_png(content: bytes) -> bytes:
             except zlib.error:
                 break
         elif not rows and name not in (b"acTL", b"fcTL"):  # There is one picture left.
-            before += content[at : at + 12 + length]
+            before.append(content[at : at + 12 + length])
         at += 12 + length
     packed = zlib.compress(bytes(rows.ljust(size, b"\0")), 1)
     chunks = [
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in ((b"IDAT", packed), (b"IEND", b""))
     ]
-    return content[:8] + before + b"".join(chunks)
+    return b"".join([content[:8], *before, *chunks])

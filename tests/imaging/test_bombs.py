@@ -223,13 +223,62 @@ def exif_webp() -> bytes:
     return content
 
 
-def exif_jpeg() -> bytes:
+def exif_jpeg(exif: bytes = exif_bomb(2_000_000), size: int = 60_000) -> bytes:
     """EXIF in many segments, which Pillow joins."""
-    exif = exif_bomb(2_000_000)
-    parts = [exif[i : i + 60_000] for i in range(0, len(exif), 60_000)]
+    parts = [exif[i : i + size] for i in range(0, len(exif), size)]
     segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts)
     content = encode(RGB, "JPEG")
     return content[:2] + segments + content[2:]
+
+
+def exif_psd() -> bytes:
+    exif, content = exif_bomb(2_000_000), psd(RGB, 3)
+    resource = b"8BIM" + struct.pack(">HHI", 1058, 0, len(exif)) + exif
+    return content[:30] + struct.pack(">I", len(resource)) + resource + content[34:]
+
+
+def exif_as_text() -> bytes:
+    """As ImageMagick once wrote it, in hexadecimal."""
+    text = b"\nexif\n  2000000\n" + exif_bomb(2_000_000).hex().encode()
+    return png(RGB, chunk(b"tEXt", b"Raw profile type exif\0" + text))
+
+
+def exif_of_many_large_values() -> bytes:
+    """No value shares its bytes with another, but writing joins them one after the other."""
+    count, size = 4000, 1000
+    start = 14 + 12 * count
+    entries = b"".join(struct.pack(">HHII", 50_000 + i, 7, size, start + i * size) for i in range(count))
+    exif = b"MM\0*\0\0\0\x08" + struct.pack(">H", count) + entries + bytes(4 + count * size)
+    return png(RGB, chunk(b"eXIf", exif))
+
+
+def icons_in_icons() -> bytes:
+    """A file of icons that holds another, and so on."""
+    content = bytes(1_000_000)
+    for _ in range(600):
+        content = icns_bomb(content)
+    return content
+
+
+def lists_of_chunks() -> bytes:
+    """An AVIF with lists in its movie that all claim the rest of it."""
+    lists = b"stco\0\0\0\0\xff\xff\xff\xff" * 25_000
+    free = struct.pack(">I4s", 8 + len(lists), b"free") + lists
+    return pillow(Image.fromarray(RGB), "AVIF") + struct.pack(">I4s", 8 + len(free), b"moov") + free
+
+
+def fake_codestream() -> bytes:
+    """A small codestream in a box that decoders pass over, before the large one."""
+    large = jpeg2000_bomb(30_000)
+    small = pillow(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True)
+    at = 12 + struct.unpack_from(">I", large, 12)[0]
+    return large[:at] + struct.pack(">I4s", 8 + len(small), b"uuid") + small + large[at:]
+
+
+def heif_with_exif(format: str) -> bytes:
+    exif = exif_bomb(2_000_000)
+    empty = exif[:8].ljust(len(exif), b"\0")  # Pillow parses what it writes, too.
+    return pillow(Image.new("RGB", (64, 64)), format, exif=b"Exif\0\0" + empty).replace(empty, exif)
 
 
 def many_scans() -> bytes:
@@ -268,6 +317,15 @@ def deep_floats() -> bytes:
         (exif_png, "EXIF that would take far more memory"),
         (exif_webp, "EXIF that would take far more memory"),
         (exif_jpeg, "EXIF that would take far more memory"),
+        (lambda: exif_jpeg(bytes(10_000_000), 1000), "more than 100 segments of EXIF"),
+        (exif_psd, "EXIF that would take far more memory"),
+        (exif_as_text, "EXIF that would take far more memory"),
+        (lambda: heif_with_exif("HEIF"), "EXIF that would take far more memory"),
+        (lambda: heif_with_exif("AVIF"), "EXIF that would take far more memory"),
+        (exif_of_many_large_values, "EXIF that would take far more memory"),
+        (icons_in_icons, "damaged"),
+        (lists_of_chunks, "its list of chunks is damaged"),
+        (fake_codestream, "30000 x 30000"),
         (many_scans, "would take as long to decode as"),
         (gif_comment, "too long a comment"),
         (many_chunks, "more than .* chunks"),
@@ -280,6 +338,41 @@ def test_structure_that_takes_too_much_is_refused_in_words(make, words):
     with measured() as taken, pytest.raises(ImageError, match=words):
         decode_with_metadata(content, max_memory=100_000_000 if make is deep_floats else 500_000_000)
     assert taken["bytes"] < 20e6 + 3 * len(content)
+    assert taken["seconds"] < 3
+
+
+def tiff_of_many_large_tags() -> bytes:
+    """Tags that nobody needs: to join their values one after the other would take a minute."""
+    options = {f"t{50_000 + i}": (0,) * 1000 for i in range(2000) if i != 706}
+    return tiff(RGB[..., 0], **options)
+
+
+def tiff_of_long_numbers() -> bytes:
+    """Directories whose first tag has a million numbers, all the same ones, where one is called for."""
+    content, count, directories = bytearray(tiff(RGB[..., 0])), 1_000_000, 300
+    link = 10 + 12 * struct.unpack_from("<H", content, 8)[0]
+    shared, first = len(content), len(content) + 4 * count
+    content[link : link + 4] = struct.pack("<I", first)
+    content += struct.pack("<I", 1) * count
+    for i in range(directories):
+        following = first + 18 * (i + 1) if i < directories - 1 else 0
+        content += struct.pack("<HHHIII", 1, 254, 4, count, shared, following)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("make", [tiff_of_many_large_tags, tiff_of_long_numbers])
+def test_tags_that_are_not_needed_take_no_time(make):
+    content = make()
+    with measured() as taken:
+        assert np.array_equal(decode_image(content), np.repeat(RGB[..., :1], 3, axis=2))
+    assert taken["bytes"] < 20e6 + 3 * len(content)
+    assert taken["seconds"] < 2
+
+
+def test_filling_up_a_png_of_many_chunks_takes_no_time():
+    content = png(random_images(1, 99)[0], *[chunk(b"abCd", bytes(50))] * 50_000)
+    with measured() as taken:
+        decode_with_metadata(content[:-2000], accept_truncated=True)
     assert taken["seconds"] < 3
 
 

@@ -198,6 +198,44 @@ def test_pages_and_frames_are_counted_and_told(content, pages):
         assert np.abs(decoded[1][..., 0].astype(int) - MASK).mean() < 8
 
 
+def dcx(*planes: np.ndarray) -> bytes:
+    """Write a file of several PCX, as programs for faxes did."""
+    pages = [pillow(Image.fromarray(plane), "PCX") for plane in planes]
+    starts = [4 + 4 * (len(pages) + 1) + sum(map(len, pages[:i])) for i in range(len(pages))]
+    return struct.pack(f"<{len(pages) + 2}I", 0x3ADE68B1, *starts, 0) + b"".join(pages)
+
+
+def test_pages_of_kinds_that_pillow_alone_knows_are_told():
+    content = dcx(PLANE, 255 - PLANE)
+    image, metadata = decode_with_metadata(content)
+    assert np.array_equal(image, TRUTH)
+    assert metadata["notes"] == ["the first of 2 pictures"]
+    assert np.array_equal([image for image, _ in decode_pages(content)], [TRUTH, 255 - TRUTH])
+
+
+def test_the_primary_picture_of_a_heic_is_taken_wherever_it_stands():
+    file, buffer = pillow_heif.HeifFile(), io.BytesIO()
+    for shade in (40, 120, 200):
+        file.add_from_pillow(Image.new("RGB", (64, 64), (shade,) * 3))
+    file.save(buffer, primary_index=1, quality=90)
+    image, metadata = decode_with_metadata(buffer.getvalue())
+    assert abs(image.mean() - 120) < 3
+    assert metadata["notes"] == ["the first of 3 pictures"]
+    decoded = [image.mean() for image, _ in decode_pages(buffer.getvalue())]
+    assert np.abs(np.subtract(decoded, (120, 40, 200))).max() < 3
+
+
+def test_what_lies_in_a_record_of_iptc_is_not_decoded():
+    """It may be of any kind and size, PostScript too, for which Pillow would start another program."""
+
+    def field(number: int, data: bytes) -> bytes:
+        return b"\x1c" + bytes([8 if number == 10 else 3, number]) + struct.pack(">H", len(data)) + data
+
+    head = field(60, b"\1\0") + field(20, b"\0\x10") + field(30, b"\0\x10") + field(120, b"\0\5")
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        decode_image(head + field(10, pillow(Image.fromarray(TRUTH), "PNG")))
+
+
 def test_frames_are_decoded_one_after_the_other_and_within_the_limit_of_work():
     """Each from the one before: to begin anew for each would take time that grows with the square of their number."""
     frames = [Image.fromarray(np.roll(PLANE, i, axis=1)) for i in range(40)]
