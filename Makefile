@@ -42,6 +42,7 @@ soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand brok
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/fuzz.py --change grow --inputs 1000 --output benchmarks/results/fuzz-grow.json
+	$(BIN)/python benchmarks/fuzz.py --change archives --inputs 1000 --output benchmarks/results/fuzz-archives.json
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/cluster.py --many 100000
 	$(BIN)/python benchmarks/video.py

@@ -2,9 +2,11 @@
 
 Files of every format are damaged at random: bytes changed, cut out, doubled, numbers made huge, files cut or joined.
 Each must end as a valid image, which is encoded again with its metadata, or as `ImageError`. A process of its own with
-a limit of memory decodes them, so that a crash of native code is seen: it counts as a failure, and the next process
-goes on behind it. An input is a function of the seed and its number alone. The record goes to
-``benchmarks/results/fuzz.json``; the inputs that failed, to ``--keep``.
+the limits of the demo's decodes them, so that a crash of native code is seen: it counts as a failure, as do memory and
+time beyond the limits, and the next process goes on behind it. ``--change grow`` changes what grows with size and
+count; ``--change archives`` does both to ZIP archives of images, which are colorized as in the demo's batch but for
+the network. An input is a function of the seed and its number alone. The record goes to ``--output``; the inputs that
+failed, to ``--keep``.
 """
 
 import argparse
@@ -12,28 +14,35 @@ import io
 import json
 import resource
 import selectors
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
+import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 
+from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
+from colorizer.batch.report import Outcome
+from colorizer.imaging.child import MEMORY, SECONDS, limit_memory
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image
 from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 MAX_PIXELS = 16_000_000
-MEMORY = 3_000_000_000  # Bytes of address space.
-SECONDS = 20.0  # Of the processor, for one input.
 SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine that may have other things to do.
 
 
@@ -62,7 +71,18 @@ def make_files() -> dict[str, bytes]:
     def opencv(array: Any, extension: str) -> bytes:
         return cv2.imencode(extension, array)[1].tobytes()
 
+    def scan(array: NDArray[Any], **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, array, metadata=None, **options)
+        return buffer.getvalue()
+
+    def photoshop(array: NDArray[Any]) -> bytes:
+        shape = struct.pack(">HIIHH", 3, 48, 72, 8 * array.itemsize, 3)
+        planes = np.moveaxis(array, 2, 0).astype(f">u{array.itemsize}")
+        return b"8BPS\0\1" + bytes(6) + shape + bytes(14) + planes.tobytes()
+
     frames = {"save_all": True, "append_images": [picture.rotate(90), picture.rotate(180)]}
+    page = save(picture, "PCX")
     files = {
         "PNG": save(picture, "PNG", **extra),
         "PNG palette": save(picture.quantize(16), "PNG", transparency=3),
@@ -87,6 +107,23 @@ def make_files() -> dict[str, bytes]:
         "TIFF pages": save(picture, "TIFF", **frames),
         "TIFF 16 bits": opencv(deep, ".tif"),
         "TIFF float": opencv(np.float32(image) / 255, ".tif"),
+        "TIFF palette": save(picture.quantize(16), "TIFF"),
+        "TIFF tiles": scan(image, photometric="rgb", tile=(16, 32), compression="deflate", predictor=True),
+        "TIFF Zstandard": scan(
+            np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate", rowsperstrip=9, compression="zstd"
+        ),
+        "TIFF LZMA": scan(deep[..., 0], photometric="minisblack", compression="lzma"),
+        "TIFF WebP": scan(image, photometric="rgb", tile=(32, 32), compression="webp"),
+        "BigTIFF": scan((image / 255).astype(np.float16), photometric="rgb", bigtiff=True, byteorder=">"),
+        "PSD": photoshop(image),
+        "PSD 16 bits": photoshop(deep),
+        "JPEG XL": bytes(imagecodecs.jpegxl_encode(image, effort=1)),
+        "JPEG 12 bits": bytes(imagecodecs.jpeg8_encode(deep >> 4, bitspersample=12)),
+        "JPEG without loss": bytes(imagecodecs.jpeg8_encode(image, lossless=True)),
+        "JPEG 2000, 16 bits": bytes(imagecodecs.jpeg2k_encode(deep, level=0)),
+        "AVIF animated": save(picture, "AVIF", speed=10, **frames),
+        "HEIF of several": save(picture, "HEIF", **frames),
+        "DCX": struct.pack("<4I", 0x3ADE68B1, 16, 16 + len(page), 0) + page * 2,
         "BMP": save(picture, "BMP"),
         "BMP palette": save(picture.quantize(16), "BMP"),
         "GIF": save(picture.quantize(32), "GIF", transparency=1),
@@ -174,11 +211,48 @@ def grow(files: list[bytes], rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
+def change_archive(files: list[bytes], rng: np.random.Generator) -> bytes:
+    """Put some of the files into a ZIP archive, and damage that, or change what grows; half of the time both."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for i in range(rng.integers(1, 6)):
+            name = ("a.png", "folder/b.jpg", "ä/日本.tif", "../c.webp", "d.txt")[i]
+            way = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)[rng.integers(3)]
+            archive.writestr(name, files[rng.integers(len(files))], way)
+    content = buffer.getvalue()
+    kind = rng.integers(3)
+    content = grow([content], rng) if kind else content
+    return content if kind == 1 or not content else damage([content], rng)
+
+
+def try_archive(content: bytes) -> str:
+    """Colorize an archive but for the network: ``archive``, or the name of the error that a person is told."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, limits = Path(folder) / "a.zip", Limits(pixels=MAX_PIXELS)
+        path.write_bytes(content)
+        try:
+            outcomes: list[Outcome] = colorize_archive([path], Path(folder) / "b.zip", lambda image: image, limits)
+        except (ArchiveError, ImageError) as error:
+            return type(error).__name__
+        _check_words(*(outcome.reason for outcome in outcomes))
+        with zipfile.ZipFile(Path(folder) / "b.zip") as archive:
+            if broken := archive.testzip():
+                raise ValueError(f"{broken} is broken")
+        return "archive"
+
+
+def _check_words(*words: str) -> None:
+    """Raise `MemoryError` if something was refused only when there was no more memory."""
+    if any("not enough memory" in each for each in words):
+        raise MemoryError(words)
+
+
 def try_decode(content: bytes) -> str:
     """Decode and encode again: ``image`` or ``ImageError``; anything else is raised."""
     try:
         image, metadata = decode_with_metadata(content, max_pixels=MAX_PIXELS)
-    except ImageError:
+    except ImageError as error:
+        _check_words(str(error))
         return "ImageError"
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
         raise ValueError(f"no image: {image.dtype} of shape {image.shape}")
@@ -188,20 +262,23 @@ def try_decode(content: bytes) -> str:
     return "image"
 
 
-CHANGES = {"damage": damage, "grow": grow}
+CHANGES = {"damage": damage, "grow": grow, "archives": change_archive}
 
 
 def work(seed: int, first: int, last: int, change: str) -> None:
     """Decode a range of inputs, and print of each: number, end, seconds of the processor, memory in MB."""
     warnings.simplefilter("ignore")
     files = list(make_files().values())
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    cv2.setNumThreads(1)
+    attempt = try_archive if change == "archives" else try_decode
+    for content in files:  # What is loaded when it is first needed is no part of an input's memory.
+        attempt(content)
+    limit_memory(MEMORY)
     for number in range(first, last):
         content = CHANGES[change](files, np.random.default_rng((seed, number)))
         started = time.process_time()
         try:
-            end = try_decode(content)
+            end = attempt(content)
         except Exception as error:
             end = f"{type(error).__name__}: {error}".replace("\n", " ").replace("\t", " ")[:200]
         seconds = time.process_time() - started
@@ -215,7 +292,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--change", choices=CHANGES, default="damage", help="few bytes, or what grows with size and count"
+        "--change", choices=CHANGES, default="damage", help="few bytes; what grows with size and count; archives"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/fuzz.json")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
@@ -239,7 +316,7 @@ def main() -> None:
         while selector.select(SILENCE) and (line := worker.stdout.readline().decode()):
             _, end, seconds, used = line.rstrip("\n").split("\t")
             slowest, memory = max(slowest, float(seconds)), max(memory, float(used))
-            if end not in ("image", "ImageError") or float(seconds) > SECONDS:
+            if end not in ("image", "archive", "ImageError", "ArchiveError") or float(seconds) > SECONDS:
                 failures.append({"input": number, "end": end, "seconds": float(seconds)})
                 print(failures[-1], flush=True)
                 end = "failure"
@@ -271,9 +348,11 @@ def main() -> None:
         "failures": failures,
         "slowest, s of the processor": slowest,
         "largest resident memory, MB": memory,
-        "limits": {"pixels": MAX_PIXELS, "address space, bytes": MEMORY, "s of the processor": SECONDS},
+        "limits": {"pixels": MAX_PIXELS, "growth of memory, bytes": MEMORY, "s of the processor": SECONDS},
         "machine": describe_machine(),
-        "versions": describe_versions("numpy", "opencv-python-headless", "pillow", "pillow-heif"),
+        "versions": describe_versions(
+            "numpy", "opencv-python-headless", "pillow", "pillow-heif", "tifffile", "imagecodecs"
+        ),
     }
     text = json.dumps(record, indent=2)
     print(text)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import damage, grow, make_files, try_decode
+from benchmarks.fuzz import change_archive, damage, grow, make_files, try_archive, try_decode
 
-FILES = list(make_files().values())
+KINDS = make_files()
+FILES = list(KINDS.values())
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -46,6 +47,13 @@ def test_what_grows_with_size_and_count_takes_no_time():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", make_files())
+@pytest.mark.parametrize("kind", KINDS)
 def test_whole_files_are_images(kind):
-    assert try_decode(make_files()[kind]) == "image"
+    assert try_decode(KINDS[kind]) == "image"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_changed_archive_is_colorized_or_refused_in_words():
+    rng = np.random.default_rng(0)
+    ends = {try_archive(change_archive(FILES, rng)) for _ in range(30)}
+    assert ends == {"archive", "ArchiveError"}
