@@ -385,7 +385,8 @@ class _Decoder:
         if self.facts.kind == "JXL":  # Without a number, all frames of an animation would be decoded.
             array = np.asarray(imagecodecs.jpegxl_decode(self._content, index=0))
         else:
-            decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg_decode}[self.facts.kind]
+            # jpeg_decode would give what this refuses to a decoder that crashes on damaged files.
+            decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg8_decode}[self.facts.kind]
             array = np.asarray(decode(self._content))
         # JPEG's are of 12 bits, or of any number if it is lossless, which the facts add 16 to.
         bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None

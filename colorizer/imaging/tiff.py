@@ -249,6 +249,9 @@ class TiffPage:
             if not size:
                 continue
             inner = measure_part(content[int(offset) : int(offset + size)])
+            if inner.kind == "JPEG" and inner.bits > 16:  # tifffile's decoder of these crashes on damaged files.
+                what = "lossless JPEG compression"
+                raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
             if inner.height > tall or inner.width > wide:
                 raise DirectoryError(f"a strip or tile of it is {inner.width} x {inner.height}, not {wide} x {tall}")
             cost = cost.plus(work=max(inner.cost.work - inner.height * inner.width, 0))

@@ -376,6 +376,19 @@ def test_jpeg_of_twelve_bits_and_without_loss():
     assert np.array_equal(decoded, TRUTH)
 
 
+def test_lossless_jpeg_never_reaches_a_decoder_that_crashes():
+    """The one that imagecodecs falls back to, in a file by itself and in a TIFF, ends the process on damaged files."""
+    whole = imagecodecs.jpeg8_encode(PLANE, lossless=True)
+    frame = whole.index(b"\xff\xc3")
+    twice = whole.replace(b"\xff\xc4", b"\xff\xc6", 1)
+    for content in (twice, whole[: frame + 4] + b"\x13" + whole[frame + 5 :]):
+        with pytest.raises(ImageError):
+            decode_image(content)
+    strip = tiff(np.frombuffer(whole, np.uint8)[None], t256=160, t257=100, t278=100, t259=7, t262=1)
+    with pytest.raises(ImageError, match="a TIFF with lossless JPEG compression"):
+        decode_image(strip)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
