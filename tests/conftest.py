@@ -139,12 +139,8 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=30)
-    # Gradio logs each file that it refuses to hand over, and each that is named without the mark of an upload, with a
-    # traceback; nothing else has one.
     logged = output.read_text()
-    reasons = ("gradio.exceptions.InvalidPathError", "validation error for FileData", "validation error for ListFiles")
-    refused = sum(map(logged.count, reasons))
-    assert logged.count("Traceback") == refused, logged
+    assert "Traceback" not in logged, logged
     assert not network.exists(), network.read_text()
     assert [path for path in (folder / "gradio").rglob("*") if path.is_file()] == []
 

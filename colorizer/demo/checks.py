@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -17,6 +17,7 @@ MAX_QUESTION = 1_000_000
 FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
 """What leads to a file: Gradio gives files under both."""
 
+_CALL = re.compile(r"/call/([^/]+)/?$")  # Its second version, /call/v2/, fills in what is missing.
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a disk of Windows.
 _PAUSE = 15.0  # Seconds that a body may keep the server waiting.
 _SLOWEST = 5_000  # Bytes a second, on average, after the first pause.
@@ -68,8 +69,18 @@ def check_upload(headers: Mapping[str, str]) -> None:
         raise Refused(400, "send files as multipart/form-data")
 
 
-async def read_question(limited: Receive, receive: Receive) -> Receive:
-    """Read a question and look at it before it is handed on."""
+async def read_question(limited: Receive, receive: Receive, path: str, functions: Collection[Any] = ()) -> Receive:
+    """Read a question and look at it before it is handed on.
+
+    Parameters
+    ----------
+    limited, receive : callables
+        Give the parts of the body: within limits, and without, for what comes after it.
+    path : str
+        Where it was sent.
+    functions : collection of gradio.block_function.BlockFunction
+        What can be asked.
+    """
     body, more = b"", True
     while more:
         message = await limited()
@@ -84,6 +95,7 @@ async def read_question(limited: Receive, receive: Receive) -> Receive:
         question = {}  # Gradio says itself that this is no JSON.
     _check_fields(question)
     _check_addresses(question)
+    _check_values(question, path, functions)
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -99,13 +111,30 @@ def _check_fields(question: Any) -> None:
     for name in _TEXTS:
         value = question.get(name)
         if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_TEXT):
-            raise Refused(400, f"{name} is none that this page sends")
+            raise Refused(400, f"{name} makes no sense")
     for name in _NUMBERS:
         value = question.get(name)
         if value is not None and not (type(value) is int and 0 <= value < 2**31):
-            raise Refused(400, f"{name} is none that this page sends")
+            raise Refused(400, f"{name} makes no sense")
     if not isinstance(question.get("data", []), list | dict):
         raise Refused(400, "data is a list")
+
+
+def _check_values(question: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
+    """Refuse too few values, and choices of nothing: Gradio would only notice once it runs the function."""
+    named = _CALL.search(path)
+    for function in functions:
+        if function.api_name != named[1] if named else function._id != question.get("fn_index"):
+            continue
+        # Programs, which call functions by name, don't send what stays on the server.
+        needed = sum(not (named and block.skip_api) for block in function.inputs)
+        values = question.get("data", [])
+        if isinstance(values, list) and len(values) < needed:
+            raise Refused(400, f"{function.api_name} takes {needed} values, and data has {len(values)}")
+        chosen = question.get("event_data")
+        is_choice = isinstance(chosen, dict) and {"index", "value"} <= chosen.keys()
+        if function.collects_event_data and not is_choice:
+            raise Refused(400, "event_data says what was chosen: its index and value")
 
 
 def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: list[Refused]) -> Receive:

@@ -16,6 +16,7 @@ from colorizer.machine import describe_shortage
 T = TypeVar("T")
 MAX_BYTES = 20_000_000
 """Largest image file, or archive of them, that the demo takes."""
+_MOST_LISTED = 30  # Names in a message.
 EXPIRED = "has been deleted, as all files are after an hour at most; choose it again"
 
 
@@ -44,7 +45,8 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 def pick(items: Mapping[str, T], name: Any) -> T:
     """Give the item of that name; `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
-        raise gr.Error(f"There is no {name!r}; there are: {', '.join(items)}", print_exception=False)
+        choices = f"; there are: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
+        raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
     return items[name]
 
 

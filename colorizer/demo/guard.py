@@ -149,7 +149,7 @@ class Guard:
                 if lack := describe_shortage(error):
                     refused.append(Refused(507, f"The server has {lack} left; try again later"))
                 elif scope["method"] == "POST" and isinstance(error, _SENSELESS):
-                    refused.append(Refused(400, "this is nothing that the page asks"))
+                    refused.append(Refused(400, "this request makes no sense"))
                 else:
                     raise
         finally:
@@ -187,7 +187,8 @@ class Guard:
         upload = scope["path"].rstrip("/").endswith("/upload")
         limited = counted(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_QUESTION, refused)
         if not upload:
-            return await read_question(limited, receive)
+            blocks = getattr(scope.get("app"), "blocks", None)
+            return await read_question(limited, receive, scope["path"], blocks.fns.values() if blocks else ())
         check_upload(Headers(scope=scope))
 
         async def metered() -> Message:

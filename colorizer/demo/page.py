@@ -20,6 +20,21 @@ _TOGETHER = 4  # Questions that are answered at once; each may hold a photo of h
 _SESSIONS = 256  # Pages that Gradio remembers, none of which holds anything of a visitor's.
 
 
+class _Page(gr.Blocks):
+    """A page that refuses, in words, values that its components don't take; Gradio logs each with a traceback."""
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
+        """Turn what was sent into what the functions take, as Gradio does; `gradio.Error` if it makes no sense."""
+        try:
+            values: list[Any] = await super().preprocess_data(*args, **options)
+            return values
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise gr.Error('These values don\'t fit. "Use via API" shows what does.', print_exception=False) from error
+
+
 def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     """Build the page.
 
@@ -35,7 +50,7 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     """
     in_turn: Any = {name: InTurn(colorizer) for name, colorizer in colorizers.items()}
     colorizers = in_turn
-    with gr.Blocks(title="Colorizer", analytics_enabled=False) as demo:
+    with _Page(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
             "# Colorizer\n\nBring a black-and-white photo to color. A small neural network suggests the colors; "
             "every detail of the photo stays.",

@@ -45,6 +45,11 @@ def is_pixelated(image: NDArray[np.uint8]) -> bool:
     return max(image.shape[:2]) <= _PIXELATED_SIDE
 
 
+def read_caption(choice: gr.SelectData) -> Any:
+    """Give the caption of the picture that was chosen in a gallery; None if the choice is none that the page makes."""
+    return choice.value.get("caption") if isinstance(choice.value, dict) else None
+
+
 def address(path: str) -> str:
     """Give the address at which a page gets a file of the demo, relative to the page's own."""
     return f"gradio_api/file={quote(Path(path).as_posix())}"

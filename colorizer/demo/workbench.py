@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from colorizer.batch.options import digest_settings, mark_result
+from colorizer.demo.errors import pick
 from colorizer.demo.tables import title
 from colorizer.imaging.metadata import Metadata
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
@@ -121,6 +122,6 @@ class Settings:
         self.widgets: list[Any] = [model, vividness, detail]
 
         def show(model: str) -> list[Any]:
-            return [gr.update(visible="hints" in colorizers[model].abilities)] * 2
+            return [gr.update(visible="hints" in pick(colorizers, model).abilities)] * 2
 
         model.change(show, model, [vividness, detail], queue=False, **QUIET)

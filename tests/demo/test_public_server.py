@@ -11,6 +11,7 @@ import psutil
 import pytest
 from conftest import ROOT, encode, random_images
 
+_ENDPOINTS = ("colorize", "versions", "colorize_batch")
 _JSON = {"content-type": "application/json"}
 _FORM = {"content-type": "multipart/form-data; boundary=x"}
 _MALFORMED: list[tuple[str, dict]] = [
@@ -19,6 +20,7 @@ _MALFORMED: list[tuple[str, dict]] = [
     ("queue/join", {"json": {"data": [], "fn_index": 10**6, "session_hash": "a"}}),
     ("queue/join", {"content": b'{"data": [], "fn_index": 1e400}', "headers": _JSON}),
     *(("call/colorize", {"json": question}) for question in ({}, {"data": "x"}, {"data": {"image": 5}})),
+    *((f"call/{name}", {"json": {"data": data}}) for name in _ENDPOINTS for data in ([], [None])),
     *(("call/v2/colorize", {"json": question}) for question in ({}, {"none": 1}, {"image": None, "none": 2})),
     *((f"{route}/none", {"json": {"data": []}}) for route in ("call", "call/v2", "run", "api")),
     *(("upload", {"content": body, "headers": _FORM}) for body in (b"x", b"--x\r\n\r\n--x--")),
@@ -35,6 +37,40 @@ _MALFORMED: list[tuple[str, dict]] = [
 def test_malformed_questions_are_refused(demo_url: str, path: str, given: dict):
     """Without a traceback in the log, too, which the fixture looks for."""
     _check(httpx.post(f"{demo_url}/gradio_api/{path}", **given))
+
+
+def test_too_few_values_are_counted(demo_url: str):
+    answer = httpx.post(f"{demo_url}/gradio_api/call/colorize", json={"data": [None, "unet"]})
+    assert answer.json() == {"detail": "colorize takes 7 values, and data has 2"}
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}])
+def test_senseless_values_are_answered_in_words(demo_url: str, value: object):
+    """By each function that the page or a program may ask; without a traceback, which the fixture looks for."""
+    for event in httpx.get(f"{demo_url}/config").json()["dependencies"]:
+        if event["backend_fn"] and event["inputs"]:
+            question = {"session_hash": "senseless", "fn_index": event["id"], "data": [value] * len(event["inputs"])}
+            asked = httpx.post(f"{demo_url}/gradio_api/queue/join", json=question)
+            assert asked.status_code == 200, (event["api_name"], asked.text)
+            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "senseless"}, timeout=400)
+            assert "process_completed" in answer.text
+            assert '"error":null' not in answer.text, (event["api_name"], answer.text)
+            assert str(ROOT) not in answer.text
+
+
+@pytest.mark.parametrize("choice", [None, 5, {}, {"index": 0, "value": 5}, {"index": 0, "value": {"caption": "x"}}])
+def test_senseless_choices_are_refused(demo_url: str, choice: object):
+    config = httpx.get(f"{demo_url}/config").json()["dependencies"]
+    choosing = [event["id"] for event in config if event["collects_event_data"]]
+    assert len(choosing) == 2
+    for event in choosing:
+        question = {"session_hash": "choice", "fn_index": event, "data": [], "event_data": choice}
+        asked = httpx.post(f"{demo_url}/gradio_api/queue/join", json=question)
+        if asked.status_code == 200:
+            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "choice"}, timeout=400)
+            assert "There is no" in answer.text
+        else:
+            _check(asked)
 
 
 @pytest.mark.parametrize("path", ["file=", "file=%00", "queue/data", "upload_progress", "stream/a/b/0/x", "call/x"])

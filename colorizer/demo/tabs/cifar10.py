@@ -11,9 +11,10 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from colorizer.demo.errors import as_gradio_errors
+from colorizer.demo.errors import as_gradio_errors, pick
 from colorizer.demo.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.demo.tables import GRAY, MEANING, build_table, raw_title, read_records, title
+from colorizer.demo.widgets import read_caption
 from colorizer.demo.workbench import NETWORK, QUIET
 from colorizer.evaluation.metrics import measure_error
 from colorizer.imaging.color import gray_copy
@@ -102,9 +103,9 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
             rows = images.list_rows(class_name)
         return {result: show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
-    def show_sample(event: gr.SelectData) -> str:
+    def show_sample(choice: gr.SelectData) -> str:
         # By its caption: the page of the gallery may have been turned since.
-        return show(captions[event.value["caption"]])
+        return show(pick(captions, read_caption(choice)))
 
     # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
     light: dict[str, Any] = {"outputs": [gallery, page, sorted_note, result], "queue": False, **QUIET}

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.demo.drawings import draw_contents, draw_curves, draw_heading, draw_layers, draw_vector
-from colorizer.demo.errors import as_gradio_errors, find_upload
+from colorizer.demo.errors import as_gradio_errors, find_upload, pick
 from colorizer.demo.gallery import Gallery
 from colorizer.demo.photo import Photo
 from colorizer.demo.tables import title
-from colorizer.demo.widgets import build_panel, show_picture
+from colorizer.demo.widgets import build_panel, read_caption, show_picture
 from colorizer.demo.workbench import MAX_PIXELS, NETWORK, QUIET
 from colorizer.files import resource_folder
 from colorizer.imaging.color import fit_within
@@ -118,14 +118,14 @@ def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Col
     except (OSError, ValueError):
         return  # Weights without an export, or with another one's.
     samples = Gallery.of_samples()
-    names = [samples.caption(row) for row in range(len(samples.dataset))]
+    rows = {samples.caption(row): row for row in range(len(samples.dataset))}
     latent = gr.State()  # The vector of the image that the visitor follows.
     sections.begin("Follow an image", _FOLLOW.format(height=space.size[0], width=space.size[1]))
-    _build_passage(demo, model, colorizer, space, samples, names, latent)
+    _build_passage(demo, model, colorizer, space, samples, rows, latent)
     sections.begin("Move the numbers", _MOVE)
     _build_move(space, samples, latent)
     sections.begin("A walk through latent space", _WALK)
-    _build_walk(demo, space, samples, names)
+    _build_walk(demo, space, samples, rows)
 
 
 def _build_passage(
@@ -134,11 +134,11 @@ def _build_passage(
     colorizer: Colorizer,
     space: LatentSpace,
     samples: Gallery,
-    names: list[str],
+    rows: Mapping[str, int],
     latent: gr.State,
 ) -> None:
     with gr.Row(elem_id="follow-choice"):
-        pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, names, strict=True)]
+        pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, rows, strict=True)]
         chooser = gr.Gallery(
             pictures,
             label="Choose an image",
@@ -204,8 +204,8 @@ def _build_passage(
     def show_first() -> dict[Any, Any]:
         return show(samples.dataset[_FIRST])
 
-    def show_sample(event: gr.SelectData) -> dict[Any, Any]:
-        return show(samples.dataset[event.index])
+    def show_sample(choice: gr.SelectData) -> dict[Any, Any]:
+        return show(samples.dataset[pick(rows, read_caption(choice))])
 
     def show_own(upload: dict[str, Any] | None) -> dict[Any, Any]:
         with as_gradio_errors():
@@ -234,11 +234,13 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
             sliders = [gr.Slider(-_FARTHEST, _FARTHEST, 0, step=0.1, label=label, buttons=[]) for label in labels]
             reset = gr.Button("Back to the image's own numbers", size="md", elem_id="move-reset")
 
-    def paint(latent: NDArray[np.float32], *steps: float) -> Any:
+    def paint(latent: NDArray[np.float32] | None, *steps: float) -> Any:
+        if latent is None:  # The page sets it when it opens; a server that was started since has forgotten it.
+            raise gr.Error("Choose an image first.", print_exception=False)
         vector = latent + np.array(steps, np.float32) @ directions
         return show_picture(space.paint(vector[None])[0])
 
-    def start(latent: NDArray[np.float32]) -> dict[Any, Any]:
+    def start(latent: NDArray[np.float32] | None) -> dict[Any, Any]:
         return {**dict.fromkeys(sliders, 0), moved: paint(latent, *[0] * len(sliders))}
 
     options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
@@ -246,7 +248,8 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
     gr.on([latent.change, reset.click], start, latent, [*sliders, moved], **options)
 
 
-def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: list[str]) -> None:
+def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Mapping[str, int]) -> None:
+    names = list(rows)
     with gr.Row(elem_id="walk-choice"):
         first = gr.Dropdown(names, value=names[_FIRST], label="From", filterable=False, elem_id="walk-from")
         last = gr.Dropdown(names, value=names[_LAST], label="To", filterable=False, elem_id="walk-to")
@@ -255,7 +258,7 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, names: li
     )
 
     def walk(first: str, last: str) -> Any:
-        start, end = (samples.dataset[names.index(name)] for name in (first, last))
+        start, end = (samples.dataset[pick(rows, name)] for name in (first, last))
         return show_picture(draw_strip(space.walk(start, end, _STEPS)), "walk.png")
 
     demo.load(walk, [first, last], strip, queue=False, **QUIET)
