@@ -30,6 +30,10 @@ Decode = Callable[..., tuple[NDArray[np.uint8], Metadata]]
 """Decodes a file's path or bytes within ``max_pixels``, as `colorizer.imaging.decode.decode_with_metadata` does."""
 
 
+Colorize = Callable[[NDArray[np.uint8], Job], NDArray[np.uint8]]
+"""Colorizes an image of a job."""
+
+
 class ArchiveError(ValueError):
     """What was brought is too much, or an archive that can't be read; the message says what the limit is."""
 
@@ -46,7 +50,7 @@ class Limits:
 def colorize_archive(
     paths: Sequence[Path],
     output: Path,
-    colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    colorize: Colorize,
     limits: Limits = Limits(),
     tell: Callable[[int, int], None] = lambda done, total: None,
     decode: Decode = decode_with_metadata,
@@ -64,7 +68,7 @@ def colorize_archive(
     output : pathlib.Path
         The ZIP archive to write.
     colorize : callable
-        Makes a result of an image: (H, W, 3) or (H, W, 4) uint8, RGB or RGBA, in and out.
+        Makes the result of an image: (H, W, 3) or (H, W, 4) uint8, RGB or RGBA, in and out. It is given the job, too.
     limits : Limits
         Checked before anything is decoded; sizes in archives are as these declare them, and no more is read.
     tell : callable
@@ -125,7 +129,7 @@ class _Entry:
 def _colorize_entry(
     job: Job,
     entry: _Entry,
-    colorize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    colorize: Colorize,
     limits: Limits,
     decode: Decode,
     mark: Callable[[Metadata], Metadata],
@@ -135,7 +139,7 @@ def _colorize_entry(
     try:
         image, metadata = decode(entry.source(), max_pixels=limits.pixels)
         format = EXTENSIONS[Path(job.targets[0]).suffix.lower()]
-        content = encode_image(colorize(image), format, mark(metadata))
+        content = encode_image(colorize(image, job), format, mark(metadata))
     except ERRORS as error:
         # It is told after the name.
         words = re.sub(rf"^{re.escape(PurePosixPath(entry.name).name)}(?= )|\bthe image\b", "it", explain(error))

@@ -2,15 +2,15 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path, PurePath
 
 from colorizer.batch.storage import (
     Entry,
     Place,
-    is_folder,
     join_place,
     lies_within,
     list_folder,
@@ -74,6 +74,14 @@ def _read_digest(result: Place) -> str:
     return read_settings(begin) or read_settings(end)
 
 
+def is_image(path: PurePath) -> bool:
+    """Tell whether a file is an image that can be read, by its name."""
+    return path.suffix.lower() in _list_extensions()
+
+
+_list_extensions = cache(readable_extensions)
+
+
 def is_video(path: PurePath) -> bool:
     """Tell whether a file is a video, by its name."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
@@ -86,10 +94,28 @@ def plan_jobs(
     recursive: bool,
     endings: Sequence[str],
     video_suffix: str = ".mp4",
-) -> list[Job]:
-    """List the files to read, each with those to write: one for each of the endings of its name.
+) -> tuple[list[Job], list[Path]]:
+    """List the files to read, each with those to write, and the files of folders that are passed over.
 
-    Videos are among them; their results in a folder have the suffix `video_suffix`.
+    Parameters
+    ----------
+    inputs : sequence of pathlib.Path
+        Files and folders; ``*`` in a name is expanded.
+    output : pathlib.Path
+        File or folder of the results.
+    format : str, optional
+        Of the images in a folder of results, as on the command line.
+    recursive : bool
+        Whether to read the folders within folders, too.
+    endings : sequence of str
+        What the names of a file's results end in, before their extensions; a result for each.
+    video_suffix : str
+        Extension of the results of videos in a folder.
+
+    Returns
+    -------
+    list of Job and list of pathlib.Path
+        The files to read, videos among them, and those that have none of the extensions that are read.
 
     Raises
     ------
@@ -114,10 +140,11 @@ def plan_jobs(
         if format is not None:
             raise UsageError(f"format {format} is for folders; {output.name} names its format itself")
         jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
+        others: list[Path] = []
     else:
         if output.is_file() or is_file:
             raise UsageError(f"the output {output} must be a folder, unless there is one input file")
-        sources = list(_find_sources(inputs, output, recursive))
+        sources, others = _find_sources(inputs, output, recursive)
         if not sources:
             raise UsageError(f"no images or videos in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
         jobs = name_results(sources, output, format, endings, video_suffix)
@@ -128,7 +155,7 @@ def plan_jobs(
             if place in taken:
                 raise UsageError(f"the result of {job.source} would overwrite {target}: choose another output")
             taken.add(place)
-    return jobs
+    return jobs, others
 
 
 def _expand(path: Path) -> list[Path]:
@@ -148,21 +175,6 @@ def check_writable(output: Path) -> None:
         raise UsageError(f"can't write into {folder}: {error.strerror}") from error
 
 
-def find_others(inputs: Sequence[Place], output: Place, recursive: bool) -> Iterator[Place]:
-    """Find the files of folders that are passed over, since they have none of the extensions that are read.
-
-    Raises
-    ------
-    OSError
-        If a folder can't be listed.
-    """
-    known = readable_extensions() | VIDEO_EXTENSIONS
-    for given in inputs:
-        if is_folder(given):
-            for place, others in _find_files(given, output, recursive, lambda suffix: suffix not in known):
-                yield from (join_place(given, place / other.name) for other in others)
-
-
 def check_apart(source: Place, output: Place) -> None:
     """Raise `UsageError` if the folder of results is the one to read, or has it in it."""
     if lies_within(source, output):
@@ -170,39 +182,47 @@ def check_apart(source: Place, output: Place) -> None:
         raise UsageError(f"the output {output} {relation}: results go into a folder of their own")
 
 
-def _find_sources(inputs: Sequence[Path], output: Path, recursive: bool) -> Iterator[tuple[Path, PurePath]]:
-    """Find the images and videos of the inputs, each with its place in the tree of results."""
-    extensions = readable_extensions() | VIDEO_EXTENSIONS
+def _find_sources(
+    inputs: Sequence[Path], output: Path, recursive: bool
+) -> tuple[list[tuple[Path, PurePath]], list[Path]]:
+    """Find the images and videos of the inputs, each with its place in the tree of results, and the other files."""
+    sources: list[tuple[Path, PurePath]] = []
+    others: list[Path] = []
     for given in inputs:
         if given.is_file():
-            yield given, Path(given.name)
+            sources.append((given, Path(given.name)))
             continue
         try:
-            for folder, images in find_images(given, output, recursive, extensions):
-                yield from ((given / folder / image.name, folder / image.name) for image in images)
+            for folder, files in find_files(given, output, recursive):
+                for file in files:
+                    place = folder / file.name
+                    if is_image(place) or is_video(place):
+                        sources.append((given / place, place))
+                    else:
+                        others.append(given / place)
         except OSError as error:
             raise UsageError(f"{error.filename or given} can't be read: {error.strerror}") from error
+    return sources, others
 
 
-def find_images(
-    source: Place, output: Place, recursive: bool, extensions: Set[str]
+def find_files(
+    source: Place, output: Place, recursive: bool, place: PurePath = _HERE
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
-    """Find the folders to read, each with its place in the tree and its files of some kinds, but for hidden ones."""
-    return _find_files(source, output, recursive, lambda suffix: suffix in extensions)
+    """Find the folders to read, each with its place in the tree and its files, but for hidden ones.
 
-
-def _find_files(
-    source: Place, output: Place, recursive: bool, is_wanted: Callable[[str], bool], place: PurePath = _HERE
-) -> Iterator[tuple[PurePath, list[Entry]]]:
+    Raises
+    ------
+    OSError
+        If a folder can't be listed.
+    """
     folder = join_place(source, place)
     if lies_within(folder, output):
         return  # Results of an earlier run, where the output lies within the input.
     files, folders = list_folder(folder)
-    shown = (file for file in files if not file.name.startswith("."))
-    yield place, [file for file in shown if is_wanted(PurePath(file.name).suffix.lower())]
+    yield place, [file for file in files if not file.name.startswith(".")]
     for name in folders if recursive else ():
         if not name.startswith("."):
-            yield from _find_files(source, output, recursive, is_wanted, place / name)
+            yield from find_files(source, output, recursive, place / name)
 
 
 def name_results(

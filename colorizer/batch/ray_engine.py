@@ -11,7 +11,7 @@ import os
 import pickle
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -19,16 +19,14 @@ from typing import Any
 import cv2
 
 from colorizer.batch.options import PaintOptions
-from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_images, is_video, name_results
+from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, is_video, name_results
 from colorizer.batch.report import Outcome
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
-from colorizer.imaging.decode import readable_extensions
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
-from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
 _PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
@@ -62,16 +60,30 @@ class FolderPlan:
     chunk_files: int = 32
     start: Path = field(default_factory=Path.cwd)
 
-    def check(self) -> None:
-        """Raise `UsageError` if the folders don't fit together, or hold a video: that would keep a worker for hours."""
+    def check(self) -> list[Place]:
+        """Look through the folder before anything is done: give the files in it that are passed over.
+
+        Raises
+        ------
+        UsageError
+            If the folders don't fit together, or hold a video: that would keep a worker for hours.
+        OSError
+            If a folder can't be listed.
+        """
         if not is_folder(self.source):
-            _refuse_videos([self.source])
+            _refuse_video(self.source)
             raise UsageError(f"the Ray engine takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
             raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
-        for place, videos in find_images(self.source, self.output, self.recursive, VIDEO_EXTENSIONS):
-            _refuse_videos([join_place(self.source, place / video.name) for video in videos])
+        others = []
+        for place, files in find_files(self.source, self.output, self.recursive):
+            for file in files:
+                path = join_place(self.source, place / file.name)
+                _refuse_video(path)
+                if not is_image(PurePath(file.name)):
+                    others.append(path)
+        return others
 
     def enter(self) -> None:
         """Make this process read relative paths as the one does that the plan comes from."""
@@ -86,8 +98,9 @@ class FolderPlan:
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
-        for place, entries in find_images(self.source, self.output, self.recursive, readable_extensions()):
-            for job, is_done, file_size in self._jobs(place, entries):
+        for place, files in find_files(self.source, self.output, self.recursive):
+            images = [file for file in files if is_image(PurePath(file.name))]
+            for job, is_done, file_size in self._jobs(place, images):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size
                 if len(chunk) == self.chunk_files or size >= _CHUNK_BYTES:
@@ -105,13 +118,12 @@ class FolderPlan:
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
 
 
-def _refuse_videos(places: Sequence[Place]) -> None:
-    for place in places:
-        if is_video(PurePath(place)):
-            raise UsageError(
-                f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
-                "folder of their own"
-            )
+def _refuse_video(place: Place) -> None:
+    if is_video(PurePath(place)):
+        raise UsageError(
+            f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
+            "folder of their own"
+        )
 
 
 class Worker:

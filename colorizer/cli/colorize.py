@@ -14,7 +14,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from colorizer.batch.options import PaintOptions, check_model
-from colorizer.batch.plan import Job, UsageError, check_writable, find_others, plan_jobs
+from colorizer.batch.plan import Job, UsageError, check_writable, plan_jobs
 from colorizer.batch.report import Outcome, pass_over
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
@@ -241,7 +241,9 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
         if isinstance(place, str):
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
     video_suffix = ".png" if options.frame is not None else ".mkv" if options.lossless else ".mp4"
-    jobs = plan_jobs(options.inputs, options.output, options.format, options.recursive, asked.endings, video_suffix)
+    jobs, others = plan_jobs(
+        options.inputs, options.output, options.format, options.recursive, asked.endings, video_suffix
+    )
     jobs = _check_videos(jobs, options, asked)
     if options.report and real_path(options.report) in {
         real_path(place) for job in jobs for place in (job.source, *job.targets)
@@ -263,8 +265,7 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
         outcomes = chain(outcomes, run_images(images, rest.outdated, model, asked, digest))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    passed = [*map(pass_over, find_others(options.inputs, options.output, options.recursive))]
-    return chain(outcomes, passed), len(jobs) + len(passed)
+    return chain(outcomes, map(pass_over, others)), len(jobs) + len(others)
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
@@ -318,9 +319,9 @@ def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[I
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers must be at least 1, got {options.workers}")
     plan = FolderPlan(options.inputs[0], options.output, asked, options.format, options.recursive, options.overwrite)
-    plan.check()
+    others = plan.check()
     if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
         raise UsageError(f"--report {options.report} lies in a folder of images: choose another place")
     check_model(Colorizer.load(options.model), asked)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, map(pass_over, find_others(options.inputs, options.output, options.recursive))), None
+    return chain(outcomes, map(pass_over, others)), None

@@ -14,12 +14,13 @@ from conftest import encode, random_images
 
 from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
 from colorizer.batch.names import fit_name
+from colorizer.batch.plan import Job
 from colorizer.batch.report import Outcome
 from colorizer.imaging.decode import decode_image, decode_with_metadata
 from colorizer.imaging.metadata import mark_colorized, read_settings
 
 
-def _invert(image: np.ndarray) -> np.ndarray:
+def _invert(image: np.ndarray, job: Job) -> np.ndarray:
     return 255 - image
 
 

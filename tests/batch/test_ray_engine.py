@@ -73,7 +73,7 @@ def test_plan_is_that_of_the_single_machine(tmp_path, recursive, format, options
     output = scans / "out"  # Within the input.
     (output / "1").mkdir(parents=True)
     (output / "1" / "010.png").write_bytes(b"of an earlier run")
-    jobs = plan_jobs([scans], output, format, recursive, options.endings)
+    jobs, _ = plan_jobs([scans], output, format, recursive, options.endings)
     plan = FolderPlan(scans, output, options, format, recursive, chunk_files=4)
     plan.check()
     chunks = list(plan.chunks())

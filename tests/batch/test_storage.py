@@ -4,7 +4,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 from object_stores import serve_gs, serve_s3
 
-from colorizer.batch.plan import find_others
+from colorizer.batch.options import PaintOptions
+from colorizer.batch.ray_engine import FolderPlan
 from colorizer.batch.storage import (
     Entry,
     fetch,
@@ -71,7 +72,7 @@ def test_files_that_are_passed_over_are_found(folder):
         put(join_place(folder, PurePosixPath(name)), b"x")
     output = join_place(folder, PurePosixPath("out"))
     for recursive, expected in ((False, ["b.dng"]), (True, ["b.dng", "x/c.pdf"])):
-        found = list(find_others([folder], output, recursive))
+        found = FolderPlan(folder, output, PaintOptions(), recursive=recursive).check()
         assert found == [join_place(folder, PurePosixPath(name)) for name in expected]
 
 

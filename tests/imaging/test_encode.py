@@ -34,7 +34,7 @@ def test_the_same_format_has_one_answer_in_folders_archives_and_the_demo(tmp_pat
     path = tmp_path / "photo.png"
     path.write_bytes(encode(random_images(1)[0], "JPEG"))
     (job,) = name_results([(path, PurePath(path.name))], tmp_path / "out", "same", [""])
-    (outcome,) = colorize_archive([path], tmp_path / "out.zip", lambda image: image)
+    (outcome,) = colorize_archive([path], tmp_path / "out.zip", lambda image, job: image)
     photo = Photo.open(path, 10**6)
     assert image_format(path) == "JPEG"
     assert {job.targets[0].suffix, outcome.job.targets[0].suffix, photo.ending} == {".png"}

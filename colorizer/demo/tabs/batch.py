@@ -12,6 +12,8 @@ from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 
 from colorizer.batch.archive import Limits, colorize_archive
+from colorizer.batch.plan import Job
+from colorizer.batch.storage import Place
 from colorizer.demo.decoding import decode
 from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
 from colorizer.demo.widgets import save_preview
@@ -62,17 +64,14 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         for file in files or []:
             check_size(Path(file))
         output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
-        thumbnails: dict[int, NDArray[np.uint8]] = {}  # By the number of the image.
-        number = 0
+        thumbnails: dict[Place, NDArray[np.uint8]] = {}  # By the name of the result.
 
         def tell(done: int, total: int) -> None:
-            nonlocal number
-            number = done
             progress((done, total), unit="images")
 
-        def paint(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        def paint(image: NDArray[np.uint8], job: Job) -> NDArray[np.uint8]:
             result = colorizer.colorize(image, **options)
-            thumbnails[number] = fit_within(result, _THUMBNAIL_SIDE)
+            thumbnails[job.targets[0]] = fit_within(result, _THUMBNAIL_SIDE)
             return result
 
         with as_gradio_errors():
@@ -88,9 +87,9 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             )
         failed = [f"{outcome.job.source}: {outcome.reason}" for outcome in outcomes if outcome.status != "done"]
         words = "\n".join([f"{len(outcomes) - len(failed)} of {len(outcomes)} colorized", *failed])
-        done = [(i, outcome) for i, outcome in enumerate(outcomes) if outcome.status == "done"]
-        results = [(i, Path(outcome.job.targets[0]).as_posix()) for i, outcome in done]
-        return str(output), words, [(save_preview(thumbnails[i], "thumbnail"), name) for i, name in results]
+        results = [outcome.job.targets[0] for outcome in outcomes if outcome.status == "done"]
+        pictures = [(save_preview(thumbnails[result], "thumbnail"), Path(result).as_posix()) for result in results]
+        return str(output), words, pictures
 
     # The names of its parameters are those of the API.
     def colorize_batch(
