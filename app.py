@@ -14,23 +14,25 @@ from colorizer.inference.colorizer import Colorizer
 
 
 def main() -> int:
-    """Load the models, serve the page until interrupted, and give the exit code."""
-    # A Space is reached from outside its machine; anywhere else only this machine is served, unless asked otherwise.
+    """Load the models, serve the page until interrupted, and return the exit code."""
+    # A Space must be reachable from outside; anywhere else only this machine is served, unless asked otherwise.
     host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         return _fail(f"GRADIO_SERVER_PORT must be a number from 1 to 65535, got {port!r}")
     if is_taken(host, int(port)):
-        return _fail(f"port {port} is taken by another program; choose one by GRADIO_SERVER_PORT")
+        return _fail(f"port {port} is in use by another program; set GRADIO_SERVER_PORT to choose another one")
     models = list_models()
     if not models:
-        return _fail("there are no trained weights in checkpoints/; make them by: python train.py --model autoencoder")
+        return _fail(
+            "there are no trained weights in checkpoints/; train them with: python train.py --model autoencoder"
+        )
     try:
         folder = prepare_folder(f"{host}-{port}")
         colorizers = {model: Colorizer.load(model) for model in models}
         demo = build_demo(colorizers)
         options = launch_options(host)
-        # Without _frontend, Gradio leaves out its look at the page, which gives a server no more than three seconds.
+        # With _frontend=False, Gradio doesn't fetch the page first, which fails if that takes over three seconds.
         demo.launch(
             server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, _frontend=False, **options
         )
@@ -43,7 +45,7 @@ def main() -> int:
     try:
         demo.block_thread()
     finally:
-        # However it is stopped, it deletes the files that it was given: Gradio itself leaves uploads that were cut off.
+        # However the server is stopped, visitors' files are deleted: Gradio itself leaves interrupted uploads behind.
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 

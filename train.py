@@ -13,7 +13,7 @@ from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
-    """Make the options of the command line from the fields of `TrainConfig`."""
+    """Make the command-line options from the fields of `TrainConfig`."""
     parser = argparse.ArgumentParser(
         description="Train a colorizer. To resume an interrupted training, run the same command again."
     )
@@ -35,7 +35,7 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
 
 
 def main() -> int:
-    """Run a training; 0 when it is done, 2 for options that make no sense, 1 for unreadable data or a loss of NaN."""
+    """Run a training; returns 0 when done, 2 if the options make no sense, 1 for unreadable data or a NaN loss."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = parse_arguments()

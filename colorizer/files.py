@@ -1,4 +1,4 @@
-"""Files that are written whole, their SHA-256, and the folders that come with the project."""
+"""Writing files atomically, SHA-256 digests, and the folders that come with the project."""
 
 import hashlib
 import os
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_LONGEST_NAME = 200  # Bytes, of the 255 that most file systems allow.
+_LONGEST_NAME = 200  # Bytes, out of the 255 that most file systems allow.
 
 
 def resource_folder(name: str) -> Path:
-    """Find ``checkpoints`` or ``samples``: within the installed package, else at the top of the repository."""
+    """Find ``checkpoints`` or ``samples``: in the installed package, otherwise at the top of the repository."""
     package = Path(__file__).parent
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside its place and rename it, so that it is never seen half written.
+    """Write a file under a temporary name beside the target and rename it, so that it is never seen half-written.
 
     `OSError` if it can't be written.
     """
@@ -36,9 +36,9 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file or folder survive a power cut, as far as the system can be asked to."""
+    """Make a file or folder survive a power failure, as far as the system supports it."""
     if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders.
+        return  # Windows can't open folders.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -47,7 +47,7 @@ def sync(path: Path) -> None:
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove the temporary files that `write_whole` left beside the files to write, when its process was killed."""
+    """Remove the temporary files that `write_whole` leaves beside its targets if its process is killed."""
     names: dict[Path, set[str]] = {}
     for path in paths:
         names.setdefault(path.parent, set()).add(_short(path.name))
@@ -58,7 +58,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 
 def _short(name: str) -> str:
-    """Give what stands for a file's name in that of its temporary file, which must not be too long."""
+    """Return the part of a temporary file's name that stands for the target's, which may be too long."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 

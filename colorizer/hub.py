@@ -22,28 +22,28 @@ from huggingface_hub.utils import validate_repo_id
 from colorizer import __version__
 
 MARK = "colorizer"
-"""The tag by which a repository is known as one that this project has uploaded."""
+"""The tag that marks a repository as uploaded by this project."""
 
-_PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait for ever.
+_PATIENCE = 60.0  # Seconds without an answer; huggingface_hub itself would wait forever.
 _TOKEN = "`hf auth login` or the variable HF_TOKEN gives one, https://huggingface.co/settings/tokens makes one"
 _REASONS = {
-    401: "the Hub doesn't accept the token, or wants one, or there is no such repository (401): " + _TOKEN,
-    402: "the Hub asks for payment (402): a Gradio Space on CPU hardware needs a paid account, PRO for a person or "
+    401: "the token is missing or invalid, or there is no such repository (401): " + _TOKEN,
+    402: "payment required (402): a Gradio Space on CPU hardware needs a paid account, PRO for a person or "
     "Team for an organization; `deploy --static` needs none",
-    403: "no right to it (403): it belongs to another account, or the token may only read",
+    403: "access denied (403): it belongs to another account, or the token is read-only",
     404: "the Hub has no such repository, file or revision (404)",
-    409: "somebody else is changing it (409): try again in a minute",
-    429: "too many requests (429): the Hub asks to wait; try again in some minutes",
+    409: "someone else is changing it (409): try again in a minute",
+    429: "too many requests (429): try again in a few minutes",
 }
 
 
 class HubError(OSError):
-    """The Hub can't be reached or refused; the message says in a sentence why and what to do."""
+    """The Hub can't be reached or refused a request; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """Files on their way to the Hub.
+    """Files to upload to the Hub.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class Upload:
     kind : str
         ``model`` or ``space``.
     files : mapping of str to pathlib.Path or bytes
-        Place in the repository, and the file or its content.
+        Path in the repository, and the file or its content.
     owned : tuple of str
-        Patterns of files that are removed from the repository where they are not among ``files``.
+        Patterns of files that are deleted from the repository unless they are among ``files``.
     sdk : str or None
         ``gradio`` or ``static``, for a Space.
     """
@@ -66,7 +66,7 @@ class Upload:
     sdk: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` unless the repository can be called so."""
+        """Raise `ValueError` unless the name is a valid one."""
         if self.repo.count("/") != 1:
             raise ValueError(f"the name on the Hub must be USER/NAME, got {self.repo!r}")
         validate_repo_id(self.repo)
@@ -91,7 +91,7 @@ def send(upload: Upload) -> str:
     Parameters
     ----------
     upload : Upload
-        What goes where; the repository is created if there is none.
+        What goes where; the repository is created if needed.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def send(upload: Upload) -> str:
     ------
     HubError
         If there is no token, the Hub can't be reached or refuses, or the name is taken by something else. The same call
-        tries again and finishes what was begun.
+        again finishes an upload that was interrupted.
     """
     api = HfApi(library_name="colorizer", library_version=__version__)
     repo, kind = upload.repo, upload.kind
@@ -127,7 +127,7 @@ def send(upload: Upload) -> str:
 
 
 def fetch_file(repo: str, name: str, revision: str | None = None) -> Path:
-    """Download a file of a model into the Hub's cache, unless it is there; give its path. See `explain_errors`."""
+    """Download a file of a model into the Hub's cache, unless it is there; return its path. See `explain_errors`."""
 
     def fetch(local_files_only: bool) -> Path:
         return Path(
@@ -143,7 +143,9 @@ def fetch_file(repo: str, name: str, revision: str | None = None) -> Path:
 
     try:
         return fetch(local_files_only=False)
-    except httpx2.TransportError:  # A connection cut in the middle of an answer; others huggingface_hub handles so.
+    except (
+        httpx2.TransportError
+    ):  # Connections that break in the middle of an answer; huggingface_hub itself retries after other errors.
         try:
             return fetch(local_files_only=True)
         except OSError:
@@ -164,13 +166,13 @@ def _list_files(api: HfApi, upload: Upload) -> list[str] | None:
     # What the Hub itself puts into a new repository, a static Space with a page among it.
     fresh = {".gitattributes", "README.md", "index.html", "style.css"}
     if not set(files) <= fresh and MARK not in tags:
-        raise HubError(f"{upload.repo} is taken: there is a {upload.kind} of that name that is not one of this project")
+        raise HubError(f"{upload.repo} is taken: there is a {upload.kind} of that name that isn't from this project")
     return files
 
 
 @contextmanager
 def explain_errors(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong on the way to the Hub and back into a `HubError` of one sentence."""
+    """Turn errors of the Hub and of the connection into a `HubError` of one sentence."""
     try:
         yield
     except HubError:
@@ -187,13 +189,13 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, HfHubHTTPError):
             status = cause.response.status_code
             if status >= 500:
-                return f"the Hub has trouble of its own ({status}): try again later"
+                return f"the Hub has a problem of its own ({status}): try again later"
             return _REASONS.get(status) or f"the Hub answers {status}: {_first_line(cause.server_message or cause)}"
     for cause in causes:
         if isinstance(cause, OfflineModeIsEnabled):
-            return "not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub"
+            return "not in the cache, and HF_HUB_OFFLINE is set"
         if isinstance(cause, httpx2.TransportError):
-            return f"no connection to {constants.ENDPOINT} ({_first_line(cause)}): try again, it goes on from there"
+            return f"no connection to {constants.ENDPOINT} ({_first_line(cause)}): try again; it resumes from there"
     return _first_line(causes[-1])
 
 

@@ -1,4 +1,4 @@
-"""What the project runs on: cores, versions, and what it lacks, in words."""
+"""The machine: cores, package versions, and shortages of disk or memory in words."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-_loud = 0  # OpenCV's level of logging before the first of the calls that keep it quiet.
+_loud = 0  # OpenCV's log level before the first of the calls that silence it.
 _quiet_calls = 0
 _lock = threading.Lock()
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -49,7 +49,7 @@ def count_cores() -> int:
 
 
 def describe_shortage(error: BaseException) -> str | None:
-    """Name what there is none left of: "no memory", "no space on the disk"; None if the error is another."""
+    """Name what has run out, "no memory" or "no space on the disk"; None if the error has another cause."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return "no memory"
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -59,7 +59,7 @@ def describe_shortage(error: BaseException) -> str | None:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's codecs from printing what errors tell anyway; others in the same process keep their log level.
+    """Keep OpenCV's codecs from printing what errors say anyway; outside of this, the log level stays as it was.
 
     Any number of threads may be inside; the level is restored when the last one leaves.
     """

@@ -138,7 +138,7 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=300)
     logged = output.read_text()
     assert "Traceback" not in logged, logged
     assert not network.exists(), network.read_text()

@@ -218,7 +218,7 @@ def test_nonsense_asked_of_the_stage_is_a_refusal(demo_url: str, question: objec
     for event in config["dependencies"]:
         if event["targets"] and event["targets"][0][0] == stage and event["backend_fn"]:
             session = {"session_hash": "nonsense", "fn_index": event["id"], "data": [question]}
-            httpx.post(f"{demo_url}/gradio_api/queue/join", json=session).raise_for_status()
+            httpx.post(f"{demo_url}/gradio_api/queue/join", json=session, timeout=400).raise_for_status()
             answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "nonsense"}, timeout=400)
             assert '"success":true' in answer.text
             assert '"error":' in answer.text or '"colors":[]' in answer.text or "drawn" in str(question)
@@ -411,7 +411,7 @@ def test_photos_and_archives_as_large_as_films_are_refused(client: Client, tmp_p
     path = tmp_path / "large.png"
     path.write_bytes(bytes(20_000_001))
     for asked, name in ((handle_file(path), "/colorize"), ([handle_file(path)], "/colorize_batch")):
-        with pytest.raises(AppError, match=r"large\.png has 21 MB, and 20 MB is the limit"):
+        with pytest.raises(AppError, match=r"large\.png has 21 MB; the limit is 20 MB"):
             client.predict(asked, api_name=name)
 
 
@@ -426,7 +426,8 @@ def test_taken_port_is_one_line(demo_url: str):
     port = demo_url.rpartition(":")[2]
     done = _start(ROOT, port)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"app.py: port {port} is taken by another program; choose one by GRADIO_SERVER_PORT\n"
+    words = f"port {port} is in use by another program; set GRADIO_SERVER_PORT to choose another one"
+    assert done.stderr == f"app.py: {words}\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one address of its own")
@@ -439,7 +440,7 @@ def test_second_server_on_another_address_leaves_the_first_ones_files(tmp_path: 
         left.write_bytes(b"of a visitor")
         done = _start(ROOT, port, GRADIO_SERVER_NAME="127.0.0.2", GRADIO_TEMP_DIR=str(tmp_path))
     assert done.returncode == 1
-    assert "is taken by another program" in done.stderr
+    assert "is in use by another program" in done.stderr
     assert left.exists()
 
 

@@ -21,17 +21,17 @@ def upload(**files: bytes) -> Upload:
     [
         (Fault("GET /api/models/ada/net", 401), "doesn't accept the token"),
         (Fault("POST /api/repos/create", 402), "needs a paid account"),
-        (Fault("POST /api/repos/create", 403), "no right to it"),
-        (Fault("preupload", 403), "no right to it"),
+        (Fault("POST /api/repos/create", 403), "access denied"),
+        (Fault("preupload", 403), "access denied"),
         (Fault("preupload", 404), "no such repository"),
         (Fault("preupload", 429), "too many requests"),
-        (Fault("preupload", 500), r"trouble of its own \(500\)"),
-        (Fault("PUT /store/", 500), r"trouble of its own \(500\)"),
+        (Fault("preupload", 500), r"a problem of its own \(500\)"),
+        (Fault("PUT /store/", 500), r"a problem of its own \(500\)"),
         (Fault("PUT /store/", "cut"), "no connection to http://127.0.0.1"),
         (Fault("/commit/", 401), "doesn't accept the token"),
-        (Fault("/commit/", 409), "somebody else is changing it"),
+        (Fault("/commit/", 409), "someone else is changing it"),
         (Fault("/commit/", 418), "the Hub answers 418: the stand-in was asked to fail"),
-        (Fault("/commit/", 503), r"trouble of its own \(503\)"),
+        (Fault("/commit/", 503), r"a problem of its own \(503\)"),
         (Fault("/commit/", "cut"), "no connection to http://127.0.0.1"),
     ],
 )
@@ -63,13 +63,13 @@ def test_an_upload_survives_a_short_failure(hub: Hub):
 def test_a_gradio_space_without_a_paid_account(hub: Hub, capsys: pytest.CaptureFixture[str]):
     hub.paid = False
     assert main(["deploy", "ada/demo"]) == 1
-    assert capsys.readouterr().err.startswith("colorizer: ada/demo: the Hub asks for payment (402)")
+    assert capsys.readouterr().err.startswith("colorizer: ada/demo: payment required (402)")
     assert hub.repos == {}
 
 
 def test_other_people_s_names(hub: Hub, capsys: pytest.CaptureFixture[str]):
     assert main(["deploy", "eve/demo"]) == 1
-    assert "no right to it (403)" in capsys.readouterr().err
+    assert "access denied (403)" in capsys.readouterr().err
     theirs = hub.add("space", "ada/else", {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"print()"})
     assert main(["deploy", "ada/else"]) == 1
     assert "ada/else is taken" in capsys.readouterr().err

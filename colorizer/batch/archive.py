@@ -1,4 +1,4 @@
-"""Many images at once: files and ZIP archives in, one ZIP archive with the results and a report out."""
+"""Several images at once: files and ZIP archives in, one ZIP archive with the results and a report out."""
 
 import io
 import re
@@ -23,8 +23,8 @@ from colorizer.imaging.metadata import Metadata
 REPORT = "report.csv"
 _MOST_MEMBERS = 10_000
 _LONGEST_DIRECTORY = 4_000_000  # Bytes of an archive's directory, which is parsed as a whole.
-_ARCHIVES = (b"PK\3\4", b"PK\5\6")  # How an archive begins; an image may end like one.
-_ENCRYPTED = 1  # A flag of a member.
+_ARCHIVES = (b"PK\3\4", b"PK\5\6")  # First bytes of an archive.
+_ENCRYPTED = 1  # Flag of an encrypted member.
 
 Decode = Callable[..., tuple[NDArray[np.uint8], Metadata]]
 """Decodes a file's path or bytes within ``max_pixels``, as `colorizer.imaging.decode.decode_with_metadata` does."""
@@ -35,12 +35,12 @@ Colorize = Callable[[NDArray[np.uint8], Job], NDArray[np.uint8]]
 
 
 class ArchiveError(ValueError):
-    """What was brought is too much, or an archive that can't be read; the message says what the limit is."""
+    """There are too many files, they are too large, or an archive can't be read; the message says which."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken at once: so many images, with so many bytes together once they are unpacked."""
+    """Limits of a batch: number of images, their total size unpacked, and pixels per image."""
 
     images: int = 50
     total_bytes: int = 100_000_000
@@ -70,23 +70,23 @@ def colorize_archive(
     colorize : callable
         Makes the result of an image: (H, W, 3) or (H, W, 4) uint8, RGB or RGBA, in and out. It is given the job, too.
     limits : Limits
-        Checked before anything is decoded; sizes in archives are as these declare them, and no more is read.
+        Checked before anything is decoded. Archives declare the sizes of their files; no more than that is read.
     tell : callable
-        Is told how many images of how many are done.
+        Called with the number of images that are done, and of all images.
     decode : callable
         Decodes an image.
     mark : callable
-        Adds to an image's metadata what its result says of itself.
+        Adds the marks of a colorized result to an image's metadata.
 
     Returns
     -------
     list of Outcome
-        What became of each image, in order, and at the end what was passed over: files of other kinds.
+        The outcome of each image, in order, followed by files of other kinds, which are passed over.
 
     Raises
     ------
     ArchiveError
-        If there is no image, if there is too much, or if an archive can't be read.
+        If there are no images, they exceed the limits, or an archive can't be read.
     """
     with ExitStack() as archives:
         found = [entry for path in paths for entry in _list_entries(path, archives)]
@@ -103,7 +103,7 @@ def colorize_archive(
         sources = [(entry.name, PurePosixPath(entry.name)) for entry in entries]
         jobs = name_results(sources, Path(), "same", ["-color"], video_suffix=".png", numbered=True)
         outcomes: list[Outcome] = []
-        # Under its own name once it is whole; stored, since images are compressed already.
+        # Renamed once it is complete. Stored, since images are already compressed.
         unfinished = output.with_suffix(".part")
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
             for job, entry in zip(jobs, entries, strict=True):
@@ -134,14 +134,14 @@ def _colorize_entry(
     decode: Decode,
     mark: Callable[[Metadata], Metadata],
 ) -> tuple[Outcome, bytes]:
-    """Colorize an image, and tell what became of it; the content is empty if it failed."""
+    """Colorize an image; return the outcome and the encoded result, which is empty if it failed."""
     started = time.perf_counter()
     try:
         image, metadata = decode(entry.source(), max_pixels=limits.pixels)
         format = EXTENSIONS[Path(job.targets[0]).suffix.lower()]
         content = encode_image(colorize(image, job), format, mark(metadata))
     except ERRORS as error:
-        # It is told after the name.
+        # The report shows the name before the reason.
         words = re.sub(rf"^{re.escape(PurePosixPath(entry.name).name)}(?= )|\bthe image\b", "it", explain(error))
         return Outcome(job, "failed", words, seconds=time.perf_counter() - started), b""
     notes, seconds = tuple(metadata.get("notes", ())), time.perf_counter() - started
@@ -149,7 +149,7 @@ def _colorize_entry(
 
 
 def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
-    """List what lies in an archive, which stays open; of another file, that itself."""
+    """List the files in an archive, which stays open; any other file is listed itself."""
     with path.open("rb") as file:
         begin = file.read(4)
     if begin not in _ARCHIVES:
@@ -170,7 +170,7 @@ def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
 
 
 def _check_directory(path: Path) -> None:
-    """Raise `ArchiveError` if an archive's directory is larger than any that so few images need."""
+    """Raise `ArchiveError` if an archive's directory is larger than a batch could need."""
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(size - 65_557, 0))
@@ -179,7 +179,7 @@ def _check_directory(path: Path) -> None:
     if at < 0:
         raise ValueError("its end is missing")
     members, length = struct.unpack_from("<HI", end, at + 10)
-    if members == 0xFFFF or length == 0xFFFFFFFF:  # The numbers stand in a record of 64 bits before it.
+    if members == 0xFFFF or length == 0xFFFFFFFF:  # The numbers are in a ZIP64 record before it.
         wide = end.rfind(b"PK\6\6", 0, at)
         if wide < 0:
             raise ValueError("its end is damaged")
@@ -194,11 +194,11 @@ def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], b
             raise ImageError("it is encrypted: unpack the archive with its password and bring the images")
         try:
             with archive.open(member) as file:
-                # An entry that lies about its size gives no more than it declared.
+                # No more than the declared size, even if the entry lies about it.
                 return file.read(member.file_size)
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # Each way to compress has errors of its own for what is damaged.
+        except Exception as error:  # Each compression method raises its own errors on damaged data.
             raise ImageError(f"it can't be unpacked: {error}") from error
 
     return read

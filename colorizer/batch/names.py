@@ -1,11 +1,11 @@
-"""Names from archives of strangers: read in the encoding they were written in, and made fit for any system."""
+"""File names from strangers' archives: decoded, and made safe for any system."""
 
 import re
 import zipfile
 from pathlib import PurePosixPath
 
-_UTF8 = 0x800  # The flag of a name in UTF-8.
-_LONGEST = 100  # Characters of a part of a name; most systems take 255 bytes.
+_UTF8 = 0x800  # Flag of a UTF-8 name.
+_LONGEST = 100  # Characters per part of a path; most systems allow 255 bytes.
 _MOST_PARTS = 16
 _KANA = re.compile("[\u3040-\u30ff]")
 _UNFIT = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -13,9 +13,10 @@ _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT
 
 
 def read_name(member: zipfile.ZipInfo) -> str:
-    """Read the name of an archive's member: of those not marked as UTF-8, many are all the same, or Japanese.
+    """Decode the name of an archive's member.
 
-    Others are read as code page 437, as the format has it.
+    Names that aren't marked as UTF-8 are tried as UTF-8 and Japanese anyway; others are code page 437, as the format
+    specifies.
     """
     name = member.orig_filename
     if member.flag_bits & _UTF8:
@@ -32,10 +33,10 @@ def read_name(member: zipfile.ZipInfo) -> str:
 
 
 def fit_name(name: str) -> str:
-    """Make a name fit for any system, within a folder; empty if nothing of it is.
+    """Make a path relative and safe for any system; empty if nothing is left of it.
 
-    Parts that lead upward, to a root or to a drive are dropped; characters that some system forbids, or that would
-    steer a terminal, and names that Windows keeps for devices, are changed; long parts are cut.
+    Parts that lead upward, to a root or to a drive are dropped; characters that a system forbids or a terminal would
+    interpret, and names that Windows reserves for devices, are changed; long parts are cut.
     """
     parts = []
     for part in PurePosixPath(name.replace("\\", "/")).parts[-_MOST_PARTS:]:

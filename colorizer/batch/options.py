@@ -1,4 +1,4 @@
-"""What `colorizer colorize` asks of a model, in a form that travels to other processes and machines."""
+"""Options of `colorizer colorize`, in a form that can be sent to other processes and machines."""
 
 import json
 from collections.abc import Mapping
@@ -53,19 +53,19 @@ class PaintOptions(ColorOptions):
     def digest(self, model: str | Path) -> str:
         """Make a digest of these settings and of a model's weights; `ModelError` if there is no such model."""
         settings = asdict(self)
-        for allowance in ("max_pixels", "accept_truncated"):  # They change no result.
+        for allowance in ("max_pixels", "accept_truncated"):  # They don't change results.
             del settings[allowance]
         return digest_settings(settings, Checkpoint.find(model).weights_sha256)
 
     @property
     def endings(self) -> list[str]:
-        """What the names of an image's results end in, in the order in which `paint` gives them."""
+        """Endings of the names of an image's results, in the order in which `paint` returns them."""
         endings = [f"-{i + 1}" for i in range(self.alternatives)] if self.alternatives else [""]
         return endings + (["-uncertainty"] if self.uncertainty else [])
 
 
 def check_model(model: Colorizer, options: PaintOptions) -> None:
-    """Raise `UsageError` unless the model can do what was asked."""
+    """Raise `UsageError` unless the model can do what the options ask for."""
     asked = {
         "hints": options.hints,
         "alternatives": options.alternatives,
@@ -79,9 +79,9 @@ def check_model(model: Colorizer, options: PaintOptions) -> None:
 
 
 def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptions) -> list[list[NDArray[np.uint8]]]:
-    """Colorize images in the ways that were asked for: for each image a result for each of ``options.endings``.
+    """Colorize images as the options ask: for each image, one result for each of ``options.endings``.
 
-    What an image gives does not depend on those that go with it.
+    The results of an image don't depend on the other images.
     """
     asked: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(ColorOptions)}
     asked["max_pixels"] = options.max_pixels
@@ -103,10 +103,10 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
 
 
 def digest_settings(settings: Mapping[str, Any], weights: str) -> str:
-    """Make a digest of settings and of the SHA-256 of weights, which tells results of others apart."""
+    """Make a digest of settings and of the SHA-256 of weights: results with another digest are outdated."""
     return sha256(json.dumps({**settings, "weights": weights}, sort_keys=True, default=str).encode())
 
 
 def mark_result(metadata: Metadata, digest: str) -> Metadata:
-    """Add to a result's metadata that its colors are made, by which program, and a digest of settings and weights."""
+    """Add to a result's metadata that a model made its colors, which program did, and the digest of the settings."""
     return mark_colorized(metadata, f"Colorizer {__version__}", digest)

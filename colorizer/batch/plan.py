@@ -25,13 +25,13 @@ from colorizer.video import CONTAINERS
 from colorizer.video import EXTENSIONS as VIDEO_EXTENSIONS
 
 _HERE = PurePath()
-_ANIMATED = (".gif", ".png", ".apng", ".webp")  # What may be an animation.
-_METADATA_REACH = 1 << 18  # Bytes from either end of a file that its metadata are looked for in.
-DEEPER = " (folders within folders are not searched, unless recursive is asked for)"
+_ANIMATED = (".gif", ".png", ".apng", ".webp")  # Formats that may hold an animation.
+_METADATA_REACH = 1 << 18  # Bytes at both ends of a file that are searched for metadata.
+DEEPER = " (subfolders are only searched with recursive)"
 
 
 class UsageError(Exception):
-    """What was asked makes no sense; nothing was done."""
+    """The request makes no sense; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all results exist on disk; they are whole then, since they get their names when they are.
+        """Whether all results exist on disk. Results get their names once they are complete.
 
-        But for a power cut, which can leave a name without content.
+        Empty files don't count: a power failure can leave a name without content.
         """
         return all(_has_content(Path(target)) for target in self.targets)
 
     def is_outdated(self, digest: str) -> bool:
-        """Tell whether results are older than the source, or carry another digest of settings and weights.
+        """Whether results are older than the source, or carry another digest of settings and weights.
 
-        Results that carry none, such as those that someone has edited, count as they are, and so do videos; without a
-        digest to compare with, only the times count.
+        Videos, and results without a digest, such as edited ones, count as up to date. Without a digest to compare
+        with, only the times count.
         """
         if self.is_video:
             return False
@@ -69,7 +69,7 @@ class Job:
 
 
 def _read_digest(result: Place) -> str:
-    """Read the digest that a result carries; its metadata stand at the beginning or at the end."""
+    """Read the digest that a result carries: its metadata are at the beginning or at the end."""
     begin, end = read_ends(result, _METADATA_REACH)
     return read_settings(begin) or read_settings(end)
 
@@ -159,14 +159,14 @@ def plan_jobs(
 
 
 def _expand(path: Path) -> list[Path]:
-    """Expand the ``*`` of a name, as shells do but for those of Windows; what fits nothing stays as it is."""
+    """Expand ``*`` in a name, which shells on Windows don't do; a name that matches nothing stays as it is."""
     if path.exists() or not any(mark in str(path) for mark in "*?["):
         return [path]
     return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))) or [path]
 
 
 def check_writable(output: Path) -> None:
-    """Raise `UsageError` if nothing can be written there, before hours of work show it."""
+    """Raise `UsageError` if the output folder isn't writable, before hours of work."""
     folder = output if output.is_dir() else next(parent for parent in output.absolute().parents if parent.is_dir())
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -176,16 +176,16 @@ def check_writable(output: Path) -> None:
 
 
 def check_apart(source: Place, output: Place) -> None:
-    """Raise `UsageError` if the folder of results is the one to read, or has it in it."""
+    """Raise `UsageError` if the output folder is the input folder, or contains it."""
     if lies_within(source, output):
-        relation = "is the input folder" if lies_within(output, source) else "has the input folder in it"
+        relation = "is the input folder" if lies_within(output, source) else "contains the input folder"
         raise UsageError(f"the output {output} {relation}: results go into a folder of their own")
 
 
 def _find_sources(
     inputs: Sequence[Path], output: Path, recursive: bool
 ) -> tuple[list[tuple[Path, PurePath]], list[Path]]:
-    """Find the images and videos of the inputs, each with its place in the tree of results, and the other files."""
+    """Find the images and videos of the inputs, each with its relative path in the output, and the other files."""
     sources: list[tuple[Path, PurePath]] = []
     others: list[Path] = []
     for given in inputs:
@@ -208,7 +208,7 @@ def _find_sources(
 def find_files(
     source: Place, output: Place, recursive: bool, place: PurePath = _HERE
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
-    """Find the folders to read, each with its place in the tree and its files, but for hidden ones.
+    """Walk the folders to read: yield each one's relative path and its files, without hidden ones.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def find_files(
     """
     folder = join_place(source, place)
     if lies_within(folder, output):
-        return  # Results of an earlier run, where the output lies within the input.
+        return  # The output is inside the input: these are results of an earlier run.
     files, folders = list_folder(folder)
     yield place, [file for file in files if not file.name.startswith(".")]
     for name in folders if recursive else ():
@@ -233,11 +233,11 @@ def name_results(
     video_suffix: str = ".mp4",
     numbered: bool = False,
 ) -> list[Job]:
-    """Name the results of files, each of which comes with its place in the tree of results.
+    """Name the results of files, each of which comes with its relative path in the output.
 
-    ``x/a.jpg`` becomes ``x/a.png``, and ``x/a.jpg.png`` where ``x/a.tif`` would be that too, or ``x/A.png``, which is
-    the same file on many disks; where there is ``x/A.JPG`` as well, one of them gets a number. With the format
-    ``same``, animations on disk become ``.tif``; elsewhere no file is looked into.
+    ``x/a.jpg`` becomes ``x/a.png``, or ``x/a.jpg.png`` if ``x/a.tif`` would become ``x/a.png``, too, or ``x/A.png``,
+    which is the same file on many disks; if there is ``x/A.JPG`` as well, one of them gets a number. With the format
+    ``same``, animations on disk become ``.tif``; apart from that, no file is opened.
 
     Parameters
     ----------
@@ -252,8 +252,8 @@ def name_results(
     video_suffix : str
         Extension of the results of videos.
     numbered : bool
-        Give numbers also to files that would still have the same result. A later run with more files may number them
-        otherwise, so this is for results that no run goes on from.
+        Number files that would still have the same result, instead of raising. A later run with more files may
+        number them differently, so this is for results that no run resumes.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The engine ``ray`` of `colorizer colorize`: a folder of any size, shared out among the machines of a Ray cluster.
+"""The engine ``ray`` of `colorizer colorize`: a folder of any size, distributed over the machines of a Ray cluster.
 
-One task lists the folder, bit by bit; Ray Data hands the chunks to workers, makes up for workers and machines that are
-lost, and holds the listing back while all are busy. Each worker loads the model once and runs its chunks through
-`colorizer.batch.run.run_images`, as a single machine does: so results and reports are the same. Pictures never pass
+One task lists the folder in chunks; Ray Data hands them to workers, replaces workers and machines that fail, and pauses
+the listing while all workers are busy. Each worker loads the model once and runs its chunks through
+`colorizer.batch.run.run_images`, as a single machine does, so results and reports are the same. Images never pass
 through Ray; the workers read and write them themselves.
 """
 
@@ -28,27 +28,29 @@ from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
 
-_CHUNK_BYTES = 128_000_000  # Of the files of a chunk, with which it ends.
-_PLANNED_BYTES = 64_000_000  # Of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
-_OWN_STORE = 200_000_000  # Bytes that a cluster of this machine alone keeps for the model's files and the plan.
+_CHUNK_BYTES = 128_000_000  # Total size of its files at which a chunk ends.
+_PLANNED_BYTES = (
+    64_000_000  # Size of the chunks and outcomes that wait in Ray: some thousands, however large the cluster.
+)
+_OWN_STORE = 200_000_000  # Size of Ray's object store on a single machine: room for the model's files and the plan.
 
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """What is read and written, chunk by chunk.
+    """The files to read and write, in chunks.
 
     Attributes
     ----------
     source, output : Place
-        Folders, on a disk that all machines see or in a bucket.
+        Folders, on a disk that all machines can access or in a bucket.
     options : PaintOptions
-        What is asked of the model.
+        How the images are colorized.
     format, recursive, overwrite
         As on the command line.
     chunk_files : int
-        Files of a chunk at most: what has to be done again when a worker dies.
+        Most files in a chunk, which is redone if its worker dies.
     start : Path
-        Folder in which relative paths start.
+        Folder that relative paths are relative to.
     """
 
     source: Place
@@ -61,12 +63,12 @@ class FolderPlan:
     start: Path = field(default_factory=Path.cwd)
 
     def check(self) -> list[Place]:
-        """Look through the folder before anything is done: give the files in it that are passed over.
+        """Check the folders before anything is done, and return the files that are passed over.
 
         Raises
         ------
         UsageError
-            If the folders don't fit together, or hold a video: that would keep a worker for hours.
+            If the folders don't fit together, or there is a video, which would keep a worker busy for hours.
         OSError
             If a folder can't be listed.
         """
@@ -86,15 +88,15 @@ class FolderPlan:
         return others
 
     def enter(self) -> None:
-        """Make this process read relative paths as the one does that the plan comes from."""
+        """Make this process resolve relative paths as the process that made the plan does."""
         places = (self.source, self.output)
         if not all(place.is_absolute() for place in places if isinstance(place, Path)):
             os.chdir(self.start)
 
     def chunks(self) -> Iterator[list[tuple[Job, bool]]]:
-        """List the jobs of each chunk, and whether the results of each exist; holds a folder's names at a time.
+        """Yield the jobs of each chunk, and whether the results of each exist; holds one folder's names at a time.
 
-        How the jobs are cut into chunks does not depend on results, so that a plan that is made again is the same.
+        The chunks don't depend on existing results, so that the same plan can be made again.
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
@@ -110,7 +112,7 @@ class FolderPlan:
             yield chunk
 
     def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
-        """Make the jobs of a folder: each with whether its results exist, and with the size of its file."""
+        """Make the jobs of a folder; yield each with whether its results exist, and the size of its file."""
         sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
         jobs = name_results(sources, self.output, self.format, self.options.endings)
         existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
@@ -127,10 +129,10 @@ def _refuse_video(place: Place) -> None:
 
 
 class Worker:
-    """A process that Ray keeps: it holds the model and colorizes chunks."""
+    """A long-lived Ray process that holds the model and colorizes chunks."""
 
     def __init__(self, model: Any, plan: FolderPlan) -> None:
-        """Load the model from the content of its file and of those beside it, which Ray keeps."""
+        """Load the model from the contents of its files, which are in Ray's object store."""
         import ray
 
         plan.enter()
@@ -145,7 +147,7 @@ class Worker:
         self._options = plan.options
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        """Colorize the pickled chunks of a batch, and give their pickled outcomes."""
+        """Colorize the pickled chunks of a batch, and return their pickled outcomes."""
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
@@ -157,18 +159,18 @@ class Worker:
 def run_on_cluster(
     plan: FolderPlan, model: str | Path, *, address: str | None = None, workers: int | None = None
 ) -> Iterator[Outcome]:
-    """Colorize a folder on a Ray cluster, and tell of the files as their chunks get done.
+    """Colorize a folder on a Ray cluster, and yield the outcomes as chunks are finished.
 
     Parameters
     ----------
     plan : FolderPlan
-        What to do; checked already.
+        What to do; must have been checked.
     model : str or pathlib.Path
         As in `Colorizer.load`. Its files are sent to the workers, so that all use the same.
     address : str, optional
-        Of the cluster, as `ray.init` takes it; without, and without ``RAY_ADDRESS``, this machine alone is one.
+        Address of the cluster, as in `ray.init`; without it and ``RAY_ADDRESS``, only this machine is used.
     workers : int, optional
-        Processes that colorize, of one core each; else as many as the cluster has cores for.
+        Processes that colorize, one core each; by default one per core of the cluster.
 
     Yields
     ------
@@ -180,14 +182,14 @@ def run_on_cluster(
     UsageError
         If there is no cluster at the address, no image in the folder, or two files would have the same result.
     OSError
-        If the cluster fails beyond what it makes good itself.
+        If the cluster fails in a way that Ray can't recover from.
     """
     content = {path.name: path.read_bytes() for path in Checkpoint.find(model).files}
     ray = import_ray()
     _connect(ray, address)
     try:
         _set_up_ray_data(ray)
-        model_files = ray.put(content)  # Once, for however many workers.
+        model_files = ray.put(content)  # Once, for all workers.
         planned = ray.data.read_datasource(_plan_source(plan), override_num_blocks=1, num_cpus=0)
         size = {"size": workers} if workers else {"min_size": 1}
         done = planned.map_batches(
@@ -208,7 +210,7 @@ def run_on_cluster(
         cause: BaseException = error
         while deeper := getattr(cause, "cause", None) or cause.__cause__:  # Ray wraps what its workers raise.
             cause = deeper
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]  # Advice on Ray follows it.
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]  # The rest is advice on Ray.
         if isinstance(cause, UsageError):
             raise UsageError(reason) from None
         raise OSError(f"Ray gave up; run the same command again to finish the rest: {reason}") from error
@@ -218,8 +220,8 @@ def run_on_cluster(
 
 def import_ray() -> Any:
     """Import Ray with Ray Data; `UsageError` if it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Else it reports to its makers.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Its native code prints what its Python part makes good.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # By default it sends usage statistics.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Its native code logs errors that it recovers from.
     try:
         import ray
         import ray.data
@@ -231,12 +233,12 @@ def import_ray() -> Any:
 def _connect(ray: Any, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None and not os.environ.get("RAY_ADDRESS"):
-        # A cluster of this machine alone, which nothing outside it can reach.
+        # A cluster on this machine only, which nothing outside of it can reach.
         address = "local"
         options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "object_store_memory": _OWN_STORE}
     host, _, port = (address or "").rpartition(":")
     if host and "/" not in host and port.isdecimal():
-        try:  # Ray itself would try for many minutes.
+        try:  # Ray itself would keep trying for minutes.
             socket.create_connection((host, int(port)), timeout=10).close()
         except OSError as error:
             raise UsageError(f"no Ray cluster answers at {address}: {error}") from error
@@ -245,7 +247,7 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 def _set_up_ray_data(ray: Any) -> None:
-    """Make each row, which is a chunk, a task of its own, and bound how many of them wait."""
+    """Make each row, which is a chunk, a task of its own, and limit how many of them wait."""
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = 1
     context.enable_progress_bars = False
@@ -256,7 +258,7 @@ def _set_up_ray_data(ray: Any) -> None:
 
 
 def _plan_source(plan: FolderPlan) -> Any:
-    """Give the chunks of a plan as a source of Ray Data, of one row each."""
+    """Wrap the chunks of a plan as a data source for Ray Data, one row each."""
     import pyarrow as pa
     from ray.data.block import BlockMetadata
     from ray.data.datasource import Datasource, ReadTask
@@ -267,7 +269,7 @@ def _plan_source(plan: FolderPlan) -> Any:
             yield pa.table({"chunk": [pickle.dumps(chunk)]})
 
     class PlanSource(Datasource):
-        # The listing stays on the machine that the command runs on, so that no other can be lost with it.
+        # Listing runs on the machine of the command, so that it isn't lost with another machine.
         supports_distributed_reads = False
 
         def estimate_inmemory_data_size(self) -> None:

@@ -1,4 +1,4 @@
-"""What became of the files of a run, in words, and as reports in JSON and CSV."""
+"""Outcomes of the files of a run, in words, and as reports in JSON and CSV."""
 
 import csv
 import io
@@ -20,18 +20,18 @@ ERRORS = (OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: ``done``, ``skipped`` since it was done, ``failed`` or ``passed over`` for a reason."""
+    """Outcome of a job: ``done``, ``skipped`` (its results exist), or ``failed`` or ``passed over`` for a reason."""
 
     job: Job
     status: str
     reason: str = ""
     size: tuple[int, int] | None = None  # Height and width.
-    seconds: float = 0.0  # Of work; the work on several files overlaps.
+    seconds: float = 0.0  # Of work on this file; work on several files overlaps.
     frames: int | None = None  # Of a video.
-    notes: tuple[str, ...] = ()  # What a person should know of the result, such as that the source has more pages.
+    notes: tuple[str, ...] = ()  # What users should know about the result, such as that the source has more pages.
 
     def to_record(self) -> dict[str, Any]:
-        """Give what a report says of the job."""
+        """Return the fields of the job's line in a report."""
         height, width = self.size or (None, None)
         record: dict[str, Any] = {
             "source": str(self.job.source),
@@ -48,12 +48,12 @@ class Outcome:
         return record
 
     def to_json(self) -> str:
-        """Give a line of a report in JSON."""
+        """Return a line of a report in JSON."""
         return json.dumps(self.to_record(), ensure_ascii=False) + "\n"
 
 
 def pass_over(source: Place) -> Outcome:
-    """Tell of a file that is not read, for its extension."""
+    """Make the outcome of a file that isn't read because of its extension."""
     suffix = PurePath(source).suffix
     return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
 
@@ -75,6 +75,6 @@ def write_csv(outcomes: Sequence[Outcome]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value in a cell, such that a spreadsheet doesn't take text for a formula."""
+    """Format a value as a cell, so that a spreadsheet doesn't take text for a formula."""
     cell = "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

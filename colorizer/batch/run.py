@@ -1,4 +1,4 @@
-"""Many files: decoded, colorized and encoded at the same time, in bounded memory; a second run does the rest."""
+"""Runs over many files: decoding, coloring and encoding overlap, in bounded memory."""
 
 import time
 from collections import deque
@@ -23,22 +23,24 @@ from colorizer.inference.colorizer import Colorizer
 from colorizer.machine import count_cores
 
 Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
-"""Colorizes images; gives each one's results, as many as its job has targets."""
+"""Colorizes images; returns the results of each, one per target of its job."""
 
 Mark = Callable[[Metadata], Metadata]
-"""Adds to the metadata of a source what its result says of itself."""
+"""Adds the marks of a colorized result to the metadata of its source."""
 
-_PIXELS_IN_FLIGHT = 48_000_000  # Between reading and writing, some ten bytes each; a larger picture goes alone.
-_LEAST_WEIGHT = 1 << 18  # What a picture counts at least, in pixels: small ones hold more than their pixels.
+_PIXELS_IN_FLIGHT = (
+    48_000_000  # Pixels in memory between reading and writing, about ten bytes each; a larger picture goes alone.
+)
+_LEAST_WEIGHT = 1 << 18  # Pixels that any picture counts as at least: small ones take more memory than their pixels.
 _BATCH = 16  # Small pictures that go through the network at once.
-_SMALL = 1 << 16  # Pixels; larger pictures gain nothing from company.
-_FETCHES = 4  # Objects on their way from a bucket, encoded; a path is fetched at once.
+_SMALL = 1 << 16  # Pixels; batches of larger pictures are no faster.
+_FETCHES = 4  # Objects of a bucket that are fetched at the same time.
 _REDONE = "redone, since the source, the settings or the weights have changed since the earlier result"
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What a run has to do: new jobs, those to redo, and those to skip."""
+    """The jobs of a run: new ones, ones to redo, and ones to skip."""
 
     new: list[Job]
     outdated: list[Job]
@@ -46,7 +48,7 @@ class Rest:
 
     @classmethod
     def of(cls, jobs: Iterable[tuple[Job, bool]], digest: str) -> "Rest":
-        """Sort jobs, each with whether its results exist, by these and by the digest of settings and weights."""
+        """Sort jobs, each with whether its results exist, by comparing the results with the digest."""
         rest = cls([], [], [])
         for job, is_done in jobs:
             (rest.new if not is_done else rest.outdated if job.is_outdated(digest) else rest.finished).append(job)
@@ -58,11 +60,11 @@ class _Picture:
     pixels: NDArray[np.uint8]
     metadata: Metadata
     seconds: float
-    source: Path | bytes  # Of whose further pages a TIFF is made.
+    source: Path | bytes  # For the further pages of a TIFF.
 
 
 def skip(jobs: Iterable[Job]) -> Iterator[Outcome]:
-    """Tell of jobs that were done before."""
+    """Make the outcomes of jobs that were done before."""
     return (Outcome(job, "skipped") for job in jobs)
 
 
@@ -84,10 +86,10 @@ def run_images(
 def run_jobs(
     jobs: Sequence[Job], paint: Paint, *, max_pixels: int, accept_truncated: bool = False, mark: Mark = dict
 ) -> Iterator[Outcome]:
-    """Colorize files, and tell of each as soon as its results are written.
+    """Colorize files, and yield each one's outcome as soon as its results are written.
 
     While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
-    interpreter's lock. How far they read ahead is bounded by the pixels in memory, whatever the number of files.
+    interpreter's lock. The pixels in memory, not the number of files, limit how far they read ahead.
 
     Parameters
     ----------
@@ -98,12 +100,12 @@ def run_jobs(
     max_pixels, accept_truncated
         As in `colorizer.imaging.decode.decode_with_metadata`.
     mark : callable
-        Adds to a source's metadata what a result says of itself.
+        Adds the marks of a colorized result to a source's metadata.
 
     Yields
     ------
     Outcome
-        One for each job, in the jobs' order but for those that failed early.
+        One for each job, in the order of the jobs, except that failures may come earlier.
     """
     remove_leftovers([target for job in jobs for target in job.targets if isinstance(target, Path)])
     fetchers, readers, writers = (ThreadPoolExecutor(count) for count in (_FETCHES, count_cores(), count_cores()))
@@ -149,7 +151,7 @@ def run_jobs(
                     continue
                 metadata = mark(picture.metadata)
                 behind.append((outcome, weight, writers.submit(_write, job, results, metadata)))
-            batch, painted = [], []  # What is written must not be held here till the next.
+            batch, painted = [], []  # Don't keep written pictures in memory until the next batch.
             while behind and (behind[0][2].done() or not ahead):
                 outcome, weight, writing = behind.popleft()
                 room += weight
@@ -188,7 +190,7 @@ def _read(job: Job, fetched: Future[Path | bytes], max_pixels: int, accept_trunc
 
 
 def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]] | Exception]:
-    """Colorize a batch; if that fails, its images one by one, so that none fails for another's error."""
+    """Colorize a batch; if that fails, one image at a time, so that only those with errors fail."""
     try:
         return [*paint(images)]
     except ERRORS as error:
@@ -198,7 +200,7 @@ def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDAr
 
 
 def _has_pages(job: Job, picture: _Picture) -> bool:
-    """Tell whether results hold further pages or frames: TIFF alone does."""
+    """Whether results hold further pages or frames: only TIFF files do."""
     return "pages" in picture.metadata and all(_format(target) == "TIFF" for target in job.targets)
 
 
@@ -210,7 +212,7 @@ def _paint_pages(
     max_pixels: int,
     mark: Mark,
 ) -> list[bytes]:
-    """Colorize the further pages, one after the other; give the files, of which each holds all pages."""
+    """Colorize the further pages one by one; return the files, each with all pages."""
     writers = [PageWriter() for _ in job.targets]
     pages = decode_pages(picture.source, max_pixels=max_pixels, name=PurePath(job.source).name)
     for page, (pixels, metadata) in enumerate(pages):

@@ -1,9 +1,9 @@
-"""Where images are read and results written: folders of this machine, and buckets of object stores.
+"""Places of images and results: folders on this machine, and buckets of object stores.
 
-A place on disk is a `pathlib.Path`, one in a bucket the text of its address, ``s3://BUCKET/...`` or ``gs://BUCKET/...``.
+A place on disk is a `pathlib.Path`; one in a bucket is a URL, ``s3://BUCKET/...`` or ``gs://BUCKET/...``, as `str`.
 Buckets are reached through `pyarrow.fs`, with the credentials, region and address (``AWS_ENDPOINT_URL``;
-``STORAGE_EMULATOR_HOST`` for a server that needs none) that the tools of their makers use too; pyarrow is imported when
-the first of them is.
+``STORAGE_EMULATOR_HOST`` for a server that needs none) that the providers' own tools use; pyarrow is imported when
+first needed.
 """
 
 import errno
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 
 def parse_place(text: str) -> Place:
-    """Read a path, or an address; `ValueError` for one of another scheme."""
+    """Parse a path or a URL; `ValueError` for a URL of another scheme."""
     scheme, mark, rest = text.partition("://")
     if not mark:
         return Path(text)
@@ -46,24 +46,24 @@ def parse_place(text: str) -> Place:
 
 
 def join_place(folder: Place, place: PurePath) -> Place:
-    """Give the place of a file, or of a folder, within a folder."""
+    """Join a folder and the relative path of a file or folder in it."""
     return folder / place if isinstance(folder, Path) else "/".join([folder, *place.parts])
 
 
 def real_path(path: Place) -> Path:
-    """Follow the links of a path, as far as they don't lead in a circle, where `pathlib.Path.resolve` raises."""
+    """Resolve the links of a path; unlike `pathlib.Path.resolve`, don't raise if they form a loop."""
     return Path(os.path.realpath(path))
 
 
 def lies_within(place: Place, folder: Place) -> bool:
-    """Tell whether a place is a folder or lies within it."""
+    """Whether a place is the given folder or lies in it."""
     if isinstance(place, Path) and isinstance(folder, Path):
         return real_path(place).is_relative_to(real_path(folder))
     return isinstance(place, str) and isinstance(folder, str) and f"{place}/".startswith(f"{folder}/")
 
 
 def is_folder(place: Place) -> bool:
-    """Tell whether there is such a folder; in a bucket, whether anything lies there."""
+    """Whether there is such a folder; in a bucket, whether there is anything in it."""
     if isinstance(place, Path):
         return place.is_dir()
     from pyarrow.fs import FileType
@@ -75,7 +75,7 @@ def is_folder(place: Place) -> bool:
 def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
     """List the files of a folder and the names of the folders in it, sorted; both are empty if there is none.
 
-    Folders that are reached through a symbolic link are left out, since they may lead in a circle.
+    Symbolic links to folders are left out, since they may form a loop.
     """
     files: list[Entry] = []
     folders: set[str] = set()
@@ -101,7 +101,7 @@ def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
 
 
 def modified(place: Place) -> int:
-    """Tell when a file was last changed, in nanoseconds; `OSError` if there is none."""
+    """Return when a file was last changed, in nanoseconds; `OSError` if there is none."""
     if isinstance(place, Path):
         return place.stat().st_mtime_ns
     filesystem, path = _open(place)
@@ -109,7 +109,7 @@ def modified(place: Place) -> int:
 
 
 def read_ends(place: Place, reach: int) -> tuple[bytes, bytes]:
-    """Read so many bytes of the beginning of a file and of its end; `OSError` if there is none."""
+    """Read up to `reach` bytes at the beginning and at the end of a file; `OSError` if there is none."""
     if isinstance(place, Path):
         with place.open("rb") as file:
             begin = file.read(reach)
@@ -122,7 +122,7 @@ def read_ends(place: Place, reach: int) -> tuple[bytes, bytes]:
 
 
 def fetch(source: Place) -> Path | bytes:
-    """Give what an image is decoded from: a path as it is, an object's bytes; `OSError` if it can't be read."""
+    """Return what an image is decoded from: a path as it is, or an object's bytes; `OSError` if it can't be read."""
     if isinstance(source, Path):
         return source
     filesystem, path = _open(source)
@@ -131,20 +131,20 @@ def fetch(source: Place) -> Path | bytes:
 
 
 def put(target: Place, content: bytes) -> None:
-    """Write a result, whole or not at all; folders are made as needed. `OSError` if it can't be written."""
+    """Write a result completely or not at all, and create its folder if needed; `OSError` if that fails."""
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
         return
     filesystem, path = _open(target)
-    # An object appears when its last byte has arrived.
+    # An object appears once it is complete.
     with _named(target), filesystem.open_output_stream(path) as stream:
         stream.write(content)
 
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Have the error for what is not there name it, which that of ``gs://`` does not."""
+    """Name the missing object in errors, which those of ``gs://`` don't."""
     try:
         yield
     except FileNotFoundError as error:
@@ -162,7 +162,7 @@ def _filesystem(scheme: str, bucket: str) -> "FileSystem":
 
 @lru_cache
 def _connect(scheme: str, bucket: str, endpoint: str | None) -> "FileSystem":
-    """Make the file system of a bucket; pyarrow reads the endpoint of S3 from the environment, no other."""
+    """Connect to a bucket; pyarrow reads only the endpoint of S3 from the environment."""
     from pyarrow.fs import FileSystem
 
     if scheme == "gs" and endpoint:

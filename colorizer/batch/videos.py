@@ -1,4 +1,4 @@
-"""Videos among the files of a run: one after the other, since each keeps all cores busy."""
+"""Videos among the files of a run: one at a time, since each keeps all cores busy."""
 
 import importlib.util
 import time
@@ -15,7 +15,7 @@ from colorizer.inference.colorizer import Colorizer
 MISSING = "videos need PyAV, which is not installed: pip install .[video]"
 
 Follow = Callable[[Job], AbstractContextManager[Callable[[int, int | None], None]]]
-"""Gives what is told how many frames of a video are done, and of how many."""
+"""Returns a context with a callback for a video's progress: frames done, and of how many."""
 
 
 def can_read_videos() -> bool:
@@ -24,7 +24,7 @@ def can_read_videos() -> bool:
 
 
 def check_videos(options: PaintOptions, format: str | None) -> None:
-    """Raise `UsageError` if something is asked that videos don't have."""
+    """Raise `UsageError` for options that don't apply to videos."""
     asked = {
         "--hint": options.hints,
         "--alternatives": options.alternatives,
@@ -40,20 +40,20 @@ def check_videos(options: PaintOptions, format: str | None) -> None:
 def run_videos(
     jobs: Sequence[Job], model: Colorizer, options: PaintOptions, *, lossless: bool, follow: Follow
 ) -> Iterator[Outcome]:
-    """Colorize videos, and tell of each as soon as its result is written.
+    """Colorize videos, and yield each one's outcome as soon as its result is written.
 
     Parameters
     ----------
     jobs : sequence of Job
-        The videos; existing results are overwritten, and stopped runs are continued.
+        The videos; existing results are overwritten, and interrupted runs are resumed.
     model : Colorizer
         The model.
     options : PaintOptions
-        Of which vividness, detail and max_pixels count.
+        Only vividness, detail and max_pixels apply.
     lossless : bool
         As in `colorizer.video.colorize.colorize_video`.
     follow : callable
-        Is asked, for each video, whom to tell of its frames.
+        Called with each job for the callback for its progress.
     """
     from colorizer.video.colorize import colorize_video
 
@@ -77,7 +77,7 @@ def run_videos(
         notes = list(summary.notes)
         if summary.damaged:
             places = ", ".join(f"{seconds:.2f}" for seconds in summary.damaged[:10])
-            notes.append(f"{len(summary.damaged)} damaged frames left out or patched up, at {places} seconds")
+            notes.append(f"{len(summary.damaged)} damaged frames left out or repaired, at {places} seconds")
         seconds = time.perf_counter() - started
         size = (summary.height, summary.width)
         yield Outcome(job, "done", size=size, seconds=seconds, frames=summary.frames, notes=tuple(notes))

@@ -1,4 +1,4 @@
-"""Checks of single requests: where they lead, how large they are, and whether they make sense."""
+"""Checks of single requests: their paths, their sizes, and whether they make sense."""
 
 import asyncio
 import json
@@ -11,49 +11,49 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive
 
 MAX_UPLOAD = 110_000_000
-"""Bytes of a request that brings files; each of them has a limit of its own."""
+"""Limit of an upload request, in bytes; each file has a limit of its own."""
 MAX_QUESTION = 1_000_000
-"""Bytes of any other: names of files and numbers."""
+"""Limit of any other request, in bytes: it holds file names and numbers."""
 FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
-"""What leads to a file: Gradio gives files under both."""
+"""Paths of files; Gradio serves them under both."""
 
 _CALL = re.compile(r"/call/([^/]+)/?$")  # Its second version, /call/v2/, fills in what is missing.
-_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a disk of Windows.
-_PAUSE = 15.0  # Seconds that a body may keep the server waiting.
-_SLOWEST = 5_000  # Bytes a second, on average, after the first pause.
-_RANGES = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-\d{1,15})")  # Players ask for one at a time.
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a Windows drive.
+_PAUSE = 15.0  # Seconds without any data before a request is refused.
+_SLOWEST = 5_000  # Bytes per second, on average, after the first pause.
+_RANGES = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-\d{1,15})")  # Video players ask for one range at a time.
 _TEXTS = ("session_hash", "event_id")
 _LONGEST_TEXT = 100
 _NUMBERS = ("fn_index", "trigger_id")
 
 
-class Refused(Exception):  # noqa: N818  It is an answer, not a fault.
-    """A request that is not let through; with ``closes``, its connection ends with the answer."""
+class Refused(Exception):  # noqa: N818  It is an answer, not an error.
+    """A request that is refused; with ``closes``, its connection is closed after the answer."""
 
     def __init__(self, status: int, words: str, closes: bool = False) -> None:
         self.status, self.words = status, words
         self._headers = {"connection": "close"} if closes else None
 
     def answer(self, path: str) -> Response:
-        """Say it in the form that Gradio's page shows: of uploads it shows the text, of all else a JSON's detail."""
+        """Answer in the form that Gradio's page shows: plain text for uploads, JSON with a ``detail`` for all else."""
         if path.rstrip("/").endswith("/upload"):
             return PlainTextResponse(self.words, self.status, self._headers)
         return JSONResponse({"detail": self.words}, self.status, self._headers)
 
 
 def check_path(path: str) -> None:
-    """Refuse Gradio's routes that fetch from elsewhere or take what the page never sends."""
+    """Refuse those of Gradio's routes that fetch from other servers or that the page never uses."""
     lowered = path.lower()
     file = FILE.search(lowered)
     elsewhere = file is not None and ("://" in file[1] or ":/" in file[1][:8])
     if "/proxy=" in lowered or "/process_recording" in lowered or elsewhere:
-        raise Refused(403, "only files of this server")
+        raise Refused(403, "only files on this server can be read")
     if "\0" in path:
         raise Refused(400, "no such path")
 
 
 def check_ranges(headers: Mapping[str, str]) -> None:
-    """Refuse a ``Range`` that is none, or is many."""
+    """Refuse a ``Range`` header that is malformed or asks for several ranges."""
     ranges = headers.get("range")
     if ranges is None:
         return
@@ -63,23 +63,33 @@ def check_ranges(headers: Mapping[str, str]) -> None:
 
 
 def check_upload(headers: Mapping[str, str]) -> None:
-    """Refuse what brings no files."""
+    """Refuse an upload that isn't a multipart form."""
     kind = headers.get("content-type", "")
     if not kind.startswith("multipart/form-data") or "boundary=" not in kind:
         raise Refused(400, "send files as multipart/form-data")
 
 
 async def read_question(limited: Receive, receive: Receive, path: str, functions: Collection[Any] = ()) -> Receive:
-    """Read a question and look at it before it is handed on.
+    """Read and check a JSON request before Gradio sees it.
 
     Parameters
     ----------
     limited, receive : callables
-        Give the parts of the body: within limits, and without, for what comes after it.
+        ASGI's ``receive``, with limits for the body, and as it is, for what comes after.
     path : str
-        Where it was sent.
+        Path of the request.
     functions : collection of gradio.block_function.BlockFunction
-        What can be asked.
+        The functions that can be called.
+
+    Returns
+    -------
+    callable
+        A ``receive`` that gives the body again.
+
+    Raises
+    ------
+    Refused
+        If the request makes no sense.
     """
     body, more = b"", True
     while more:
@@ -92,7 +102,7 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
     except RecursionError as error:
         raise Refused(400, "nested too deep") from error
     except ValueError:
-        question = {}  # Gradio says itself that this is no JSON.
+        question = {}  # Gradio itself refuses what isn't JSON.
     _check_fields(question)
     _check_addresses(question)
     _check_values(question, path, functions)
@@ -105,9 +115,9 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
 
 
 def _check_fields(question: Any) -> None:
-    """Refuse fields of another kind than Gradio's page sends: some would be errors of the server's."""
+    """Refuse fields of types that Gradio's page never sends: some would raise errors in the server."""
     if not isinstance(question, dict):
-        raise Refused(400, "a question is a JSON object")
+        raise Refused(400, "the request must be a JSON object")
     for name in _TEXTS:
         value = question.get(name)
         if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_TEXT):
@@ -117,16 +127,16 @@ def _check_fields(question: Any) -> None:
         if value is not None and not (type(value) is int and 0 <= value < 2**31):
             raise Refused(400, f"{name} makes no sense")
     if not isinstance(question.get("data", []), list | dict):
-        raise Refused(400, "data is a list")
+        raise Refused(400, "data must be a list")
 
 
 def _check_values(question: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
-    """Refuse too few values, and choices of nothing: Gradio would only notice once it runs the function."""
+    """Refuse too few values, and selections without a choice: Gradio would notice only when it runs the function."""
     named = _CALL.search(path)
     for function in functions:
         if function.api_name != named[1] if named else function._id != question.get("fn_index"):
             continue
-        # Programs, which call functions by name, don't send what stays on the server.
+        # Programs, which call functions by name, don't send session state.
         needed = sum(not (named and block.skip_api) for block in function.inputs)
         values = question.get("data", [])
         if isinstance(values, list) and len(values) < needed:
@@ -134,15 +144,15 @@ def _check_values(question: Mapping[str, Any], path: str, functions: Collection[
         chosen = question.get("event_data")
         is_choice = isinstance(chosen, dict) and {"index", "value"} <= chosen.keys()
         if function.collects_event_data and not is_choice:
-            raise Refused(400, "event_data says what was chosen: its index and value")
+            raise Refused(400, "event_data must have the index and value of what was chosen")
 
 
 def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: list[Refused]) -> Receive:
-    """Bound the size of a body, and the time that it takes.
+    """Limit the size of a request's body and the time it takes.
 
-    A refusal while the application reads is noted in `refused`, since the application may answer it itself.
+    A refusal while the application reads the body is added to `refused`, since the application may swallow the error.
     """
-    refusal = Refused(413, f"more than {limit / 1e6:.0f} megabytes in a request")
+    refusal = Refused(413, f"the request is larger than {limit / 1e6:.0f} MB")
     declared = headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > limit:
         raise refusal
@@ -150,7 +160,7 @@ def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: l
 
     async def receive_soon() -> Message:
         nonlocal received, is_whole
-        if is_whole:  # What is waited for now is the end of the connection.
+        if is_whole:  # The application now waits for the connection to close.
             return await receive()
         slow = Refused(408, "too slow; try again over a better connection")
         try:
@@ -173,7 +183,7 @@ def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: l
 
 
 def _check_addresses(value: Any) -> None:
-    """Refuse files that are given as addresses, wherever in a question they are."""
+    """Refuse files that are given as URLs, anywhere in a request."""
     if isinstance(value, list):
         for item in value:
             _check_addresses(item)
@@ -182,8 +192,8 @@ def _check_addresses(value: Any) -> None:
         if isinstance(path, str) and _ADDRESS.match(path):
             raise Refused(403, "send a file, not an address")
         if isinstance(url, str) and url.strip().lower().startswith("data:"):
-            is_drawing = url.strip().lower().startswith("data:image/svg")  # What Gradio's page makes of its file.
-            drawing = "SVG drawings can't be colorized: send a photo, as JPEG or PNG for one"
+            is_drawing = url.strip().lower().startswith("data:image/svg")  # Gradio's page sends an SVG file like this.
+            drawing = "SVG drawings can't be colorized: send a photo, for example as JPEG or PNG"
             raise Refused(403, drawing if is_drawing else "send a file, not a data: address")
         for item in value.values():
             _check_addresses(item)

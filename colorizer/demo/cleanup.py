@@ -1,4 +1,4 @@
-"""Deletes what visitors brought, and what was made of it, when its time is over."""
+"""Deletes visitors' files and results when their time is up."""
 
 import asyncio
 import os
@@ -13,24 +13,22 @@ from gradio.utils import get_upload_folder
 from colorizer.demo.photo import forget_deleted
 
 KEEP_VARIABLE = "COLORIZER_KEEP"
-"""Environment variable: for how many seconds files are kept; an hour if it isn't set, which is the most."""
+"""Environment variable: seconds for which files are kept; at most an hour, which is also the default."""
 
 _HOUR = 3600
-_PARTS = 12  # Of the time, after each of which it is looked what is over.
+_PARTS = 12  # Checks during that time.
 
 
 def read_keep() -> int:
-    """Tell for how many seconds files are kept; `ValueError` if the environment asks for nonsense."""
+    """Read for how many seconds files are kept; `ValueError` if the environment variable makes no sense."""
     keep = os.environ.get(KEEP_VARIABLE) or str(_HOUR)
     if not keep.isdecimal() or not _PARTS <= int(keep) <= _HOUR:
-        raise ValueError(
-            f"{KEEP_VARIABLE} must be the seconds for which files are kept, from {_PARTS} to {_HOUR}, got {keep!r}"
-        )
+        raise ValueError(f"{KEEP_VARIABLE} must be a number of seconds from {_PARTS} to {_HOUR}, got {keep!r}")
     return int(keep)
 
 
 def sweeper() -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Make the ``lifespan`` of a Gradio application that sweeps again and again; `ValueError` as `read_keep`."""
+    """Make the ``lifespan`` of a Gradio application that cleans up regularly; `ValueError` as in `read_keep`."""
     keep = read_keep()
 
     @asynccontextmanager
@@ -50,14 +48,14 @@ def sweeper() -> Callable[[Any], AbstractAsyncContextManager[None]]:
 
 
 def sweep(demo: Any, age: float) -> None:
-    """Delete the files that are older than some seconds, and the folders that they leave.
+    """Delete files that are older than some seconds, and folders that are empty then.
 
     Gradio's own ``delete_cache`` leaves folders, files of uploads that were cut off, and names in its memory.
 
     Parameters
     ----------
     demo : gradio.Blocks
-        Whose files they are; those that its widgets show to everyone stay.
+        The demo whose files are deleted; files that its widgets show to everyone stay.
     age : float
         Seconds.
     """
@@ -66,9 +64,9 @@ def sweep(demo: Any, age: float) -> None:
     shown = {os.path.realpath(path) for widget in widgets for path in getattr(widget, "keep_in_cache", ())}
     before = time.time() - age
     for place, _, names in os.walk(folder, topdown=False):
-        # What another thread has just deleted, or is just filling, is left to it.
+        # Another thread has just deleted the folder, or is writing into it.
         with suppress(OSError):
-            old = Path(place).stat().st_mtime < before  # Asked first: to delete its files makes a folder young again.
+            old = Path(place).stat().st_mtime < before  # Before its files are deleted, which updates the folder's time.
             for name in names:
                 path = Path(place, name)
                 if path.lstat().st_ctime < before and os.path.realpath(path) not in shown:

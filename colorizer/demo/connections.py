@@ -1,6 +1,6 @@
-"""What the server allows a connection before there is a request: so many of an address, and not for long.
+"""Limits on connections that haven't sent a request yet: their number per address, and how long they may take.
 
-Uvicorn waits without end for the head of a request. A thousand connections that send none would take all descriptors.
+Uvicorn waits forever for the head of a request. A thousand connections that send none would use up all descriptors.
 """
 
 import asyncio
@@ -8,13 +8,13 @@ import ipaddress
 from typing import Any
 
 MOST_SILENT = 100
-"""Connections of an address that have not sent the whole head of a request; of more, the oldest is closed."""
+"""Connections per address that haven't sent a complete request head; beyond that, the oldest is closed."""
 PATIENCE = 10.0
-"""Seconds that a connection has for the head of its first request."""
+"""Seconds that a connection has to send the head of its first request."""
 
 
 def name_visitor(address: str) -> str:
-    """Name the visitor at an address: of IPv6, a household has a whole /64."""
+    """Name the visitor at an address; with IPv6, a household has a whole /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -27,12 +27,12 @@ def name_visitor(address: str) -> str:
 
 
 def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: float = PATIENCE) -> None:
-    """Have a server refuse what would exhaust its connections.
+    """Make a server close connections that would exhaust its descriptors.
 
     Parameters
     ----------
     config : uvicorn.Config
-        That of the server, which may run already; connections that it takes from now on are bounded.
+        The server's; the server may be running already, and the limits hold for connections accepted from now on.
     most_silent : int
         See `MOST_SILENT`.
     patience : float
@@ -42,7 +42,7 @@ def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: flo
     silent: dict[str, dict[Any, None]] = {}  # By visitor, the oldest first.
 
     class Bounded(base):
-        """A connection that is closed if it says nothing."""
+        """A connection that is closed if it stays silent."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
@@ -52,12 +52,12 @@ def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: flo
             others = silent.setdefault(self._visitor, {})
             others[self] = None
             if len(others) > most_silent:
-                # The oldest goes: who has something to say does so at once.
+                # The oldest one goes: real visitors send their request at once.
                 next(iter(others)).drop()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.cycle is not None:  # The head of a request is here.
+            if self.cycle is not None:  # The head of a request has arrived.
                 self._speak()
 
         def connection_lost(self, error: Exception | None) -> None:

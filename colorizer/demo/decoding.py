@@ -1,7 +1,7 @@
 """Visitors' files are decoded in processes of their own, and the network is used by one visitor at a time.
 
-Whatever a file does, it costs its sender a sentence: a process that takes too much memory or time, or crashes, is
-ended, and another takes its place. A visitor has one file decoded at a time, and one more may wait.
+Whatever a file does, only its sender is affected, and gets an error in words: a process that crashes, or takes too much
+memory or time, is replaced by a new one. A visitor has one file decoded at a time, and one more may wait.
 """
 
 import atexit
@@ -28,19 +28,19 @@ from colorizer.imaging.decode import ImageError
 from colorizer.imaging.metadata import Metadata
 
 _PROCESSES = 2
-_PATIENCE = 60.0  # Seconds by the clock, for one file: a loaded machine is slow.
-_SPARE = 30_000_000  # Bytes that a process may have above its limit before it is ended: its limit comes first.
+_PATIENCE = 60.0  # Seconds of wall-clock time for one file: a busy machine is slow.
+_SPARE = 30_000_000  # Bytes beyond its limit at which a process is ended; normally the limit itself stops it first.
 
 
 class _Child:
-    """A process that decodes, started when it is first needed and again when it has died."""
+    """A process that decodes; started when first needed, and again after it has died."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
-        self._start = 0  # Bytes, resident.
+        self._start = 0  # Resident memory in bytes.
 
     def decode(self, path: Path, max_pixels: int, seconds: int) -> tuple[NDArray[np.uint8], Metadata]:
-        """Decode a file; raises `ImageError` also if the process had to be ended, or has crashed."""
+        """Decode a file; `ImageError` also if the process crashed or had to be ended."""
         with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
             output = Path(folder) / "pixels.npy"
             question = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
@@ -53,8 +53,8 @@ class _Child:
 
     def _ask(self, question: dict[str, Any], name: str) -> dict[str, Any]:
         process = self.start()
-        if process.stdin is None or process.stdout is None:  # For the type checker: both are pipes.
-            raise OSError("there is no pipe to the process that decodes")
+        if process.stdin is None or process.stdout is None:  # For the type checker; both are pipes.
+            raise OSError("the decoding process has no pipes")
         line, reason = "", ""
         try:
             if not self._start:
@@ -66,7 +66,7 @@ class _Child:
                 process.stdin.flush()
                 line = process.stdout.readline()
             reason = watch.reason
-        except (BrokenPipeError, psutil.Error):  # It has ended while nobody asked.
+        except (BrokenPipeError, psutil.Error):  # It died while it was idle.
             pass
         if line:
             answer: dict[str, Any] = json.loads(line)
@@ -75,7 +75,7 @@ class _Child:
         raise ImageError(f"{name} {reason or explain_end(process.wait())}")
 
     def start(self) -> "subprocess.Popen[str]":
-        """Start the process, unless it runs already."""
+        """Start the process unless it is running."""
         if self._process is None or self._process.poll() is not None:
             self._process = spawn("colorizer.imaging.child", text=True)
             self._start = 0
@@ -90,10 +90,10 @@ class _Child:
 
 
 class _Slots:
-    """So many processes for all, one a visitor; one more file of each may wait."""
+    """A fixed number of processes, at most one per visitor; one more file of each visitor may wait."""
 
     def __init__(self, count: int) -> None:
-        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()  # That which has decoded before is ready.
+        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()  # Last used first: it is warmed up.
         self.children = [_Child() for _ in range(count)]
         for child in self.children:
             self._free.put(child)
@@ -102,7 +102,7 @@ class _Slots:
 
     @contextmanager
     def take(self, visitor: str) -> Iterator[_Child]:
-        """Wait for a process; `ImageError` if the visitor has one, and another file waiting."""
+        """Wait for a process; `ImageError` if the visitor is using one and has another file waiting."""
         with self._lock:
             turn, waiting = self._turns.get(visitor, (threading.Lock(), 0))
             if waiting >= 2:
@@ -144,21 +144,21 @@ def decode(source: Path | bytes, max_pixels: int, *, seconds: int = SECONDS) -> 
     Raises
     ------
     ImageError
-        If that can't be done, or takes too much.
+        If the file can't be decoded, or would take too much memory or time.
     FileNotFoundError
-        If the file is gone by now.
+        If the file has been deleted.
     """
     with _SLOTS.take(_visitor()) as child:
         if not isinstance(source, bytes):
             return child.decode(source, max_pixels, seconds)
         with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
-            path = Path(folder) / "the image"  # What errors call it.
+            path = Path(folder) / "the image"  # Error messages use this name.
             path.write_bytes(source)
             return child.decode(path, max_pixels, seconds)
 
 
 def _visitor() -> str:
-    """Tell who asks: by the address, or by the session where all come through a proxy; empty outside of a request."""
+    """Identify the visitor by address, or by session behind a proxy; empty outside of a request."""
     request = LocalContext.request.get(None)
     if request is None:
         return ""
@@ -171,9 +171,9 @@ def _is_local(host: str) -> bool:
 
 
 class InTurn:
-    """A model that is used by one thread at a time; all else about a visitor's photo goes on beside it."""
+    """A model that only one thread uses at a time; everything else about a visitor's photo runs in parallel."""
 
-    _lock = threading.Lock()  # Of all models: the network uses all cores.
+    _lock = threading.Lock()  # Shared by all models: a network uses all cores.
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -1,6 +1,6 @@
 """Drawings in HTML and SVG: the layers of a network, the curves of its training, a latent vector.
 
-Words stand in HTML around the SVG, so that they are read at any size of screen and letters.
+Labels are HTML around the SVG, so that they are readable at any screen and font size.
 """
 
 import html
@@ -12,26 +12,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_WIDTH, _HEIGHT = 600, 200  # Units of the SVG, whatever its size on the screen.
-_IN_A_ROW = 12  # Stages that fit side by side on a desktop's screen.
-_HIGHEST = 64  # Pixels of a picture in the network that a box grows with.
+_WIDTH, _HEIGHT = 600, 200  # In SVG units; the size on the screen may differ.
+_IN_A_ROW = 12  # Stages that fit side by side on a desktop screen.
+_HIGHEST = 64  # Picture size in the network, in pixels, up to which boxes grow.
 
 
 class Stage(NamedTuple):
-    """Layers that follow each other and give the same shape.
+    """Consecutive layers with the same output shape.
 
     Attributes
     ----------
     shape : tuple of int
-        Height, width and channels; or the length of a vector.
+        Height, width and channels, or the length of a vector.
     layers : tuple of str
         Names of the layers, in order.
     kinds : tuple of str
-        Their types, each once.
+        Their types, without repetition.
     parameters : int
-        Of all of them.
+        Number of parameters in all of them.
     part : str
-        The model within the model that they belong to; empty if there is none.
+        The submodel that they belong to; empty if there is none.
     """
 
     shape: tuple[int, ...]
@@ -42,20 +42,20 @@ class Stage(NamedTuple):
 
 
 def draw_contents(titles: Sequence[str]) -> str:
-    """Draw a list of contents: links to the headings by `draw_heading`."""
+    """Draw a table of contents: links to the headings by `draw_heading`."""
     items = "".join(f"<li><a href='#part-{i}'>{html.escape(title)}</a></li>" for i, title in enumerate(titles))
     return f"<nav class='contents' aria-label='On this page'><ol>{items}</ol></nav>"
 
 
 def draw_heading(number: int, title: str) -> str:
-    """Draw the heading of a part, by its number in the list of contents."""
+    """Draw the heading of a section, by its number in the table of contents."""
     return f"<h3 id='part-{number}'>{html.escape(title)}</h3>"
 
 
 def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the table of a network's layers: a box a stage, as high as its pictures and as wide as it has channels.
+    """Draw a network's layers: one box per stage, its height for the picture size, its width for the channels.
 
-    Few of them stand in one row: those of an autoencoder are an hourglass.
+    A few stages are in one row: those of an autoencoder form an hourglass.
     """
     grouped = group_layers(rows)
     stages = "".join(_draw_stage(stage) for stage in grouped)
@@ -93,7 +93,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def draw_curves(history: Sequence[Mapping[str, str]], best_epoch: int | None) -> str:
-    """Draw loss and validation loss by epoch, from the rows of a ``history.csv``; the best epoch gets a line."""
+    """Draw loss and validation loss by epoch, from the rows of a ``history.csv``; a line marks the best epoch."""
     curves = {
         name: [float(row[column]) for row in history]
         for name, column in (("training", "loss"), ("validation", "val_loss"))
@@ -125,7 +125,7 @@ def draw_curves(history: Sequence[Mapping[str, str]], best_epoch: int | None) ->
 
 
 def draw_vector(vector: NDArray[np.float32]) -> str:
-    """Draw the numbers of a vector, (N,) float32, as bars, up and down from a line in the middle; as SVG."""
+    """Draw the numbers of a vector, (N,) float32, as bars above and below a center line; as SVG."""
     largest = float(np.abs(vector).max()) or 1.0
     step = _WIDTH / len(vector)
     bars = "".join(
@@ -148,7 +148,7 @@ def _svg(content: str, words: str) -> str:
 
 
 def group_layers(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
-    """Group the rows of `list_layers` to stages."""
+    """Group the rows of `list_layers` into stages."""
     stages = []
     for (part, shape), group in groupby(rows, lambda row: (row.get("part", ""), tuple(row["shape"]))):
         members = list(group)

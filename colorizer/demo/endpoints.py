@@ -1,4 +1,4 @@
-"""What programs may ask of the demo, by the names that stand under "Use via API"."""
+"""The demo's API: the endpoints that "Use via API" lists."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,9 +42,9 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             options["hints"] = _read_hints(hints)
         return errors.find_upload(upload), colorizer, options
 
-    # The names of the parameters are those of the API.
+    # The parameter names are part of the API.
     def colorize(image: Any, model: Any, vividness: Any, detail: Any, hints: Any, reach: Any, prepare: Any) -> str:
-        """Colorize an image file: any usual format in, a PNG of the same size out."""
+        """Colorize an image file: any common format in, a PNG of the same size out."""
         path, colorizer, options = read(image, model, vividness, detail, hints, reach, prepare)
         with errors.as_gradio_errors():
             image, metadata = decode(path, MAX_PIXELS)
@@ -89,7 +89,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
 def _read_hints(given: Any) -> list[tuple[float, float, str]]:
     if not isinstance(given, list) or len(given) > MOST_DABS:
-        raise gr.Error(f"hints must be a list of at most {MOST_DABS}", print_exception=False)
+        raise gr.Error(f"hints must be a list of at most {MOST_DABS} hints", print_exception=False)
     if not all(isinstance(each, list) and len(each) == 3 for each in given):
-        raise gr.Error('each hint is [column, row, "#RRGGBB"]', print_exception=False)
+        raise gr.Error('each hint must be [column, row, "#RRGGBB"]', print_exception=False)
     return [tuple(each) for each in given]

@@ -1,4 +1,4 @@
-"""What went wrong, in words for the person who caused it."""
+"""Errors in words for visitors."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -16,22 +16,22 @@ from colorizer.machine import describe_shortage
 T = TypeVar("T")
 MAX_BYTES = 20_000_000
 """Largest image file, or archive of them, that the demo takes."""
-_MOST_LISTED = 30  # Names in a message.
+_MOST_LISTED = 30  # Most names that a message lists.
 EXPIRED = "has been deleted, as all files are after an hour at most; choose it again"
 
 
 @contextmanager
 def as_gradio_errors(advice: str = "") -> Iterator[None]:
-    """Tell what is wrong, or lacking, as `gradio.Error`, the only error whose words reach the visitor.
+    """Turn errors into `gradio.Error`, the only one whose message reaches the visitor.
 
     Parameters
     ----------
     advice : str
-        What to do where the visitor's own file or choice is wrong.
+        What to do if the visitor's file or input is wrong.
     """
     try:
         yield
-    except FileNotFoundError as error:  # The page was left open for longer than files are kept.
+    except FileNotFoundError as error:  # The page was open for longer than files are kept.
         name = Path(error.filename).name if error.filename else "The photo"
         raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
     except ValueError as error:  # `ImageError` is one.
@@ -43,7 +43,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 
 
 def pick(items: Mapping[str, T], name: Any) -> T:
-    """Give the item of that name; `gradio.Error` if there is none."""
+    """Return the item of that name; `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
         choices = f"; there are: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
         raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
@@ -51,12 +51,12 @@ def pick(items: Mapping[str, T], name: Any) -> T:
 
 
 def find_upload(upload: Any) -> Path:
-    """Find the image file of an upload, or of an example; `gradio.Error` if there is none, or it is too large.
+    """Find the file of an upload or of an example; `gradio.Error` if there is none, or it is too large.
 
-    Anyone may send any path, and where Gradio doesn't open the file itself it doesn't check either.
+    Anyone may send any path, and Gradio checks only paths of files that it opens itself.
     """
     given = upload.get("path") if isinstance(upload, Mapping) else None
-    if isinstance(given, str) and given:  # A "data:" address has no path; it would pass by the limit on uploads.
+    if isinstance(given, str) and given:  # A data: URL has no path; it would bypass the limit on uploads.
         path = Path(given).resolve()
         if any(
             path.is_relative_to(folder.resolve()) for folder in (Path(get_upload_folder()), resource_folder("samples"))
@@ -67,10 +67,10 @@ def find_upload(upload: Any) -> Path:
 
 
 def check_size(path: Path, most: int = MAX_BYTES) -> None:
-    """Raise `gradio.Error` for a file that is too large; the server takes larger ones, for films."""
+    """Raise `gradio.Error` if a file is too large; the server itself accepts larger ones, for videos."""
     if path.exists() and path.stat().st_size > most:
         size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
         raise gr.Error(
-            f"{path.name} has {size} MB, and {limit} MB is the limit. Save it smaller, and try again.",
+            f"{path.name} has {size} MB; the limit is {limit} MB. Make it smaller and try again.",
             print_exception=False,
         )

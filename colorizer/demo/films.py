@@ -1,6 +1,6 @@
-"""Visitors' films: read, colored and written in a process of their own, with colors from the one network of all.
+"""Visitors' videos are read and written in a process of their own, which gets the colors from the server's network.
 
-The network is asked for a few frames at a time. Who brings a photo meanwhile waits for these frames, not for the film.
+It asks for a few frames at a time: whoever brings a photo meanwhile waits for these frames, not for the whole video.
 """
 
 import os
@@ -28,15 +28,15 @@ BYTES_VARIABLE, SECONDS_VARIABLE, LINES_VARIABLE = (
     "COLORIZER_VIDEO_SECONDS",
     "COLORIZER_VIDEO_LINES",
 )
-"""Environment variables: the largest film that is taken, in megabytes, seconds, and lines of a picture of 16:9."""
+"""Environment variables: the largest video that is accepted, in megabytes, seconds, and lines of a 16:9 picture."""
 
 _RANGES = {BYTES_VARIABLE: (50, 1, 100), SECONDS_VARIABLE: (30, 1, 600), LINES_VARIABLE: (720, 36, 2160)}
-_MEMORY = 1_000_000_000  # Bytes, resident. At 720p, an encoder and its threads take a third of that.
-_TO_READ = 20  # Seconds of the processor, for a frame to look at.
-_TO_START, _A_FRAME = 30, 0.5  # Seconds of the processor for a film, and more for each frame that it may have.
-_SLOWER = 8  # How many times slower than that the clock may be: others use the processor as well.
+_MEMORY = 1_000_000_000  # Resident memory in bytes. At 720p, an encoder and its threads take a third of that.
+_TO_READ = 20  # Seconds of processor time for a preview frame.
+_TO_START, _A_FRAME = 30, 0.5  # Seconds of processor time for a video, plus an allowance per frame.
+_SLOWER = 8  # Wall-clock time over processor time: other processes use the processor, too.
 _STILLS_AT_ONCE = 2
-_GROWTH = 4  # A result may be so many times larger than the largest film that is taken.
+_GROWTH = 4  # A result may be this many times as large as the largest video that is accepted.
 _STILL = ".still.png"
 
 _stills = threading.BoundedSemaphore(_STILLS_AT_ONCE)
@@ -44,17 +44,17 @@ _running: dict[str, "Popen[bytes]"] = {}
 _lock = threading.Lock()
 
 
-class Canceled(Exception):  # noqa: N818  It is a wish, not a fault.
-    """The visitor wants no more of the film."""
+class Canceled(Exception):  # noqa: N818  It is a request, not an error.
+    """The visitor canceled the video."""
 
 
 def read_limits() -> tuple[Limits, int]:
-    """Read what is taken from the environment: the limits of a film, and the bytes of its file.
+    """Read the limits of a video from the environment, and the size of its file in bytes.
 
     Raises
     ------
     ValueError
-        If the environment asks for nonsense.
+        If a value in the environment makes no sense.
     """
     values = []
     for name, (default, least, most) in _RANGES.items():
@@ -66,14 +66,14 @@ def read_limits() -> tuple[Limits, int]:
 
 
 def read_still(path: Path, limits: Limits) -> NDArray[np.uint8]:
-    """Give the frame of a film that stands for all of it, upright: (H, W, 3) RGB. It is kept beside the film.
+    """Read a representative frame of a video: (H, W, 3) uint8 RGB, upright. It is kept beside the video.
 
     Raises
     ------
     VideoError
-        If the film can't be read, or is too large or too long.
+        If the video can't be read, or is too large or too long.
     FileNotFoundError
-        If it is deleted by now.
+        If it has been deleted.
     """
     kept = path.with_name(_STILL)
     if not kept.exists():
@@ -89,32 +89,32 @@ def read_still(path: Path, limits: Limits) -> NDArray[np.uint8]:
 def colorize_film(
     path: Path, target: Path, colorizer: Colorizer, vividness: float, limits: Limits, visitor: str
 ) -> Iterator[Message]:
-    """Colorize a film.
+    """Colorize a video.
 
     Parameters
     ----------
     path, target : pathlib.Path
-        The film, and the MP4 to write.
+        The video, and the MP4 to write.
     colorizer : Colorizer
-        Is asked for a few frames at a time.
+        The model; it gets a few frames at a time.
     vividness : float
         As in `Colorizer.colorize`.
     limits : Limits
-        What is taken.
+        The largest video that is accepted.
     visitor : str
-        By whom `cancel` ends it.
+        Whose video it is, for `cancel`.
 
     Yields
     ------
     dict
-        ``frames`` that are done, and of how many (``total``); at the end ``done``: `colorizer.video.colorize.Summary`.
+        Progress: ``frames`` that are done, of ``total``; at the end ``done``, a `colorizer.video.colorize.Summary`.
 
     Raises
     ------
     Canceled
-        By `cancel`.
+        If `cancel` was called.
     VideoError, FileNotFoundError, OSError
-        If it can't be done.
+        If the video can't be colorized.
     """
     seconds = _TO_START + round(_A_FRAME * limits.frames)
     question = {"path": str(path), "limits": asdict(limits), "target": str(target), "vividness": vividness}
@@ -123,7 +123,7 @@ def colorize_film(
 
 
 def cancel(visitor: str) -> None:
-    """End the film of a visitor, if there is one."""
+    """Stop colorizing a visitor's video, if there is one."""
     with _lock:
         process = _running.pop(visitor, None)
     if process is not None:
@@ -133,7 +133,7 @@ def cancel(visitor: str) -> None:
 def _ask(
     question: Message, seconds: int, colorizer: Colorizer | None = None, visitor: str = ""
 ) -> Iterator[tuple[Message, list[NDArray[Any]]]]:
-    """Have a process answer a question, and give all that it says; what it asks itself is answered here."""
+    """Send a request to a process and yield its messages; what it asks for in turn is answered here."""
     name = Path(question["path"]).name
     most_bytes = _GROWTH * 1_000_000 * _RANGES[BYTES_VARIABLE][2]
     process: Popen[bytes] = spawn("colorizer.video.child")
@@ -142,7 +142,7 @@ def _ask(
         _running[visitor] = process
     watch = Watch(process.pid, _MEMORY, seconds + 1, seconds * _SLOWER)
     try:
-        with watch, suppress(BrokenPipeError):  # It may end at any time.
+        with watch, suppress(BrokenPipeError):  # The process may end at any time.
             send(questions, {**question, "processor_seconds": seconds, "most_bytes": most_bytes})
             while (received := receive(answers)) is not None:
                 message, arrays = received
@@ -174,4 +174,4 @@ def _raise_error(message: Message, name: str) -> None:
     if "missing" in message:
         raise FileNotFoundError(2, os.strerror(2), name)
     if "lacking" in message:
-        raise OSError(int(message["lacking"]), "the film can't be written")
+        raise OSError(int(message["lacking"]), "the video can't be written")

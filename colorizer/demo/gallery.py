@@ -1,4 +1,4 @@
-"""The images of CIFAR-10's test split that are at hand: by class, in pages, sorted by a model's error."""
+"""The available images of CIFAR-10's test split: by class, in pages, sorted by a model's error."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,22 +12,22 @@ from colorizer.evaluation.image_errors import ImageErrors, Order, find_errors
 from colorizer.files import resource_folder
 
 PAGE = 45
-"""Images of a page."""
+"""Images per page."""
 ALL_CLASSES = "all classes"
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """The test split, or what there is of it.
+    """The test split, or the part of it that is available.
 
     Attributes
     ----------
     dataset : ImageDataset
         The images.
     origin : str
-        A sentence that says which they are.
+        A sentence that says which images these are.
     errors : dict of str to ImageErrors
-        What `evaluate` recorded of them, by model; empty where it measured other data or other weights.
+        The errors that `evaluate` recorded, by model; empty if they are of other data or other weights.
     """
 
     dataset: ImageDataset
@@ -36,7 +36,7 @@ class Gallery:
 
     @classmethod
     def load(cls, models: Iterable[str]) -> "Gallery":
-        """Load the test split if it is on this machine, else the samples.
+        """Load the test split if it is on this machine, otherwise the samples.
 
         A Space fetches it: a data set can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
         """
@@ -61,16 +61,16 @@ class Gallery:
 
     @property
     def class_names(self) -> list[str]:
-        """List the classes that there are images of, all of them together first."""
+        """List the classes that have images; first comes the name for all classes together."""
         return [ALL_CLASSES, *sorted(set(self.dataset.groups or ()))]
 
     @property
     def orders(self) -> list[tuple[str, Order]]:
-        """List the orders beside the data set's own: a model and which of its results come first."""
+        """List the sort orders besides the data set's own: a model, and which of its results come first."""
         return [(model, order) for model in self.errors for order in get_args(Order)]
 
     def list_rows(self, class_name: str = ALL_CLASSES, order: tuple[str, Order] | None = None) -> list[int]:
-        """List the rows of a class, in the data set's order or sorted; sorted are only those of the more colorful half.
+        """List the rows of a class, in the data set's order or sorted; sorted lists have only the more colorful half.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Gallery:
         return [row for row in rows if groups[row] == class_name]
 
     def caption(self, row: int) -> str:
-        """Name an image by its class and its number from 1 on."""
+        """Name an image by its class and its number, counted from 1."""
         name = "" if self.dataset.groups is None else f"{self.dataset.groups[row]}, "
         return f"{name}image {row + 1:,}"
 
@@ -101,7 +101,7 @@ def load_samples() -> ImageDataset:
 
 
 def take_page(rows: Sequence[int], number: float | None) -> tuple[list[int], int, int]:
-    """Cut a page out of rows: its rows, its number from 1 on, which is brought into range, and how many there are."""
+    """Select a page: return its rows, its number (from 1, clipped to the valid range) and the number of pages."""
     pages = max(1, -(-len(rows) // PAGE))
     number = min(max(int(number or 1), 1), pages)
     return list(rows[(number - 1) * PAGE : number * PAGE]), number, pages

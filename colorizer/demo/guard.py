@@ -1,4 +1,4 @@
-"""What the server refuses before Gradio sees it, and what browsers are told to refuse."""
+"""Requests that are refused before Gradio sees them, and the security headers of all responses."""
 
 import ipaddress
 import os
@@ -31,19 +31,19 @@ from colorizer.demo.connections import name_visitor
 from colorizer.machine import describe_shortage
 
 RATE_VARIABLE = "COLORIZER_RATE"
-"""Environment variable: how many requests a visitor may send a minute; 0 for any number."""
+"""Environment variable: requests that a visitor may send per minute; 0 for no limit."""
 HOSTS_VARIABLE = "COLORIZER_HOSTS"
-"""Environment variable: names, with commas between, that a server for this machine alone answers to as well."""
+"""Environment variable: further host names, separated by commas, that a server on the loopback address answers to."""
 LEAST_SPACE = 60_000_000
-"""Bytes that stay free on the disk: an upload and its results."""
+"""Bytes of disk space that stay free: room for an upload and its results."""
 
-_SPACE_RATE = 240  # Where nothing is set. Elsewhere than on a Space one's own machine serves oneself.
-_MOST_OPEN = 128  # Requests of a visitor at once: a page has two, and a school may have one address.
-_QUOTA = 1_000_000_000  # Bytes that a visitor may bring in an hour, which is how long files are kept.
+_SPACE_RATE = 240  # The default on a Space. Elsewhere people run the demo for themselves, and there is no limit.
+_MOST_OPEN = 128  # Simultaneous requests of a visitor: a page has two, and a whole school may share an address.
+_QUOTA = 1_000_000_000  # Bytes that a visitor may upload in an hour, which is how long files are kept.
 _MINUTE, _HOUR = 60.0, 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# What Gradio raises while it reads a request that names no function, none of its values, or no file. What goes wrong in
-# a function itself doesn't come here: functions run apart from the requests that ask for them.
+# What Gradio raises while it reads a request without a function, values or a file. Errors of the functions themselves
+# don't arrive here: functions run outside of the requests that call them.
 _SENSELESS = (FnIndexInferError, KeyError, TypeError)
 
 # Gradio's page needs inline scripts and styles, and compiles the few lines of JavaScript that events have.
@@ -53,33 +53,33 @@ _PAGE_POLICY = (
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'self' https://huggingface.co https://*.huggingface.co https://*.hf.space"
 )
-_FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"  # A file is no page, whatever is in it.
+_FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"  # A file must not act as a page.
 
 
 class Guard:
-    """Stand before Gradio.
+    """Protect the server: ASGI middleware in front of Gradio.
 
-    - Addresses of other servers, and ``data:`` addresses, which pass by the limit on files, are refused: in paths,
-      where Gradio would hand on what they have to anyone, and in questions, where it would fetch them.
-    - Bodies have limits, counted as they arrive, and must keep arriving.
-    - A visitor may send so much a minute, bring so much an hour, and have so many requests open.
-    - Uploads end before the disk does.
-    - A server for this machine alone answers to no other name, and takes nothing from the pages of other sites.
-    - Requests that make no sense are answered as such.
-    - Browsers get a content security policy; uploaded files are shown as in a sandbox.
+    - URLs of other servers are refused, in paths, where Gradio would act as a proxy, and in requests, where it would
+      fetch them. So are ``data:`` URLs, which bypass the limits on files.
+    - Bodies have size limits, counted as they arrive, and must keep arriving.
+    - Each visitor may send so many requests per minute, upload so much per hour, and have so many requests open.
+    - Uploads stop before the disk is full.
+    - A server on the loopback address answers to no other name, and accepts nothing from pages of other sites.
+    - Malformed requests get a 4xx answer in words.
+    - Responses carry a content security policy; uploaded files are sandboxed.
 
     Parameters
     ----------
     app : ASGI application
-        What it stands before.
+        The application to protect.
     rate : int
-        Requests a minute and visitor that bring something; 0 for any number.
+        POST requests per minute and visitor; 0 for no limit.
     forwarded : bool
-        Whether a proxy stands before the server, so that visitors are told apart by what it forwards.
+        Whether the server is behind a proxy, so that the header ``X-Forwarded-For`` identifies visitors.
     hosts : sequence of str, optional
-        The only names that the server answers to; any if it isn't given.
+        The host names that the server answers to; by default any.
     folder : str, optional
-        Where uploads go, whose disk is watched.
+        Folder of the uploads, whose disk must not become full.
     """
 
     def __init__(
@@ -100,19 +100,19 @@ class Guard:
 
     @classmethod
     def as_middleware(cls, host: str = "127.0.0.1", folder: str | None = None) -> Middleware:
-        """Wrap for the ``middleware`` argument of a Starlette application, as the environment asks for.
+        """Create the entry for the ``middleware`` of a Starlette application, with settings from the environment.
 
         Parameters
         ----------
         host : str
             The address that the server is bound to.
         folder : str, optional
-            Where uploads go.
+            Folder of the uploads.
         """
         space = bool(os.environ.get("SPACE_ID"))
         rate = os.environ.get(RATE_VARIABLE) or str(_SPACE_RATE if space else 0)
         if not rate.isdecimal():
-            raise ValueError(f"{RATE_VARIABLE} must be a number of requests a minute, 0 for no limit, got {rate!r}")
+            raise ValueError(f"{RATE_VARIABLE} must be a number of requests per minute, 0 for no limit, got {rate!r}")
         hosts = None
         if host in _LOOPBACK:
             added = [name.strip().lower() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
@@ -131,18 +131,18 @@ class Guard:
             check_path(scope["path"])
             check_ranges(Headers(scope=scope))
             if self._open[visitor] > _MOST_OPEN:
-                raise Refused(429, f"more than {_MOST_OPEN} requests are open; close some pages", closes=True)
+                raise Refused(429, f"more than {_MOST_OPEN} requests are open; close some tabs", closes=True)
             if scope["method"] == "POST":
-                self._requests.take(visitor, 1, "more than {limit} requests in a minute; wait a little")
+                self._requests.take(visitor, 1, "more than {limit} requests in a minute; wait a moment")
                 receive = await self._limit(scope, receive, refused, visitor)
             await self._app(scope, receive, _with_policy(scope["path"], send, refused))
         except Refused as refusal:
             refused.append(refusal)
         except ClientDisconnect:
-            return  # An upload that was cut off: there is nobody to answer.
+            return  # The upload was interrupted: there is nobody to answer.
         except Exception as error:
             if isinstance(error.__cause__, HTTPException):
-                # Gradio has said so in the stream that it had begun, and leaves that without an end.
+                # Gradio has reported the error in the response that it had started, but doesn't end it.
                 await send({"type": "http.response.body"})
                 return
             if not refused:
@@ -160,7 +160,7 @@ class Guard:
             await refused[0].answer(scope["path"])(scope, receive, send)
 
     def _visitor(self, scope: Scope) -> str:
-        """Tell visitors apart. Of the forwarded addresses the last public one is that which no visitor can invent."""
+        """Identify the visitor. Of the forwarded addresses, only the last public one can't be forged."""
         forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._forwarded else ""
         for address in reversed(forwarded.split(",")):
             if _is_public(address.strip()):
@@ -168,22 +168,22 @@ class Guard:
         return name_visitor(scope["client"][0]) if scope.get("client") else ""
 
     def _check_origin(self, scope: Scope) -> None:
-        """Refuse other names, which a page of another site may point here, and what such a page sends."""
+        """Refuse foreign host names, which may point here, and requests from other sites' pages."""
         if self._hosts is None:
             return
         headers = Headers(scope=scope)
         name = _host_of(f"//{headers.get('host', '')}")
         if name not in self._hosts:
-            raise Refused(403, f"this server doesn't answer to that name; {HOSTS_VARIABLE} adds names")
+            raise Refused(403, f"this server doesn't answer to that host name; {HOSTS_VARIABLE} adds names")
         if scope["method"] in ("GET", "HEAD"):
             return
         origin = headers.get("origin")
         foreign = origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
         if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            raise Refused(403, "only this server's own page may send something here")
+            raise Refused(403, "only this server's own page may send requests here")
 
     async def _limit(self, scope: Scope, receive: Receive, refused: list[Refused], visitor: str) -> Receive:
-        """Bound what is received; a question is read here, before Gradio sees it."""
+        """Limit what is received; JSON requests are read and checked here, before Gradio sees them."""
         upload = scope["path"].rstrip("/").endswith("/upload")
         limited = counted(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_QUESTION, refused)
         if not upload:
@@ -207,25 +207,27 @@ class Guard:
 
 
 class Allowance:
-    """So much for each visitor in so many seconds from their first; what is over is forgotten as the next ones come.
+    """A rate limit per visitor, over a period that starts with their first request; old entries are dropped.
 
     Parameters
     ----------
     limit : int
-        How much; 0 for any amount.
+        The most that a visitor may take in a period; 0 for no limit.
     seconds : float
-        In which time.
+        Length of the period.
     """
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds
-        self._taken: OrderedDict[str, tuple[float, int]] = OrderedDict()  # Since when, and how much; the oldest first.
+        self._taken: OrderedDict[str, tuple[float, int]] = (
+            OrderedDict()
+        )  # Start of the period, and how much was taken; the oldest first.
 
     def __len__(self) -> int:
         return len(self._taken)
 
     def take(self, visitor: str, amount: int, words: str) -> None:
-        """Take some of a visitor's; `Refused` with these words if there is no more."""
+        """Use up part of a visitor's allowance; `Refused` with these words if that is too much."""
         if not self._limit:
             return
         now = time.monotonic()
@@ -252,7 +254,7 @@ def _is_public(address: str) -> bool:
 
 
 def _with_policy(path: str, send: Send, refused: list[Refused]) -> Send:
-    """Add the headers that bind browsers to each response; drop what is said to a request that is refused."""
+    """Add security headers to each response; drop the response to a request that is refused."""
     policy = _FILE_POLICY if FILE.search(path) else _PAGE_POLICY
 
     async def guarded(message: MutableMapping[str, Any]) -> None:

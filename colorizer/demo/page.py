@@ -16,15 +16,15 @@ from colorizer.demo.tabs import about, batch, cifar10, how_it_works, video, your
 from colorizer.files import resource_folder
 from colorizer.inference.colorizer import Colorizer
 
-_TOGETHER = 4  # Questions that are answered at once; each may hold a photo of hundreds of megabytes.
-_SESSIONS = 256  # Pages that Gradio remembers, none of which holds anything of a visitor's.
+_TOGETHER = 4  # Requests answered at once; each may hold a photo of hundreds of megabytes.
+_SESSIONS = 256  # Sessions that Gradio remembers; they hold no visitor's data.
 
 
 class _Page(gr.Blocks):
-    """A page that refuses, in words, values that its components don't take; Gradio logs each with a traceback."""
+    """Blocks that refuse values of the wrong type in words; Gradio would log a traceback for each."""
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
-        """Turn what was sent into what the functions take, as Gradio does; `gradio.Error` if it makes no sense."""
+        """Convert what was sent to what the functions take, as Gradio does; `gradio.Error` if it makes no sense."""
         try:
             values: list[Any] = await super().preprocess_data(*args, **options)
             return values
@@ -32,7 +32,7 @@ class _Page(gr.Blocks):
             error.print_exception = False
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise gr.Error('These values don\'t fit. "Use via API" shows what does.', print_exception=False) from error
+            raise gr.Error("These values don't fit this function; see *Use via API*", print_exception=False) from error
 
 
 def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
@@ -41,7 +41,7 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     Parameters
     ----------
     colorizers : mapping of str to Colorizer
-        The models to choose from, by name; with a single one there is no choice to see.
+        The models to choose from, by name; the choice is hidden if there is only one.
 
     Returns
     -------
@@ -69,13 +69,13 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             how_it_works.build(demo, colorizers)
         with gr.Tab("About", id="about"):
             about.build()
-    # Files are read and written side by side, one a visitor; only the network takes pictures one at a time, since it
-    # uses all cores. The waiting line is short, so that it moves.
+    # Files are read and written in parallel, one per visitor; only the network takes one picture at a time, since it
+    # uses all cores. The queue is short, so that nobody waits long.
     return demo.queue(max_size=16, default_concurrency_limit=_TOGETHER, api_open=False)
 
 
 def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
-    """List what a server at an address is launched with, as keywords of `gradio.Blocks.launch`."""
+    """Return the keywords of `gradio.Blocks.launch` for a server at an address."""
     guard = Guard.as_middleware(host, get_upload_folder())
     return {
         "theme": build_theme(),

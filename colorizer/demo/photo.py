@@ -1,4 +1,4 @@
-"""A photo that a person colorizes: what was chosen so far, and pictures of it to look at."""
+"""A visitor's photo: the choices made so far, and previews."""
 
 import re
 import threading
@@ -21,22 +21,22 @@ from colorizer.imaging.toning import is_monochrome
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
 
 PREVIEW_SIDE = 1280
-"""Long side of what is shown and kept in memory: quick to colorize and to send, whatever the photo."""
+"""Long side of the preview that is shown and kept in memory: quick to colorize and to send, whatever the photo."""
 
 
 MOST_DABS = 200
-"""Dabs that a photo takes."""
-_MOST_PREVIEWS = 48  # In memory, of a few megabytes each; who comes back later has theirs read again.
+"""Most dabs that a photo may have."""
+_MOST_PREVIEWS = 48  # A few megabytes each; photos of visitors who come back later are read again.
 
 
 @dataclass(frozen=True)
 class Dab:
-    """A color ``#RRGGBB`` that a person gave a place, which is told in parts of width and height, from 0 to below 1.
+    """A color ``#RRGGBB`` at a place, whose x and y are fractions of width and height, from 0 to below 1.
 
     Raises
     ------
     ValueError
-        If the place lies outside the photo, or the color is written otherwise.
+        If the place lies outside the photo, or the color has another form.
     """
 
     x: float
@@ -52,22 +52,22 @@ class Dab:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo and the choices made on it; each change gives a new one.
+    """A photo and the visitor's choices; each change gives a new one.
 
     Attributes
     ----------
     path : pathlib.Path
-        The file, read again when the full resolution is wanted.
+        The file, read again for the full resolution.
     size : tuple of int
         Height and width in full resolution.
     preview : (h, w, 3) or (h, w, 4) uint8
-        The picture itself if its sides are at most `PREVIEW_SIDE`, else reduced to that.
+        The picture, reduced so that its sides are at most `PREVIEW_SIDE`.
     has_color : bool
-        Whether there is an original color to compare with.
+        Whether it has original colors to compare with.
     dabs : tuple of Dab
-        Colors given to places, the latest last.
+        Colors that the visitor set, the latest last.
     alternative : Alternative
-        The one that was chosen; empty for the model's first answer.
+        The version that was chosen; empty for the model's first answer.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Photo:
 
     @classmethod
     def open(cls, path: Path, max_pixels: int) -> "Photo":
-        """Decode a file, or remember it; raises what `colorizer.demo.decoding.decode` does."""
+        """Decode a file, or find it in the cache; raises what `colorizer.demo.decoding.decode` does."""
         with _lock:
             known = _previews.pop(path, None)
             if known is not None and path.exists():
@@ -98,25 +98,25 @@ class Photo:
 
     @property
     def ending(self) -> str:
-        """Name the extension of a result in the photo's own format."""
+        """Extension of a result in the photo's own format."""
         return choose_extension(self.path.name)
 
     def colorize(self, colorizer: Colorizer, **options: Any) -> NDArray[np.uint8]:
         """Colorize the preview, with keywords of `Colorizer.colorize`: (H, W, 3) or (H, W, 4) uint8.
 
-        A model that takes no hints leaves the dabs, the version and the keywords for another.
+        A model that takes no hints ignores the dabs, the version and the keywords.
         """
         return self._colorize(self.preview, colorizer, options)
 
     def colorize_full(
         self, colorizer: Colorizer, max_pixels: int, **options: Any
     ) -> tuple[NDArray[np.uint8], Metadata]:
-        """Colorize in full resolution, as `colorize`; the metadata of the file comes with it, for the result."""
+        """Colorize in full resolution, as `colorize` does; also return the file's metadata, for the result."""
         image, metadata = decode(self.path, max_pixels)
         return self._colorize(image, colorizer, options), metadata
 
     def change(self, dabs: Sequence[Dab], alternative: Alternative = ()) -> "Photo":
-        """Choose dabs of color and one of the model's versions.
+        """Replace the dabs of color and the choice among the model's versions.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Photo:
         return replace(self, dabs=tuple(dabs), alternative=alternative)
 
     def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int) -> list[str]:
-        """List the colors that the model finds likely at a place, whatever color a dab gave it."""
+        """List the colors that the model finds likely at a place, regardless of a dab there."""
         height, width = self.preview.shape[:2]
         others = tuple(dab for dab in self.dabs if (dab.x, dab.y) != (x, y))
         hints = _to_hints(others, height, width)
@@ -137,12 +137,12 @@ class Photo:
     def draw_alternatives(
         self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
     ) -> list[Alternative]:
-        """Draw other answers of the model, for `change`, the likeliest first."""
+        """Draw other versions, for `change`, the likeliest first."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
 
     def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
-        """Tell where the colors of the preview are a guess: (H, W) float32, see `Colorizer.uncertainty`."""
+        """Estimate where the preview's colors are a guess: (H, W) float32, see `Colorizer.uncertainty`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.uncertainty(self.preview, detail=detail, hints=hints)
 
@@ -155,28 +155,28 @@ class Photo:
         return colorizer.colorize(image, hints=hints, alternative=self.alternative, **options)
 
 
-_previews: OrderedDict[Path, Photo] = OrderedDict()  # Without choices, by file, the latest last.
+_previews: OrderedDict[Path, Photo] = OrderedDict()  # By file, without choices; the most recently used is last.
 _lock = threading.Lock()
 
 
 def forget_deleted() -> None:
-    """Forget the previews of files that are deleted by now."""
+    """Drop the previews of files that have been deleted."""
     with _lock:
         for path in [path for path in _previews if not path.exists()]:
             del _previews[path]
 
 
 def draw_doubt(image: NDArray[np.uint8], doubt: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Lay a map of doubt (h, w) in [0, 1] over the gray copy of an image (h, w, C): dark is sure, yellow is not."""
+    """Overlay a gray copy of an image (h, w, C) with its uncertainty (h, w) in [0, 1]: dark is sure, yellow is not."""
     heat = cv2.applyColorMap(np.rint(doubt * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     return cv2.addWeighted(gray_copy(image[:, :, :3]), 0.4, np.ascontiguousarray(heat), 0.6, 0).astype(np.uint8)
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Copy the luma of (H, W, 3) or (H, W, 4) uint8 to all colors and keep the alpha, if there is one."""
+    """Copy the luma of (H, W, 3) or (H, W, 4) uint8 to R, G and B; alpha, if there is any, is kept."""
     return np.dstack([gray_copy(image[:, :, :3]), image[:, :, 3:]])
 
 
 def _to_hints(dabs: tuple[Dab, ...], height: int, width: int) -> list[HintLike]:
-    # The middle of the pixel that a place lies in, so that rounding never leads beyond the image.
+    # The pixel that a place lies in; rounding could lead beyond the image.
     return [(int(dab.x * width), int(dab.y * height), dab.color) for dab in dabs]

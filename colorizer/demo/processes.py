@@ -1,4 +1,4 @@
-"""Processes of their own for what strangers bring, and the watch that is kept over them."""
+"""Separate processes for strangers' files, and limits on what they use."""
 
 import os
 import subprocess
@@ -9,20 +9,20 @@ from typing import Any
 
 import psutil
 
-_GLANCE = 0.05  # Seconds between two looks at what a process takes.
+_GLANCE = 0.05  # Seconds between two checks of a process.
 _LARGE = "takes too much memory to decode: make it smaller first"
 _SLOW = "takes too long to decode: save it again with common settings, or make it smaller first"
 
 
 def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":
-    """Start a module of this project in a process that is spoken to through pipes; options are those of `Popen`."""
+    """Start a module of this project in a process with pipes for input and output; options are those of `Popen`."""
     path = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Few arenas: each of them reserves address space, of which the process has only so much.
+        # Few arenas: each reserves address space, which is limited.
         env={**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
         **options,
     )
@@ -30,20 +30,20 @@ def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":
 
 @dataclass
 class Watch:
-    """Ends a process that takes too much: the system's own limits are not everywhere, nor of everything.
+    """Ends a process that uses too much: the system's own limits don't exist everywhere, or for everything.
 
     Attributes
     ----------
     number : int
-        The process's.
+        ID of the process.
     memory : int
-        Bytes that it may have, resident.
+        Limit of its resident memory, in bytes.
     seconds : float
-        Of the processor, from now on.
+        Limit of its processor time, from now on.
     patience : float
-        Seconds by the clock.
+        Limit of wall-clock time, in seconds.
     reason : str
-        Why it was ended; empty if it was not.
+        Why it was ended; empty if it wasn't.
     """
 
     number: int
@@ -75,14 +75,14 @@ class Watch:
                     process.kill()
                     return
         except psutil.Error:
-            return  # It has ended.
+            return  # It has ended by itself.
 
 
 def explain_end(code: int) -> str:
-    """Say why a process ended that nobody has ended here."""
+    """Explain the end of a process that wasn't ended by `Watch`."""
     if sys.platform != "win32":
         import signal
 
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return _SLOW
-    return "can't be decoded; it may be damaged, or take too much memory"
+    return "can't be decoded; it may be damaged, or need too much memory"

@@ -1,4 +1,4 @@
-"""What the demo's server does before and after the page is served: its port, its folder, its first run."""
+"""What the demo's server does before it serves the page: check its port, empty its folder, warm up the models."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from colorizer.inference.colorizer import Colorizer
 
 
 def prepare_folder(address: str) -> Path:
-    """Give Gradio an empty folder of this server's own; `OSError` if its disk is full.
+    """Give Gradio an empty folder for this server; `OSError` if its disk is full.
 
-    What a killed server left there is deleted.
+    Files that a killed server left there are deleted.
     """
     user = os.getuid() if hasattr(os, "getuid") else "demo"
     name = re.sub(r"[^\w.-]", "_", f"colorizer-{user}-{address}")
@@ -39,7 +39,7 @@ def prepare_folder(address: str) -> Path:
 
 
 def warm_up(colorizers: Iterable[Colorizer]) -> None:
-    """Do what takes longer the first time, while the first visitor still looks at the page."""
+    """Run each model once, since the first run takes longer, while the first visitor still looks at the page."""
     decoding.start()
     image = np.zeros((64, 96, 3), np.uint8)
     for colorizer in colorizers:
@@ -47,7 +47,7 @@ def warm_up(colorizers: Iterable[Colorizer]) -> None:
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Tell before the models are loaded, which takes seconds, and before another server's folder is emptied."""
+    """Check whether a port is in use, before models are loaded and before another server's folder is emptied."""
     try:
         with socket.create_connection(("127.0.0.1" if host == "0.0.0.0" else host, port), timeout=1):
             return True

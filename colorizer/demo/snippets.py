@@ -1,6 +1,6 @@
-"""Code that asks the demo's endpoints, which *Use via API* shows: it runs as it is copied.
+"""The code that *Use via API* shows: it runs as it is copied.
 
-Gradio's own names a file on the web, from where nothing is fetched, and the address that the first visitor came by.
+Gradio's own code names a file on the web, which the server wouldn't fetch, and the address that the first visitor used.
 """
 
 import json
@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 EXAMPLE = "samples/photos/cat.jpg"
-"""The file that the code names."""
+"""The image file in the examples."""
 
 _PATH = "/gradio_api/info"
 _FILE = {"path": EXAMPLE, "meta": {"_type": "gradio.FileData"}}
 
 
 def describe_api(request: Request) -> JSONResponse:
-    """Tell what programs may ask, as Gradio does, with code for the address that the request came by."""
+    """Describe the API as Gradio does, with code for the address that the request was sent to."""
     app = request.app
     info = app.get_blocks().get_api_info(all_endpoints="all_endpoints" in request.query_params)
     address = get_root_url(request, route_path=_PATH, root_path=app.root_path)
@@ -34,27 +34,27 @@ def describe_api(request: Request) -> JSONResponse:
 
 
 ROUTE = Route(_PATH, describe_api)
-"""To stand before Gradio's own."""
+"""Takes precedence over Gradio's own route."""
 
 
 def write_snippets(name: str, parameters: list[Mapping[str, Any]], address: str) -> dict[str, str]:
-    """Write code that asks an endpoint, with the default of each parameter that has one.
+    """Write code that calls an endpoint, with the default of each parameter that has one.
 
     Parameters
     ----------
     name : str
-        The endpoint, from its slash on.
+        Name of the endpoint, with its slash.
     parameters : list of mapping
         As Gradio describes them: ``parameter_name``, ``parameter_has_default``, ``parameter_default`` and
         ``example_input``.
     address : str
-        That of the demo, without a slash at its end.
+        Address of the demo, without a trailing slash.
 
     Returns
     -------
     dict of str to str
-        Code by ``python``, ``javascript``, ``bash`` and ``cli``; the command of the last one stands as ``{command}``,
-        for which the page has two.
+        Code by ``python``, ``javascript``, ``bash`` and ``cli``; the last has ``{command}`` for the name of the
+        command, since the page shows two.
     """
     given = {
         each["parameter_name"]: each["parameter_default" if each["parameter_has_default"] else "example_input"]
@@ -93,7 +93,7 @@ def _write_python(value: Any) -> str:
 
 
 def _write(value: Any, plain: Callable[[Any], str]) -> str:
-    """Write a value as code; ``plain`` writes those that are no files."""
+    """Write a value as code; ``plain`` writes values that aren't files."""
     if value == _FILE:
         return f'handle_file("{EXAMPLE}")'
     if isinstance(value, list):

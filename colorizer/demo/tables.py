@@ -1,4 +1,4 @@
-"""Figures as a table, with a few words on what they mean, and the names that models have on the page."""
+"""Figures as a table, with an explanation, and the names of models on the page."""
 
 import html
 from collections.abc import Callable, Iterable, Mapping
@@ -25,23 +25,23 @@ Figures = Mapping[str, Any]
 
 
 def title(model: str) -> str:
-    """Name a model as people read it."""
+    """Name of a model for people to read."""
     return _TITLES.get(model, model)
 
 
 def raw_title(model: str) -> str:
-    """Name the picture that a model paints by itself."""
+    """Name of the picture that a model paints by itself."""
     return f"{title(model)} (raw output)"
 
 
 def read_records(models: Iterable[str]) -> tuple[str, dict[str, Figures]]:
-    """Read how well models do over the whole test set.
+    """Read the figures of models on the whole test set.
 
     Returns
     -------
     str and dict
-        What was measured, in words, and figures by the names of rows; of models that were measured on other data than
-        the first one there are none.
+        What was measured, in words, and figures by name of row; models that were measured on other data than the
+        first one are left out.
     """
     words, rows, first = "", dict[str, Figures](), None
     for model in models:
@@ -65,7 +65,7 @@ def build_table(groups: Mapping[str, Mapping[str, Figures]]) -> str:
     Parameters
     ----------
     groups : mapping of str to mapping
-        By the heading of a group of columns, figures (``mse``, ``psnr``, ``ssim``) by the names of rows, among them
+        By heading of a group of columns: figures (``mse``, ``psnr``, ``ssim``) by name of row, among them
         `GRAY`.
     """
     groups = {name: rows for name, rows in groups.items() if rows}

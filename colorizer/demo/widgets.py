@@ -41,22 +41,22 @@ def show_picture(image: NDArray[np.uint8], name: str = "image.png", **options: A
 
 
 def is_pixelated(image: NDArray[np.uint8]) -> bool:
-    """Tell whether an image is so small that it is enlarged without smoothing."""
+    """Whether an image is so small that it is enlarged without smoothing."""
     return max(image.shape[:2]) <= _PIXELATED_SIDE
 
 
 def read_caption(choice: gr.SelectData) -> Any:
-    """Give the caption of the picture that was chosen in a gallery; None if the choice is none that the page makes."""
+    """Return the caption of the picture that was chosen in a gallery; None if the choice makes no sense."""
     return choice.value.get("caption") if isinstance(choice.value, dict) else None
 
 
 def address(path: str) -> str:
-    """Give the address at which a page gets a file of the demo, relative to the page's own."""
+    """URL of a file of the demo, relative to the page."""
     return f"gradio_api/file={quote(Path(path).as_posix())}"
 
 
 def encode_preview(image: NDArray[np.uint8]) -> bytes:
-    """Encode a picture to look at: exact where it is small or transparent, else as JPEG, which is soon sent."""
+    """Encode a preview: as PNG if it is small or transparent, otherwise as JPEG, which is smaller."""
     if image.shape[2] == 4 or is_pixelated(image):
         return encode_image(image, "PNG")
     _, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _PREVIEW_QUALITY])
@@ -64,13 +64,13 @@ def encode_preview(image: NDArray[np.uint8]) -> bytes:
 
 
 def save_preview(image: NDArray[np.uint8], stem: str) -> str:
-    """Write a picture to look at, see `encode_preview`; give its path."""
+    """Write a preview, see `encode_preview`; return its path."""
     content = encode_preview(image)
     return _save(content, f"{stem}.{'jpg' if content.startswith(_JPEG_MARK) else 'png'}")
 
 
 def save_picture(image: NDArray[np.uint8], name: str, metadata: Metadata | None = None) -> str:
-    """Write a picture where Gradio serves files from and deletes them in time; give its path.
+    """Write a picture into the folder that Gradio serves and the demo cleans up; return its path.
 
     The name's extension is one of `colorizer.imaging.decode.EXTENSIONS`.
     """

@@ -15,20 +15,20 @@ from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
 MAX_PIXELS = 50_000_000
-"""Largest picture that the demo takes: a phone's largest, and what fits into a small server's memory."""
+"""Largest picture that the demo accepts: as large as phones make them, and small enough for a small server."""
 DETAIL_RANGE = (32, 256)
-"""Least and greatest detail; the network's time grows with the square."""
+"""Minimum and maximum of detail; the network's time grows with its square."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "private"}
 
 
 def default_model(colorizers: Mapping[str, Colorizer]) -> str:
-    """Name the model that is chosen at first."""
+    """Name of the model that is selected at first."""
     return DEFAULT_MODEL if DEFAULT_MODEL in colorizers else next(iter(colorizers))
 
 
 def default_detail(colorizer: Colorizer) -> int:
-    """Give the detail that is best for a model; one that works at a size of its own takes any."""
+    """Return the best detail for a model; a model with a fixed size accepts any."""
     return colorizer.working_size or DETAIL_RANGE[0]
 
 
@@ -44,14 +44,14 @@ def _digest_weights(model: str) -> str:
 
 
 def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any]) -> tuple[Colorizer, dict[str, Any]]:
-    """Check settings, which may come from anyone.
+    """Check settings, which may come from anyone, and fill in defaults.
 
     Parameters
     ----------
     colorizers : mapping of str to Colorizer
         The models to choose from.
     given : mapping
-        ``model``, ``vividness``, ``detail``, ``reach`` and ``prepare``; what is absent or None has its default.
+        ``model``, ``vividness``, ``detail``, ``reach`` and ``prepare``; what is missing or None gets its default.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     Raises
     ------
     gradio.Error
-        If there is no such model, or a number is none or out of its range.
+        If there is no such model, or a value has the wrong type or is out of range.
     """
     model = given.get("model")
     if not isinstance(model, str) or model not in colorizers:
@@ -91,7 +91,7 @@ class Settings:
     Attributes
     ----------
     widgets : list
-        Those of model, color strength and detail.
+        The inputs for model, color strength and detail.
     """
 
     def __init__(self, colorizers: Mapping[str, Colorizer]) -> None:

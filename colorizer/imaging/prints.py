@@ -1,4 +1,4 @@
-"""What a scan of an old print has that its photograph had not: a border of paper, and tones that have become pale."""
+"""Old prints: find the paper border around a scan, and restore faded contrast."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from colorizer.imaging.aging import Window
 from colorizer.imaging.color import resize
 
-_SIDE = 256  # Pixels at which a picture is looked at: grain and JPEG blocks are averaged out.
-_LEAST_SIDE = 64  # Smaller pictures are no scans.
-_LIGHT = 150.0  # Levels that paper has at least.
-_MOST = 0.2  # Part of a side that a border may take.
+_SIDE = 256  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
+_LEAST_SIDE = 64  # Smaller pictures aren't scans.
+_LIGHT = 150.0  # Least level of paper.
+_MOST = 0.2  # Largest border, as a fraction of the side.
 _EVEN, _PART = 7.0, 0.9  # Levels by which a border may differ from its tone, on so much of each of its lines.
 _EDGE = 12.0  # Levels by which the photograph differs from it
 _ALONG, _LEAST_ALONG = 0.6, 0.2  # on so much of its edges together, and of each: a sky may be as light as paper.
@@ -31,8 +31,8 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
     Returns
     -------
     tuple of two slices
-        Rows and columns of the photograph: all of them unless there is a border of one light and even tone on all four
-        sides, which ends at straight edges.
+        Rows and columns of the photograph: all of them, unless there is a border of one light and even tone on all four
+        sides that ends at straight edges.
     """
     whole = (slice(0, luma.shape[0]), slice(0, luma.shape[1]))
     small = _shrink(luma)
@@ -57,7 +57,7 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
 
 
 def stretch_pale(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give a print that has become pale the contrast of a new one; anything else stays as it is.
+    """Restore the contrast of a faded print; anything else stays as it is.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def stretch_pale(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Bring a picture to the size at which it is looked at; None if it is too small to be a scan."""
+    """Shrink a picture to the size at which it is analyzed; None if it is too small to be a scan."""
     scale = min(1.0, _SIDE / max(luma.shape))
     height, width = (round(side * scale) for side in luma.shape)
     if max(height, width) < _LEAST_SIDE or min(height, width) < _LEAST_SIDE // 4:
@@ -85,7 +85,7 @@ def _shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def _measure_depth(off: NDArray[np.float32]) -> int:
-    """Count the lines of a border by how far each pixel is off its tone; 0 if there is none, or too much of it."""
+    """Count the lines of a border by how far each pixel is off its tone; 0 if there is none, or it is too large."""
     even = (off <= _EVEN).mean(axis=1) >= _PART
     depth = int(np.argmin(even))
     # The line in which paper and photograph meet is of the border, too.

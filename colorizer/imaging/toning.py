@@ -1,4 +1,4 @@
-"""Old prints that are toned: sepia, cyanotypes, yellowed paper. They have a color, but not those of what they show."""
+"""Toned monochrome prints: sepia, cyanotypes, yellowed paper. Their tone isn't the color of what they show."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize, to_chroma, to_luma
 
-_SIDE = 96  # Pixels at which a picture is looked at: grain and JPEG blocks are averaged out.
+_SIDE = 96  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
 _BINS = 16  # Of luma; the tone of each is known apart, since shadows and lights are toned differently.
 # Chroma, in levels of 255, by which a pixel may differ from the tone of its luma: on most of the picture, and on all
 # but a spot of it. Stains and uneven yellowing stay below; what has colors of its own does not.
@@ -14,7 +14,7 @@ _LIMITS = ((0.95, 6.0), (0.997, 9.0))
 
 
 def is_monochrome(rgb: NDArray[np.uint8]) -> bool:
-    """Tell whether a picture is a grayscale one, toned or not: whether its luma alone says what color a place has.
+    """Whether a picture is monochrome, toned or not: its luma alone determines the color of each pixel.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def is_monochrome(rgb: NDArray[np.uint8]) -> bool:
     -------
     bool
         True for gray pictures, also where a few pixels are off by a few levels, and for sepia, cyanotypes and yellowed
-        paper. A color photograph of hardly any color may count as one.
+        paper. A color photograph with hardly any color may count as one.
     """
     scale = min(1.0, _SIDE / max(rgb.shape[:2]))
     height, width = (max(1, round(length * scale)) for length in rgb.shape[:2])

@@ -1,4 +1,4 @@
-"""The autoencoder at work, and taken apart to learn from: what its encoder keeps, what its decoder makes of that."""
+"""The autoencoder in use, and its encoder and decoder separately, to learn from."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from colorizer.inference.hints import Hint
 from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.runtime import LiteRTNetwork, Runtime, expect_memory, map_parallel
 
-_PART = 16  # Images given to the network at once: more don't fit into a core's cache.
+_PART = 16  # Images per call of the network: more don't fit into a core's cache.
 _PLAIN = 140  # Luma on which chroma is shown by itself: bright enough for colors, dark enough not to clip them.
 
 
 class AutoencoderPainter(Painter):
-    """Takes the chroma of the small pictures that the autoencoder paints of luma planes.
+    """Predicts chroma with the autoencoder: the chroma of the small RGB pictures that it reconstructs.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class AutoencoderPainter(Painter):
         hints: Sequence[Sequence[Hint]] | None = None,
         alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict the chroma of luma planes, see `Painter.predict_chroma`; it has one vividness and one size."""
+        """Predict the chroma of luma planes, see `Painter.predict_chroma`; vividness and detail have no effect."""
         for ability, given in (("hints", hints), ("alternatives", alternatives)):
             if any(given or ()):
                 self.refuse(ability)
         return map(to_chroma, self.paint_raw(lumas))
 
     def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        """Paint pictures at the size of the network: (h, w, 3) float32 RGB in [0, 1] for each (H, W) uint8 luma."""
+        """Predict RGB pictures at the network's size: (h, w, 3) float32 in [0, 1] for each (H, W) uint8 luma plane."""
 
         @expect_memory()
         def work(part: Sequence[NDArray[np.uint8]], one_core: bool) -> NDArray[np.float32]:
@@ -64,22 +64,22 @@ class AutoencoderPainter(Painter):
 
 @dataclass(frozen=True, eq=False)
 class Passage:
-    """A picture's way through the autoencoder; all pictures are (h, w, 3) uint8 at the size of the network.
+    """The stages of a picture in the autoencoder; all pictures are (h, w, 3) uint8 at the network's size.
 
     Attributes
     ----------
     gray : array
         What the encoder sees.
     latent : (D,) float32
-        What is left of it: the latent vector.
+        The latent vector.
     painted : array
         The decoder's own picture.
     painted_luma : array
-        The luma of that, in gray: what became of what the encoder saw.
+        The luma of that picture, as gray.
     painted_chroma : array
-        The color of that, on an even gray.
+        The color of that picture, on uniform gray.
     joined : array
-        That color on the luma that the encoder saw.
+        The color of that picture, on the luma that the encoder saw.
     """
 
     gray: NDArray[np.uint8]
@@ -91,7 +91,7 @@ class Passage:
 
     @property
     def luma_error(self) -> float:
-        """Root mean squared difference of the luma that came out from that which went in, in levels of 255."""
+        """Root mean squared error of the decoder's luma against the encoder's, in levels of 255."""
         difference = self.painted_luma.astype(np.float64) - self.gray
         return float(np.sqrt((difference**2).mean()))
 
@@ -109,7 +109,7 @@ class LatentSpace:
     OSError
         If a file is missing.
     ValueError
-        If a file is not the one of the record.
+        If a file doesn't match its record.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -119,7 +119,7 @@ class LatentSpace:
 
     @expect_memory()
     def pass_through(self, image: NDArray[np.uint8]) -> Passage:
-        """Follow an RGB image (H, W, 3) uint8 of any size, reduced to the network's."""
+        """Pass an RGB image (H, W, 3) uint8 of any size through the network; return all stages."""
         luma = self._see(image)
         latent = self._encode(luma)
         picture = self._decode(latent)[0]
@@ -136,9 +136,9 @@ class LatentSpace:
 
     @expect_memory()
     def walk(self, first: NDArray[np.uint8], last: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
-        """Paint what lies between two RGB images: (steps, h, w, 3) uint8, from equal steps between their vectors.
+        """Interpolate between the latent vectors of two RGB images: (steps, h, w, 3) uint8 pictures.
 
-        The ends are the decoder's pictures of the images themselves. `ValueError` if there are fewer than 2 steps.
+        The first and the last are the decoder's pictures of the images themselves. `ValueError` for less than 2 steps.
         """
         if steps < 2:
             raise ValueError(f"a walk has at least 2 steps, got {steps}")
@@ -185,7 +185,7 @@ def draw_strip(pictures: NDArray[np.uint8], factor: int = 4, gap: int = 2) -> ND
 
 
 def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring luma (H, W) to the size that the network sees; averaging, since anything else lets fine detail alias."""
+    """Resize luma (H, W) to the network's size; averages when shrinking, since fine detail would alias otherwise."""
     larger = luma.shape[0] > height or luma.shape[1] > width
     return resize(luma, height, width, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
 

@@ -1,4 +1,4 @@
-"""What a model is on disk and on the Hub: its files, their records and their hashes."""
+"""A trained model on disk and on the Hub: its files, records and hashes."""
 
 import json
 import re
@@ -13,11 +13,11 @@ DEFAULT_MODEL = "unet"
 KERAS = "model.keras"
 """Name of the file in which Keras saves a network."""
 EXPORTED = "model.tflite"
-"""Name of the exported network, which needs no more than its ``config.json`` beside it."""
+"""Name of the exported network, which needs only the ``config.json`` beside it."""
 PARTS = ("encoder.tflite", "decoder.tflite")
-"""Names of the autoencoder's two halves, exported too."""
+"""Names of the autoencoder's two halves, which are exported, too."""
 CONFIG = "config.json"
-"""Name of the record: what was trained on what, how it is fed, and the SHA-256 of the other files."""
+"""Name of the record: training, data, preprocessing, and the SHA-256 of the other files."""
 _NETWORKS = (KERAS, EXPORTED)  # A folder may have one or both.
 _LONGEST_NAME = 200  # Characters of a name that a message repeats.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
@@ -47,17 +47,17 @@ class Checkpoint:
         ----------
         model : str or pathlib.Path
             The name of a model that comes with the project, the path of a folder or file, or ``hf://USER/MODEL`` or
-            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models of people you trust: a file that
-            was made to do harm can end the process that runs it.
+            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models of people you trust: a malicious
+            file can crash the process.
 
         Raises
         ------
         ModelError
-            If there is no such model, the Hub can't be reached, or its files are not those of its record.
+            If there is no such model, the Hub can't be reached, or files don't match the record.
         """
         if str(model).startswith("hf://"):
             return cls._download(str(model))
-        with suppress(OSError, ValueError):  # A name that is too long, or holds what no path can.
+        with suppress(OSError, ValueError):  # The name is too long for a path, or has invalid characters.
             for path in (resource_folder("checkpoints") / model, Path(model)):
                 for file in (path, *(path / name for name in _NETWORKS)):
                     if file.is_file():
@@ -71,34 +71,34 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path:
-        """The folder that the network and its records lie in."""
+        """The folder of the network and its records."""
         return self.path.parent
 
     @property
     def name(self) -> str:
-        """Network and folder, as messages name them."""
+        """Name of network and folder in messages."""
         return str(Path(self.folder.name, self.path.name))
 
     @property
     def is_included(self) -> bool:
-        """Whether it is one of those that come with the project."""
+        """Whether it comes with the project."""
         return self.path.resolve().is_relative_to(resource_folder("checkpoints").resolve())
 
     @property
     def export(self) -> Path | None:
-        """The exported network, if there is one: it is what runs."""
+        """The exported network, if there is one; it is preferred."""
         path = self.path.with_name(EXPORTED)
         return path if self.path.name in _NETWORKS and path.exists() else None
 
     @property
     def files(self) -> list[Path]:
-        """The files that are needed to run the model: the network, its export and the record, as far as they exist."""
+        """The existing files among those that running the model needs: network, export and record."""
         names = dict.fromkeys((self.path.name, EXPORTED, CONFIG))
         return [path for path in map(self.path.with_name, names) if path.exists()]
 
     @property
     def weights_sha256(self) -> str:
-        """The SHA-256 of the ``model.keras``, also of an export that was made from it: what records name weights by."""
+        """The SHA-256 by which records name weights: that of ``model.keras``, also for an export made from it."""
         if self.path.name == EXPORTED:
             return str(self.read_config()["export"]["model_sha256"])
         return sha256(self.path.read_bytes())
@@ -119,13 +119,13 @@ class Checkpoint:
         except (AttributeError, TypeError, ValueError):
             hashes = {}
         if not hashes or not all(isinstance(sha, str) for sha in hashes.values()):
-            raise ValueError(f"its {CONFIG} names no SHA-256 of weights: it is not a model of this project")
+            raise ValueError(f"its {CONFIG} has no SHA-256 of weights: it is not a model of this project")
         return hashes
 
     def read_weights(self, name: str) -> bytes:
-        """Read a file of weights, by its name; `ValueError` unless ``config.json`` has its SHA-256.
+        """Read a file of weights by name; `ValueError` unless it has the SHA-256 in ``config.json``.
 
-        An exported file must also be made from the ``model.keras``, where that is there.
+        An exported file must also have been made from the ``model.keras``, if that exists.
         """
         content = (self.folder / name).read_bytes()
         try:
@@ -148,20 +148,20 @@ class Checkpoint:
         contents : dict of str to bytes
             The files, by name.
         measured : dict
-            What is recorded of them besides their hashes.
+            What to record about them besides their hashes.
         **details
-            Further keys of ``config.json``.
+            Further keys for ``config.json``.
 
         Returns
         -------
         dict
-            What now stands under ``export`` in ``config.json``.
+            What ``config.json`` now has under ``export``.
         """
         files = {name: sha256(content) for name, content in contents.items()}
         record = {"model_sha256": sha256(self.path.read_bytes()), "files": files, **measured}
         for name, content in contents.items():
             write_whole(self.path.with_name(name), content)
-        # Last: a run that is killed before leaves files that are refused, not files that are taken for others.
+        # Last: files of a run that is killed before this are refused, rather than mistaken for others.
         config = {**self.read_record(CONFIG), **details, "export": record}
         write_whole(self.folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
         return record
@@ -170,8 +170,8 @@ class Checkpoint:
     def _download(cls, reference: str) -> "Checkpoint":
         """Download ``config.json`` and the network, nothing else, into the Hub's cache.
 
-        What is in the cache is not downloaded again: a full commit hash needs no request at all, a branch needs none
-        without network. Nothing is kept of a model whose files are not those of its record.
+        Cached files are not downloaded again: a full commit hash needs no request at all, and a branch none while
+        offline. Files that don't match their record are removed from the cache.
         """
         from colorizer.hub import HubError, explain_errors, fetch_file
 
@@ -208,12 +208,12 @@ def list_models() -> list[str]:
 
 
 def _forget(*paths: Path) -> None:
-    """Remove files from the cache, where the next attempt would find them, with the blobs that they link to."""
+    """Remove files from the cache, with the blobs that they link to, so that the next attempt downloads them again."""
     for path in paths:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
 def _list_hashes(record: dict[str, Any]) -> dict[str, Any]:
-    """List what a record says of files of weights; an export has a hash of its own, whoever trained its weights."""
+    """List the hashes of weight files in a record; exports have hashes of their own."""
     return {KERAS: record.get("model_sha256"), **record.get("export", {}).get("files", {})}

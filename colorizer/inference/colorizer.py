@@ -21,15 +21,15 @@ from colorizer.inference.runtime import Runtime, load_runtime
 from colorizer.inference.unet import UNetPainter
 from colorizer.inference.view import View
 
-_BATCH = 256  # Images worked on at once: as fast as more, and the memory stays small.
+_BATCH = 256  # Images processed at once: larger batches aren't faster, and take more memory.
 
 
 HintLike = tuple[float, float, str | Sequence[int]]
-"""Column and row of a pixel, and the color that it has."""
+"""Column and row of a pixel, and its color."""
 
 
 class Colorizer:
-    """Gives color to images of any size.
+    """Colorizes images of any size.
 
     The network sees a thumbnail of the luma and predicts color; the result joins it with the image's own luma at
     full resolution. An image that has color already is treated as if it were gray.
@@ -55,9 +55,8 @@ class Colorizer:
             Name of a model that comes with the project (`list_models`), or the path of a folder that holds
             ``config.json`` and ``model.tflite`` or ``model.keras``, or of one of these two files, or
             ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the revision (a commit, tag
-            or branch) may be left out. Load only models of people you trust: a file that was made to do harm can
-            end the process that runs it. The ``model.tflite`` is what runs, if there is one; a ``model.keras`` alone
-            needs Keras and one of its backends.
+            or branch) may be left out. Load only models of people you trust: a malicious file can crash the process.
+            If there is a ``model.tflite``, it is used; a ``model.keras`` alone needs Keras and one of its backends.
 
         Raises
         ------
@@ -75,7 +74,7 @@ class Colorizer:
 
     @classmethod
     def from_runtime(cls, runtime: Runtime, checkpoint: Checkpoint) -> "Colorizer":
-        """Make one of a network that is loaded, and of the record beside its file; `ModelError` as for `load`."""
+        """Make a colorizer from a loaded network and the record beside its file; `ModelError` as in `load`."""
         if runtime.network == "autoencoder":
             return cls(AutoencoderPainter(runtime))
         try:
@@ -89,12 +88,12 @@ class Colorizer:
 
     @property
     def abilities(self) -> frozenset[str]:
-        """What this model can do that not every model can, see `colorizer.inference.painter.ABILITIES`."""
+        """Which of `colorizer.inference.painter.ABILITIES` this model has."""
         return self._painter.abilities
 
     @property
     def working_size(self) -> int | None:
-        """Long side of the thumbnail that the U-Net sees unless ``detail`` asks for another; None: it is fixed."""
+        """Long side of the thumbnail that the U-Net sees by default; None if the model has a fixed size."""
         return self._painter.working_size
 
     def require(self, *abilities: str) -> None:
@@ -125,35 +124,35 @@ class Colorizer:
         vividness : float
             From 0, the color of least error, to 1, as colorful as real images. The autoencoder has only one.
         detail : int, optional
-            Long side of the thumbnail that the U-Net sees, in pixels; by default the one that its weights are best at.
+            Long side of the thumbnail that the U-Net sees, in pixels; by default the size that its weights are best at.
         hints : sequence of (x, y, color)
-            Colors that the result has at pixels of the image, ``#RRGGBB`` or three numbers from 0 to 255. Their chroma
-            counts; luma stays the image's. U-Net only.
+            Colors that pixels should get: column and row of the pixel, and ``#RRGGBB`` or three numbers from 0 to 255.
+            Only their chroma is used; luma stays the image's. U-Net only.
         reach : float, optional
-            How far a hint reaches, from 0, the spot alone, to 1; it ends at edges. None: as far as the network spreads
-            it, which may be everywhere.
+            How far a hint reaches, from 0 (only the spot) to 1; it ends at edges. With None, it reaches as far as the
+            network spreads it, which may be everywhere.
         prepare : bool
-            Let the network see an old print without its border of paper, if one is found, and a pale one in fresh
-            contrast. The result has the image's own luma all the same.
+            If the image is an old print, crop its paper border and boost its faded contrast before the network sees
+            it. The result has the image's own luma all the same.
         alternative : Alternative
-            Give this one of those that `draw_alternatives` drew, with any hints, vividness and size. U-Net only.
+            One of those that `draw_alternatives` drew; hints, vividness and size may be others. U-Net only.
         raw : bool
-            Give the network's own picture, at its own resolution and enlarged to the image's size, instead of its color
-            on the image's luma. Autoencoder only.
+            Return the network's own low-resolution picture, enlarged to the image's size, instead of its color on the
+            image's luma. Autoencoder only.
         max_pixels : int
-            Largest H x W that is accepted.
+            Largest H x W that is accepted, at least 1.
 
         Returns
         -------
         (H, W, 3) or (H, W, 4) uint8
-            RGB of the image's size, with its alpha if it has transparency.
+            RGB of the image's size, with alpha if the image has transparency.
 
         Raises
         ------
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the model can't do what is asked, or a number is out of its range.
+            If the model can't do what is asked, or a number is out of range.
         """
         options = ColorOptions(vividness, detail, reach, prepare)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
@@ -172,7 +171,7 @@ class Colorizer:
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
-        """Give several plausible colorizations of an image; U-Net only.
+        """Return several plausible colorizations of an image; U-Net only.
 
         Parameters
         ----------
@@ -186,7 +185,7 @@ class Colorizer:
         Returns
         -------
         list of (H, W, 3) or (H, W, 4) uint8
-            As `colorize` gives them, the one that the network finds likeliest first.
+            As from `colorize`; the one that the network finds likeliest comes first.
 
         Raises
         ------
@@ -211,7 +210,7 @@ class Colorizer:
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Alternative]:
-        """Draw what `colorize_alternatives` paints, without painting it: each is for the `alternative` of `colorize`.
+        """Draw the alternatives of `colorize_alternatives` without colorizing: each is an `alternative` for `colorize`.
 
         Parameters, order and errors are those of `colorize_alternatives`.
         """
@@ -238,7 +237,7 @@ class Colorizer:
         count: int = 6,
         max_pixels: int = MAX_PIXELS,
     ) -> list[str]:
-        """List the colors that are likely at a pixel of an image; U-Net only.
+        """List likely colors for a pixel of an image; U-Net only.
 
         Parameters
         ----------
@@ -247,7 +246,7 @@ class Colorizer:
         x, y : float
             Column and row of the pixel.
         count : int
-            How many colors are wanted, at least 1; there are fewer where the pixel is nearly black or white.
+            Most colors to list, at least 1; there are fewer if the pixel is nearly black or white.
 
         Returns
         -------
@@ -259,7 +258,7 @@ class Colorizer:
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the pixel lies outside the image, a number is out of its range, or the model takes no hints.
+            If the pixel lies outside the image, a number is out of range, or the model takes no hints.
         """
         options = ColorOptions(detail=detail)
         _check_count(count)
@@ -267,7 +266,7 @@ class Colorizer:
         place = parse_hint(x, y, "#000000", *luma.shape)
         chromas = self._painter.suggest_colors(luma, place, count, detail=options.detail, hints=_parse(hints, luma))
         level = luma[int(y), int(x)]
-        # Paler where the full color would leave the RGB cube and so have another luma.
+        # Less saturated where the full color would leave the RGB cube, and so have another luma.
         differences = chromas @ FROM_CHROMA.T
         room = np.where(differences > 0, 255.0 - level, level)
         chromas = chromas * np.minimum(room / np.maximum(np.abs(differences), 1e-6), 1).min(axis=1, keepdims=True)
@@ -286,7 +285,7 @@ class Colorizer:
         raw: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> list[NDArray[np.uint8]]:
-        """Colorize several images in one go, which is faster for small ones.
+        """Colorize several images at once, which is faster for small ones.
 
         Parameters
         ----------
@@ -300,7 +299,7 @@ class Colorizer:
         Returns
         -------
         list of (H, W, 3) or (H, W, 4) uint8
-            As `colorize` gives them, in order.
+            As from `colorize`, in the order of the images.
 
         Raises
         ------
@@ -320,7 +319,7 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Predict the chroma of luma planes, for those who join the two themselves, as for the frames of a video.
+        """Predict only the chroma of luma planes, for callers that join the two themselves, as for frames of a video.
 
         Parameters
         ----------
@@ -332,12 +331,12 @@ class Colorizer:
         Returns
         -------
         list of (h, w, 2) float32
-            Cb and Cr in [-0.5, 0.5], at the size that the network works at.
+            Cb and Cr in [-0.5, 0.5], at the network's output size.
 
         Raises
         ------
         ValueError
-            If a number is out of its range.
+            If a number is out of range.
         """
         options = ColorOptions(vividness, detail)
         return list(self._painter.predict_chroma(lumas, vividness=options.vividness, detail=options.detail))
@@ -362,7 +361,7 @@ class Colorizer:
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the model predicts no distribution, or a number is out of its range.
+            If the model predicts no distribution, or a number is out of range.
         """
         options = ColorOptions(detail=detail)
         return self._painter.predict_distribution(_read_luma(image, max_pixels), detail=options.detail)
@@ -375,7 +374,7 @@ class Colorizer:
         hints: Sequence[HintLike] = (),
         max_pixels: int = MAX_PIXELS,
     ) -> NDArray[np.float32]:
-        """Tell where the colors of an image are a guess; U-Net only.
+        """Estimate how uncertain the colors of an image are, at each pixel; U-Net only.
 
         Parameters
         ----------
@@ -385,14 +384,14 @@ class Colorizer:
         Returns
         -------
         (H, W) float32
-            Normalized entropy of the predicted distribution: 0 where the network is sure, 1 where it knows nothing.
+            Normalized entropy of the predicted distribution: 0 where the network is certain, 1 where it is guessing.
 
         Raises
         ------
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the model predicts no distribution, or a number is out of its range.
+            If the model predicts no distribution, or a number is out of range.
         """
         options = ColorOptions(detail=detail)
         luma = _read_luma(image, max_pixels)
@@ -408,7 +407,7 @@ class Colorizer:
         raw: bool = False,
     ) -> list[NDArray[np.uint8]]:
         if raw and (any(hints) or any(alternatives)):
-            raise ValueError("raw goes with neither hints nor alternatives")
+            raise ValueError("raw can't be combined with hints or alternatives")
         results = []
         for start in range(0, len(images), _BATCH):
             part = images[start : start + _BATCH]
@@ -433,7 +432,7 @@ class Colorizer:
         hints: Sequence[Sequence[Hint]],
         alternatives: Sequence[Alternative],
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict chroma; that with hints goes as far as they reach, and is that without them beyond."""
+        """Predict chroma: with hints as far as they reach, and without them beyond."""
         given: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail}
         views = [View.of(luma, options.prepare) for luma in lumas]
         seen = [view.luma for view in views]
@@ -473,6 +472,6 @@ def _with_alpha(rgb: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.
 
 
 def _enlarge(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring the network's RGB in [0, 1] to (H, W, 3) uint8."""
+    """Enlarge the network's RGB in [0, 1] to (H, W, 3) uint8."""
     picture = resize(picture, height, width, cv2.INTER_LINEAR)
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)

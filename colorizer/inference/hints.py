@@ -1,4 +1,4 @@
-"""Colors that a person fixes at pixels, and how they enter the network and the result."""
+"""Hints: colors that a user fixes at pixels, and how they enter the network and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize, to_chroma
 
-_REACH = 1.5  # Of the correction around a lone hint, in cells of the chroma grid: a standard deviation.
+_REACH = 1.5  # Standard deviation of the correction around a single hint, in cells of the chroma grid.
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A color that a person fixes at a point: the point in parts of width and height, the chroma in [-0.5, 0.5]."""
+    """A color that a user fixes at a point: x and y as fractions of width and height, chroma in [-0.5, 0.5]."""
 
     x: float
     y: float
@@ -24,7 +24,7 @@ class Hint:
 def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:
     """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it.
 
-    Parts of pixels count as the pixel that they lie in.
+    Fractional coordinates count as the pixel that they lie in.
     """
     if not (0 <= x < width and 0 <= y < height):
         raise ValueError(f"the hint at ({x}, {y}) lies outside the image, which is {width} wide and {height} high")
@@ -41,7 +41,7 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
 def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()) -> NDArray[np.float32]:
     """Lay hints on a chroma grid: (h, w, 3) Cb, Cr and mask.
 
-    Hints of one cell are averaged; drawn colors take cells that are free.
+    Hints in the same cell are averaged; drawn colors only fill cells without hints.
     """
     height, width = grid
     plane = np.zeros((height, width, 3), np.float32)
@@ -57,7 +57,7 @@ def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence
 
 
 def shrink_hints(plane: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring a plane of hints (h, w, 3) to another grid (height, width): the means of those that share a cell."""
+    """Resize a plane of hints (h, w, 3) to another grid (height, width), averaging hints that share a cell."""
     if plane.shape[:2] == grid:
         return plane
     small = resize(plane, *grid, cv2.INTER_AREA)
@@ -70,9 +70,9 @@ def find_cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
 
 
 def enforce_hints(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift chroma (h, w, 2) around hints (h, w, 3) so that each is met; the network comes close by itself.
+    """Correct chroma (h, w, 2) around hints (h, w, 3) so that each is met exactly; the network only comes close.
 
-    Close to another, a hint reaches half as far as that one lies away: wider corrections would add up to others.
+    Next to another hint, a correction reaches half as far as the distance between the two, so that they don't add up.
     """
     height, width = chroma.shape[:2]
     cells = np.nonzero(plane[..., 2])

@@ -1,4 +1,4 @@
-"""What a model can do: the interface that the autoencoder and the U-Net share."""
+"""The interface that the autoencoder and the U-Net share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from colorizer.inference.hints import Hint
 
 Alternative = tuple[Hint, ...]
-"""What makes one of several colorizations of an image: the colors drawn for it, see `Painter.draw_alternatives`."""
+"""One of several colorizations of an image: the colors drawn for it, see `Painter.draw_alternatives`."""
 
 ABILITIES = ("raw picture", "vividness", "hints", "alternatives", "uncertainty")
-"""What not every model can do."""
+"""What some models can do and others can't."""
 
 
 class Painter(ABC):
     """A trained network that predicts the chroma of luma planes.
 
-    What a model can't do raises `ValueError`, and is not among its `abilities`.
+    Methods for which a model lacks the ability raise `ValueError`.
 
     Attributes
     ----------
     title, other : str
-        What messages call it, and the model that can do what it can't.
+        Its name in messages, and that of the model that has the other abilities.
     abilities : frozenset of str
         Which of `ABILITIES` it has.
     working_size : int, optional
@@ -50,7 +50,7 @@ class Painter(ABC):
         hints: Sequence[Sequence[Hint]] | None = None,
         alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict the chroma of luma planes of any sizes, each as soon as it is known.
+        """Predict the chroma of luma planes of any sizes; yield each as soon as it is known.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class Painter(ABC):
         hints : sequence of sequences of Hint, optional
             Colors that a person fixes, one entry per plane.
         alternatives : sequence of Alternative, optional
-            Which of its alternatives each plane gets.
+            The alternative for each plane.
 
         Yields
         ------
@@ -72,19 +72,19 @@ class Painter(ABC):
         """
 
     def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        """Paint pictures of its own: (h, w, 3) float32 RGB in [0, 1] for each (H, W) uint8 luma plane."""
+        """Predict small RGB pictures, (h, w, 3) float32 in [0, 1], one for each (H, W) uint8 luma plane."""
         self.refuse("raw picture")
 
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
     ) -> list[Alternative]:
-        """Draw what makes several plausible chromas of one (H, W) uint8 luma plane, the likeliest first."""
+        """Draw several alternatives for a (H, W) uint8 luma plane, the likeliest first."""
         self.refuse("alternatives")
 
     def suggest_colors(
         self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """List chromas (n, 2) float32, n at most `count`, that are likely at a place; the likeliest first."""
+        """List at most `count` chromas, (n, 2) float32, that are likely at a place, the likeliest first."""
         self.refuse("hints")
 
     def predict_distribution(
@@ -96,7 +96,7 @@ class Painter(ABC):
     def predict_uncertainty(
         self, luma: NDArray[np.uint8], *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """Tell how uncertain the colors of a (H, W) uint8 luma plane are: (h, w) float32 in [0, 1], smaller than it."""
+        """Estimate how uncertain the colors of a (H, W) uint8 luma plane are: (h, w) float32 in [0, 1]."""
         self.refuse("uncertainty")
 
     def refuse(self, ability: str) -> NoReturn:

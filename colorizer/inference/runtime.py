@@ -1,6 +1,6 @@
-"""What runs a trained network: LiteRT the exported one, in a moment; Keras one that was just trained.
+"""Runtimes for trained networks: LiteRT for exported ones, which load fast, and Keras for ones just trained.
 
-The only module of the colorizing path that knows either of them.
+The only module of the colorizing path that uses either of them.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-_QUIET = threading.RLock()  # Two threads that exchange standard error at the same time would lose it.
+_QUIET = threading.RLock()  # Two threads that redirect standard error at the same time would lose it.
 
 
 class Runtime(Protocol):
@@ -53,9 +53,9 @@ class Runtime(Protocol):
         *inputs : float32 arrays
             The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints,
             and, where sums over its distribution are wanted instead of that, the (3, K) weights of the bins in them,
-            see `colorizer.inference.chroma_bins.moment_weights`. To hand out all of it takes longer.
+            see `colorizer.inference.chroma_bins.moment_weights`. Returning the whole distribution takes longer.
         one_core : bool
-            Whether other calls keep the other cores busy. One core each is less work than all of them together.
+            Whether other calls keep the other cores busy. One core per call is faster overall than all cores for each.
 
         Returns
         -------
@@ -66,14 +66,14 @@ class Runtime(Protocol):
 
 
 def load_runtime(checkpoint: Checkpoint) -> Runtime:
-    """Load a network: the export, if it is there, else what Keras saved.
+    """Load a network: the export if there is one, otherwise the Keras file.
 
     Raises
     ------
     ValueError
         If the export is broken or was made from another ``model.keras`` than is there; if there is none and Keras,
         which would run the file itself, is not installed; if it is neither the autoencoder nor the U-Net; or if its
-        weights are not finite or far more than the file holds.
+        weights are not finite, or the file declares far more than it holds.
     Exception
         Whatever Keras raises on files that it can't use.
     """
@@ -93,7 +93,7 @@ def load_runtime(checkpoint: Checkpoint) -> Runtime:
 
 
 def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> tuple[str, tuple[int, int]]:
-    """Tell by the shapes of its inputs and outputs which network it is, and the autoencoder's size."""
+    """Identify the network by the shapes of its inputs and outputs; also return the autoencoder's size."""
     planes = {name: shape[3] for name, shape in shapes.items() if len(shape) == 4}
     if planes.get("luma") == 1 and planes.get("hints") == 3 and shapes.keys() <= {"luma", "hints", "weights"}:
         return "unet", (0, 0)
@@ -104,16 +104,16 @@ def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ..
 
 
 class LiteRTNetwork:
-    """A network, or a part of one, under LiteRT, which loads in a moment; any number of threads may call it.
+    """A network, or a part of one, under LiteRT; any number of threads may call it.
 
     Attributes
     ----------
     shapes, outputs : dict of str to tuple of int
-        Shapes of its inputs and outputs by name; -1 where any length goes.
+        Shapes of inputs and outputs by name; -1 for any length.
     """
 
     def __init__(self, content: bytes) -> None:
-        """Load the content of a ``.tflite`` file; `ValueError` if it is none."""
+        """Load the content of a ``.tflite`` file; `ValueError` if it isn't one."""
         self._content = content
         self._wide = self._load(count_cores())
         self._lock = threading.Lock()  # LiteRT serves one thread at a time.
@@ -142,13 +142,13 @@ class LiteRTNetwork:
     def _load(self, cores: int) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
-        with quiet_stderr():  # Else a note says which kernels are taken.
+        with quiet_stderr():  # LiteRT prints which kernels it uses.
             interpreter = Interpreter(model_content=self._content, num_threads=cores)
             interpreter.allocate_tensors()
         return interpreter.get_signature_runner()
 
     def __call__(self, given: NDArray[np.float32], *, one_core: bool = False) -> NDArray[np.float32]:
-        """Run a network of one input and one output."""
+        """Run a network with one input and one output."""
         (output,) = self.run(**dict.fromkeys(self.shapes, given), one_core=one_core).values()
         return output
 
@@ -157,7 +157,7 @@ class LiteRTRuntime:
     """An exported network, whole; otherwise see `Runtime`."""
 
     def __init__(self, content: bytes) -> None:
-        """Load the content of a ``.tflite`` file; `ValueError` if it is none, or neither of the two networks."""
+        """Load the content of a ``.tflite`` file; `ValueError` unless it is one of the two networks."""
         self._network = LiteRTNetwork(content)
         self.network, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
         if self.network == "unet":
@@ -189,7 +189,7 @@ class KerasRuntime:
         for weight in self._model.weights:
             check_finite(np.asarray(weight.numpy(), np.float32))
         self._flatten = keras.tree.flatten
-        self._lock = threading.Lock()  # A backend may keep its state in the model; each takes all cores by itself.
+        self._lock = threading.Lock()  # Backends may keep state in the model, and use all cores anyway.
         shapes = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}
         outputs = [tuple(tensor.shape) for tensor in self._model.outputs]
         self.network, self.size = _identify(shapes, outputs)
@@ -209,9 +209,9 @@ class KerasRuntime:
 
 
 def map_parallel(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator[Result]:
-    """Work on parts and give the results in order: a core a part, or one after the other if there are fewer parts.
+    """Process parts and yield the results in order: one core per part, or all cores for each if there are few parts.
 
-    ``work(part, one_core=...)`` is told which, for its calls of a `Runtime`.
+    Calls ``work(part, one_core=...)``, which passes `one_core` on to its calls of a `Runtime`.
     """
     cores = count_cores()
     if len(parts) < cores or cores == 1:
@@ -223,9 +223,9 @@ def map_parallel(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator
 
 @contextmanager
 def expect_memory() -> Iterator[None]:
-    """Raise `MemoryError` for the `RuntimeError` by which LiteRT tells a lack of memory, and much else.
+    """Turn LiteRT's `RuntimeError` into `MemoryError`, for calls whose inputs are known to fit the network.
 
-    It is for calls whose inputs are known to fit the network.
+    LiteRT raises it when memory runs out, but also for much else.
     """
     try:
         yield
@@ -234,7 +234,7 @@ def expect_memory() -> Iterator[None]:
 
 
 def import_keras() -> Any:
-    """Import Keras and its backend without the notes that TensorFlow's libraries print on loading."""
+    """Import Keras and its backend without the messages that TensorFlow prints on loading."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "keras" in sys.modules:
         return sys.modules["keras"]
@@ -245,8 +245,8 @@ def import_keras() -> Any:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what native code writes to standard error; it is shown if an error follows."""
-    if sys.stderr is None:  # Closed, or never there: another file may have its number by now.
+    """Suppress what native code writes to standard error; if an error is raised, show it."""
+    if sys.stderr is None:  # It is closed or never existed; another file may have its number by now.
         yield
         return
     sys.stderr.flush()

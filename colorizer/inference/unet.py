@@ -1,4 +1,4 @@
-"""The chroma U-Net at work: thumbnails and hints in, chroma out; several colorizations, and uncertainty."""
+"""The chroma U-Net in use: chroma from thumbnails and hints, alternatives, suggested colors, and uncertainty."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,22 +16,22 @@ from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
 
-_PART = 16 * 32 * 32  # Pixels of the thumbnails given to the network at once: more don't fit into a core's cache.
-_MOST_CHANNELS = 128  # Of a picture in OpenCV.
-_ROUNDS = 3  # Colors drawn, one after the other, for each of several colorizations.
+_PART = 16 * 32 * 32  # Pixels of thumbnails per call of the network: more don't fit into a core's cache.
+_MOST_CHANNELS = 128  # OpenCV's limit.
+_ROUNDS = 3  # Colors drawn for each alternative, one after the other.
 _HIGHEST_EXPONENT = 10
-_APART = 0.1  # Least distance of two colors of a palette, in chroma: two bins.
+_APART = 0.1  # Least distance in chroma between two suggested colors: two bins.
 
 
 class UNetPainter(Painter):
-    """Predicts chroma on the thumbnails of luma planes.
+    """Predicts chroma for thumbnails of luma planes with the U-Net.
 
     Parameters
     ----------
     runtime : Runtime
         The network.
     config : dict
-        The ``config.json`` that training left beside it: bins, prior and preprocessing.
+        Content of the ``config.json`` beside it: bins, prior and preprocessing.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class UNetPainter(Painter):
         self._check()
 
     def _check(self) -> None:
-        """Raise `ValueError` unless the record's values make sense, and fit the network."""
+        """Raise `ValueError` unless the record's values make sense and fit the network."""
         bins, prior = self._bins, self._prior
         if bins.ndim != 2 or bins.shape[1] != 2 or prior.shape != bins.shape[:1]:
             raise ValueError(f"bins must be (K, 2) and the prior (K,), got {bins.shape} and {prior.shape}")
@@ -66,7 +66,7 @@ class UNetPainter(Painter):
             logits = self._runtime(
                 np.full((1, side, side, 1), 0.5, np.float32), np.zeros((1, grid, grid, 3), np.float32)
             )
-        except Exception as error:  # Each runtime has errors of its own for shapes that don't fit.
+        except Exception as error:  # Each runtime raises its own errors for shapes that don't fit.
             raise ValueError(f"the network takes no image of {side} x {side} and hints of {grid} x {grid}") from error
         if logits.shape != (1, grid, grid, len(bins)) or not np.isfinite(logits).all():
             raise ValueError(f"the network gives {logits.shape[1:]}, and the record says {(grid, grid, len(bins))}")
@@ -97,8 +97,8 @@ class UNetPainter(Painter):
     ) -> list[Alternative]:
         """Draw the colors that make several plausible chromas of one luma plane, for `predict_chroma`.
 
-        They are drawn from the distribution at the most uncertain place, one after the other; each is then a hint to
-        the network, which paints the rest so that it goes with it. So each result is of one piece.
+        Each color is drawn from the distribution at the most uncertain place and is then a hint to the network, so
+        that the rest of the picture goes with it and each result is consistent.
 
         The likeliest comes first: the probability of an alternative is that of its first color, given the hints, times
         that of each later color, given those before it.
@@ -111,7 +111,7 @@ class UNetPainter(Painter):
             planes = [lay_hints(self._feed.chroma_grid(thumbnail), hints, colors) for colors in drawn]
             distributions: Iterator[NDArray[np.float32]]
             if turn == 0:
-                # The first colors lie evenly in the order of hues, so that no two results start alike.
+                # The first colors are spread evenly over the order of hues, so that no two results start alike.
                 chances = (rng.permutation(count) + rng.random(count)) / count
                 distributions = repeat(next(self._distributions([thumbnail], planes[:1])), count)
             else:
@@ -126,10 +126,10 @@ class UNetPainter(Painter):
     def suggest_colors(
         self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """List the chromas (n, 2), n at most `count`, that are likeliest at a place, none too close to another."""
+        """List the likeliest chromas at a place: (n, 2) float32, at most `count`, none too close to another."""
         thumbnail = self._shrink(luma, detail)
         distribution = next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)]))
-        # Rare colors have their weight back, or each palette would be shades of gray.
+        # Without rebalancing, all suggestions would be shades of gray.
         weights = rebalance(distribution[find_cell(place, *distribution.shape[:2])], self._prior, self._exponent)
         chosen: list[NDArray[np.float32]] = []
         for chroma in self._bins[np.argsort(-weights)]:
@@ -140,7 +140,7 @@ class UNetPainter(Painter):
     def predict_uncertainty(
         self, luma: NDArray[np.uint8], *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """Tell how uncertain the colors of a luma plane are: (h, w) in [0, 1] on the chroma grid."""
+        """Estimate how uncertain the colors of a luma plane are: (h, w) in [0, 1] on the chroma grid."""
         thumbnail = self._shrink(luma, detail)
         return uncertainty(
             next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)])), self._bins
@@ -148,7 +148,7 @@ class UNetPainter(Painter):
 
     @property
     def working_size(self) -> int:
-        """Long side of the thumbnail of a photograph, unless another is asked for."""
+        """Default long side of the thumbnail, in pixels."""
         return self._feed.working_size
 
     def _shrink(self, luma: NDArray[np.uint8], detail: int | None) -> NDArray[np.uint8]:
@@ -165,7 +165,7 @@ class UNetPainter(Painter):
     def _distributions(
         self, thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
     ) -> Iterator[NDArray[np.float32]]:
-        """Give (h, w, K) probabilities for each thumbnail, large arrays, one after the other."""
+        """Yield probabilities (h, w, K) for each thumbnail, one at a time, since they are large."""
         return self._predict(thumbnails, hints, lambda *given, **cores: softmax(self._runtime(*given, **cores)))
 
     def _predict(
@@ -174,9 +174,9 @@ class UNetPainter(Painter):
         hints: Sequence[NDArray[np.float32]],
         run: Callable[..., NDArray[np.float32]],
     ) -> Iterator[NDArray[np.float32]]:
-        """Run the network on luma and hints of each thumbnail and its mirror image, and average what comes out.
+        """Run the network on luma and hints of each thumbnail and of its mirror image, and average the outputs.
 
-        The mirror image may be smaller, which costs less.
+        The mirror image may be smaller, which is faster.
         """
         mirrored_size, grid = self._feed.mirrored_size, self._feed.chroma_grid
         small = [
@@ -212,7 +212,7 @@ class UNetPainter(Painter):
     def _run_padded(
         self, run: Callable[..., NDArray[np.float32]], luma: NDArray[np.float32], hints: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Run the network on planes of any size on the grid: edges are mirrored up to the multiple that it takes."""
+        """Run the network on planes of any size on the grid: pad them to its multiple by mirroring the edges."""
         height, width = hints.shape[1:3]
         bottom, right = (-side % self._feed.multiple for side in luma.shape[1:3])
         if not bottom and not right:
@@ -242,13 +242,13 @@ class UNetPainter(Painter):
 def _stack(
     rows: Sequence[int], thumbnails: Sequence[NDArray[np.uint8]], hints: Sequence[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Make a batch of some thumbnails, of one size, and their hints."""
+    """Make a batch of some thumbnails of the same size, and of their hints."""
     luma = np.stack([thumbnails[i] for i in rows])[..., None].astype(np.float32) / np.float32(255)
     return luma, np.stack([hints[i] for i in rows])
 
 
 def _enlarge(planes: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Bring planes (N, h, w, C) to (N, height, width, C)."""
+    """Resize planes (N, h, w, C) to (N, height, width, C)."""
     if planes.shape[1:3] == (height, width):
         return planes
     parts = np.array_split(planes, -(-planes.shape[-1] // _MOST_CHANNELS), axis=-1)

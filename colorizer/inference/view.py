@@ -1,4 +1,4 @@
-"""What of a picture the network sees: of an old print, the photograph without its paper, in fresh contrast."""
+"""The part of a picture that the network sees: of an old print, without its paper border and in full contrast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class View:
     luma : (h, w) uint8
         What the network sees.
     window : tuple of two slices
-        Where it lies in the picture.
+        Its place in the picture.
     shape : tuple of int
         Height and width of the picture.
     """
@@ -32,7 +32,7 @@ class View:
 
     @classmethod
     def of(cls, luma: NDArray[np.uint8], prepare: bool) -> "View":
-        """Look at luma (H, W) as it is, or, if it is to be prepared, as `colorizer.imaging.prints` finds it."""
+        """Make a view of luma (H, W): as it is, or prepared, see `colorizer.imaging.prints`."""
         height, width = luma.shape
         if not prepare:
             return cls(luma, (slice(0, height), slice(0, width)), (height, width))
@@ -40,7 +40,7 @@ class View:
         return cls(stretch_pale(luma[window]), window, (height, width))
 
     def enter(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
-        """Give hints of the picture their places in the view; those on the border are dropped."""
+        """Map hints from the picture to the view; those on the border are dropped."""
         (top, left), (height, width) = self._corner, self.luma.shape
         placed = ((hint.x * self.shape[1] - left, hint.y * self.shape[0] - top, hint.chroma) for hint in hints)
         return tuple(
@@ -48,7 +48,7 @@ class View:
         )
 
     def leave(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
-        """Give hints of the view their places in the picture."""
+        """Map hints from the view to the picture."""
         (top, left), (height, width) = self._corner, self.luma.shape
         return tuple(
             Hint((left + hint.x * width) / self.shape[1], (top + hint.y * height) / self.shape[0], hint.chroma)
@@ -56,7 +56,7 @@ class View:
         )
 
     def widen(self, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Lay chroma (h, w, 2) of the view into that of the picture; paper has none."""
+        """Extend chroma (h, w, 2) of the view to the whole picture; the paper border has none."""
         if self.luma.shape == self.shape:
             return chroma
         sides = [

@@ -1,4 +1,4 @@
-"""What a training keeps: the state that it goes on from after a kill, and the best weights, ready for use."""
+"""Checkpoints of a training: the state from which an interrupted run resumes, and the best weights, ready for use."""
 
 import csv
 import io
@@ -20,23 +20,43 @@ from colorizer.training.config import TrainingError
 logger = logging.getLogger(__name__)
 
 RESUME = "resume"
-"""Folder of the state, within the output folder."""
+"""Folder of the training state, in the output folder."""
 SAMPLES = "samples.png"
-"""File in the output folder that is drawn when all else is done."""
+"""Picture in the output folder that is drawn last: with it, the training is finished."""
 STATE, WEIGHTS = "state.json", "state.weights.h5"
 """Files of a saved epoch."""
 BEST = "best.weights.h5"
-"""File in it: the best weights of which ``model.keras`` is not made yet."""
+"""File in that folder: best weights that aren't in ``model.keras`` yet."""
 _SAVING = ".save-"  # Folders in which a model is written before it takes its place.
 
 
 class Resume(keras.callbacks.Callback):
-    """Keeps all that the next epoch starts from, and publishes the best weights.
+    """Keras callback that saves the training state after each epoch, and publishes the best weights.
 
-    It must come after all callbacks that change anything: it saves the state after these.
+    It must come last among the callbacks, so that it saves the state after the others have changed it.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        Folder of the training; the state is in its subfolder ``resume``.
+    record : dict
+        Record of the training, as ``config.json`` gets it. A run with another record is not resumed.
+    init : str
+        Weights that the training starts from; empty for none. Compared in the same way.
+    best : keras.Model
+        Model of the same architecture; it gets the best weights, to be published.
+    others : list of keras.callbacks.Callback
+        Callbacks whose state is saved, too.
+
+    Attributes
+    ----------
+    saved : pathlib.Path, optional
+        Folder of the state to resume from, once `find` has found one.
+    stopped : bool
+        Whether the training ended early because it no longer improved.
     """
 
-    # What callbacks remember from epoch to epoch. Keras resets them when `fit` starts and saves none of them.
+    # State of callbacks that lasts from epoch to epoch. Keras resets it when `fit` starts, and saves none of it.
     _remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "_ema_weights_in_model")
 
     def __init__(
@@ -55,19 +75,33 @@ class Resume(keras.callbacks.Callback):
         self.others = others
         self.folder = output / RESUME
         self.saved: Path | None = None
-        self.stopped = False  # Whether the training ended early, since it did not improve any more.
+        self.stopped = False
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do: the picture of samples is drawn last."""
+        """Whether the training is finished: the picture of samples, which is drawn last, exists."""
         return (self.output / SAMPLES).exists()
 
     def find(self, *, overwrite: bool) -> int:
-        """Find the epoch to go on from, 0 in a fresh folder; refuse a folder that holds something else.
+        """Find the epoch to resume from.
 
-        With `overwrite` that is replaced instead, and so is a finished training; one that was killed goes on.
+        Parameters
+        ----------
+        overwrite : bool
+            Replace a finished training, or one with other options; one that was interrupted is resumed all the same.
+
+        Returns
+        -------
+        int
+            Number of finished epochs, 0 in a fresh folder.
+
+        Raises
+        ------
+        TrainingError
+            If the folder holds something else: a training with other options, weights of unknown training, or only
+            damaged states.
         """
-        # What a kill left half written; the epoch that wrote it is trained again.
+        # Files that an interrupted run left half-written; that epoch is trained again.
         (self.folder / BEST).unlink(missing_ok=True)
         for unfinished in self.output.glob(f"{_SAVING}*"):
             shutil.rmtree(unfinished)
@@ -102,12 +136,12 @@ class Resume(keras.callbacks.Callback):
         return int(state["epoch"])
 
     def _find_state(self) -> tuple[Path | None, dict[str, Any] | None]:
-        """Find the last state that is whole: its folder and its ``state.json``; (None, None) if nothing was saved.
+        """Find the last intact state: its folder and its ``state.json``; (None, None) if nothing was saved.
 
         Raises
         ------
         TrainingError
-            If states were saved and none is whole.
+            If states were saved, but none is intact.
         """
         faults = []
         for folder in sorted(self.folder.glob("epoch-*"), reverse=True):
@@ -147,7 +181,7 @@ class Resume(keras.callbacks.Callback):
         self._save_state(epoch + 1)
 
     def _save_state(self, epochs: int) -> None:
-        """Save under a temporary name, then rename: a state is there whole or not at all. The one before is kept."""
+        """Save the state under a temporary name, then rename it, so that none is half-written; keep the last one."""
         temporary = self.folder / "saving"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -173,7 +207,7 @@ class Resume(keras.callbacks.Callback):
             shutil.rmtree(old, ignore_errors=True)
 
     def _publish(self, best: Path, figures_of_epoch: dict[str, float]) -> None:
-        """Turn the best weights into ``model.keras`` and write what they are into ``config.json``."""
+        """Publish the best weights as ``model.keras`` and describe them in ``config.json``."""
         self.best.load_weights(best)
         save_model(self.best, self.output / "model.keras")
         best.unlink()
@@ -191,12 +225,12 @@ class Resume(keras.callbacks.Callback):
 
 
 def _compared(part: Any) -> Any:
-    """Leave out of a part of the record what may differ when a training goes on: it may be made longer."""
+    """Drop what may differ when a training is resumed: it may be prolonged."""
     return {key: value for key, value in part.items() if key != "epochs"} if isinstance(part, dict) else part
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
-    """Find where dropout layers keep the state of their chance, which `keras.Model.save_weights` leaves out."""
+    """Find the seed states of dropout layers, which `keras.Model.save_weights` doesn't save."""
     return [variable for variable in model.variables if "seed_generator" in variable.path]
 
 

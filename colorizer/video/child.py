@@ -1,7 +1,7 @@
-"""A process of its own that reads, colors and writes one film of a stranger's: ``python -m colorizer.video.child``.
+"""A process that reads, colors and writes one video of a stranger: ``python -m colorizer.video.child``.
 
-All that touches the file happens here, within limits, and costs nobody else anything, whatever the file does. Only luma
-planes go out, for which the process that asked gives chroma: the network stays there. See `colorizer.video.messages`.
+Only this process touches the file, within limits, so that it can't harm the server, whatever it contains. It sends luma
+planes to the parent process, which has the network, and gets chroma back. See `colorizer.video.messages`.
 """
 
 import errno
@@ -29,21 +29,21 @@ from colorizer.video.messages import Limits, Message, receive, send
 from colorizer.video.reading import Film, choose_stream, open_video, read_frame
 
 MEMORY = 1_500_000_000
-"""Bytes by which the process's address space may grow; an encoder reserves far more than it uses."""
+"""Bytes by which the address space of the process may grow; an encoder reserves far more than it uses."""
 _MOST_CORES = 4
 
 
 def main() -> None:
-    """Answer one question."""
+    """Answer one request."""
     warnings.simplefilter("ignore")
     received = receive(sys.stdin.buffer)
     if received is None:
         return
     question, _ = received
     cv2.setNumThreads(1)
-    with suppress(AttributeError, OSError, ValueError):  # Not everywhere, or there are fewer cores.
-        os.nice(10)  # Who waits for a photo goes before who waits for a film.
-        # An encoder has a thread a core, and each takes memory.
+    with suppress(AttributeError, OSError, ValueError):  # Not available on every system; or there are fewer cores.
+        os.nice(10)  # Photos have priority over videos.
+        # An encoder has a thread per core, and each takes memory.
         os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MOST_CORES))
     limit_memory(MEMORY)
     limit_time(question.pop("processor_seconds"))
@@ -61,14 +61,14 @@ def _answer(path: str, limits: Message, target: str | None, vividness: float) ->
     bounds, source = Limits(**limits), Path(path)
     length = measure(source, bounds)
     if target is None:
-        # Not the first one, which is often black.
+        # Not the first frame, which is often black.
         return {"done": {"seconds": length}}, [read_frame(source, length / 3)]
     summary = _colorize(source, Path(target), vividness, bounds)
     return {"done": asdict(summary)}, []
 
 
 def measure(path: Path, limits: Limits) -> float:
-    """Give the length of a film in seconds, without decoding it.
+    """Measure the length of a video in seconds, without decoding it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def measure(path: Path, limits: Limits) -> float:
                 "limit: make it smaller first"
             )
         count, first, last = 0, math.inf, -math.inf
-        with suppress(av.error.InvalidDataError):  # Broken from here on: what came before counts.
+        with suppress(av.error.InvalidDataError):  # Broken from here on; use what came before.
             for packet in container.demux(stream):
                 ticks = packet.pts if packet.pts is not None else packet.dts
                 count += packet.size > 0
@@ -100,14 +100,14 @@ def measure(path: Path, limits: Limits) -> float:
 
 
 class _Asked:
-    """Stands in for a `Colorizer`: asks the process at the other end."""
+    """Stands in for a `Colorizer`: asks the parent process."""
 
     def predict_chroma(
         self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
     ) -> list[NDArray[np.float32]]:
         send(sys.stdout.buffer, {"predict": len(lumas)}, lumas)
         received = receive(sys.stdin.buffer)
-        if received is None:  # Who asked is gone.
+        if received is None:  # The parent process is gone.
             sys.exit()
         return received[1]
 
@@ -121,7 +121,7 @@ def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> S
             )
 
     def tell(done: int, total: int | None) -> None:
-        if done > limits.frames:  # More than its packets promised.
+        if done > limits.frames:  # More frames than packets.
             raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: shorten it first")
         send(sys.stdout.buffer, {"frames": done, "total": total})
 
@@ -143,7 +143,7 @@ def _explain(error: Exception, name: str) -> Message:
 
 
 def _limit_files(size: int) -> None:
-    """Limit the bytes of a file that is written, where the system can."""
+    """Limit the size of files that are written, where the system can."""
     if sys.platform != "win32":
         import resource
 

@@ -1,4 +1,4 @@
-"""`colorize_video`: a film in, the same film in color out, in memory that doesn't grow with its length."""
+"""`colorize_video`: a video in, the same video in color out; memory doesn't grow with its length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,16 +21,16 @@ from colorizer.video.unfinished import Progress, Unfinished
 from colorizer.video.writing import Part, Plan, join_parts, open_encoder, plan_writing
 
 PART_SECONDS = 10.0
-"""Length of what is encoded in one piece; a run that is stopped loses no more."""
+"""Seconds per part; a run that is interrupted loses no more than that."""
 _TOGETHER = 8  # Frames that go through the network at once.
 _PIXELS_TOGETHER = 1 << 24
 
 Tell = Callable[[int, int | None], None]
-"""Is told how many frames are done, and of how many; None where the file doesn't tell."""
+"""Called with the number of frames that are done, and the total, or None if that is unknown."""
 
 
 class ChromaPredictor(Protocol):
-    """What predicts the color of frames: a `Colorizer`, or what asks one in another process."""
+    """Predicts the color of frames: a `Colorizer`, or something that asks one in another process."""
 
     def predict_chroma(
         self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
@@ -40,20 +40,20 @@ class ChromaPredictor(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a film.
+    """Outcome of a video.
 
     Attributes
     ----------
     frames : int
         Frames that were written.
     height, width : int
-        Of a stored frame.
+        Size of a stored frame.
     seconds : float
         From the first frame to the last.
     damaged : tuple of float
-        Seconds, in the film, of frames that were left out or patched up since they are damaged.
+        Times, in seconds, of damaged frames, which were left out or repaired.
     notes : tuple of str
-        What did not stay as it was, and how the run began, in words.
+        What couldn't be kept as it was, and whether the run was resumed, in words.
     """
 
     frames: int
@@ -77,11 +77,11 @@ def colorize_video(
     progress: Tell | None = None,
     part_seconds: float = PART_SECONDS,
 ) -> Summary:
-    """Colorize a film, steadily from frame to frame.
+    """Colorize a video, with colors that are stable from frame to frame.
 
-    The film's own luma, times, sound, subtitles, chapters and flags are kept; `Summary.notes` tells what couldn't be.
-    A run that was stopped leaves what it finished in a hidden folder beside the target, and the same call goes on
-    there. The target has its name only once it is whole.
+    The video's own luma, timing, sound, subtitles, chapters and flags are kept; `Summary.notes` says what couldn't be.
+    An interrupted run leaves its finished parts in a hidden folder beside the target, and the same call resumes it.
+    The target gets its name only once it is complete.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def colorize_video(
     lossless : bool
         FFV1 instead of H.264, in ``.mkv``.
     every : int
-        Of so many frames the network sees one; the others take their color from those before.
+        The network sees every n-th frame; the others take their color from those before.
     max_pixels : int
         Largest H x W of a frame that is accepted.
     progress : callable, optional
-        Is told how many frames are done, and of how many. What it raises stops the run.
+        Called with the number of frames that are done, and the total. If it raises, the run stops.
     part_seconds : float
-        Length of what is encoded in one piece, between two points where a stopped run can go on.
+        Seconds per part: an interrupted run can be resumed between two parts.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def colorize_video(
     Raises
     ------
     VideoError
-        If the film can't be read, has frames that are too large, or can't be written as it is asked for; decided
-        before the first frame, where it can be.
+        If the video can't be read, has frames that are too large, or can't be written as requested; raised before
+        the first frame where possible.
     OSError
         If a file can't be read or written.
     """
@@ -160,7 +160,7 @@ def _color(
     part_seconds: float,
     progress: Tell | None,
 ) -> Progress:
-    """Color what is not done yet, part by part."""
+    """Color the rest of the video, part by part."""
     done = unfinished.load()
     steadier.state = done.state
     film.damaged = list(done.damaged)
@@ -185,7 +185,7 @@ def _color(
                 if progress is not None:
                     progress(count, total)
             part.add(None)
-        # What was read ahead and is damaged is counted when it is its turn.
+        # Damaged frames that were read ahead are counted when their turn comes.
         damaged = tuple(seconds for seconds in film.damaged if seconds <= last * film.time_base)
         done = Progress(count, first, last, damaged, steadier.state)
         unfinished.finish(done)
@@ -207,7 +207,7 @@ def _predict(
 
 
 def _fingerprint(predict: Callable[[list[NDArray[np.uint8]]], list[NDArray[np.float32]]]) -> list[float]:
-    """Tell weights and what is done with them apart by what they make of a picture."""
+    """Fingerprint weights and settings by what they predict for a test picture."""
     rows, columns = np.mgrid[:96, :128].astype(np.float32)
     picture = 128 + 60 * np.sin(rows / 9) * np.cos(columns / 13) + columns / 4
     chroma = predict([picture.astype(np.uint8)])[0]

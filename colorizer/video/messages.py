@@ -1,6 +1,6 @@
-"""What two processes say to each other about a film: a line of JSON, and arrays as they lie in memory.
+"""Messages between two processes about a video: a line of JSON, followed by raw arrays.
 
-Neither trusts the other with more than that: what comes is bounded, and nothing in it is run.
+The processes don't trust each other: messages are limited in size, and nothing in them is executed.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST_LINE = 100_000  # Bytes.
-_MOST_BYTES = 200_000_000  # Of the arrays of a message.
+_MOST_BYTES = 200_000_000  # Arrays per message.
 _KINDS = {"uint8": np.uint8, "float32": np.float32}
 
 Message = dict[str, Any]
@@ -21,16 +21,16 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken of a film, all known before its first frame is decoded.
+    """Limits of a video, checked before its first frame is decoded.
 
     Attributes
     ----------
     seconds : float
         From the first frame to the last.
     lines : int
-        Of a picture of 16:9; other pictures may have as many pixels as that.
+        Lines of a 16:9 picture; other pictures may have as many pixels.
     rate : int
-        Frames a second, on average over a film of the full length.
+        Frames per second, on average over a video of the full length.
     """
 
     seconds: float = 30
@@ -39,12 +39,12 @@ class Limits:
 
     @property
     def pixels(self) -> int:
-        """Pixels of a frame."""
+        """Most pixels of a frame."""
         return self.lines * self.lines * 16 // 9
 
     @property
     def frames(self) -> int:
-        """Frames of a film."""
+        """Most frames of a video."""
         return round(self.seconds * self.rate)
 
 
@@ -58,7 +58,7 @@ def send(stream: BinaryIO, message: Message, arrays: Sequence[NDArray[Any]] = ()
 
 
 def receive(stream: BinaryIO) -> tuple[Message, list[NDArray[Any]]] | None:
-    """Read a message; None at the end of the stream, and where it holds none."""
+    """Read a message; None at the end of the stream, or if it isn't a message."""
     line = stream.readline(_LONGEST_LINE)
     if not line.endswith(b"\n"):
         return None

@@ -1,4 +1,4 @@
-"""Films read: their frames in order, each with its time, and what there is to know of them before the first."""
+"""Reading videos: properties, and frames in order, each with its time."""
 
 import math
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from colorizer.video.planes import to_square, turn
 
 # Chosen by what a file contains, whatever it is called. Playlists, which lead to other files and hosts, are none.
 _DEMUXERS = "mov,matroska,avi,mpeg,mpegts"
-_SEEK_BACK = Fraction(3)  # Seconds before the wanted frame: what comes right after a jump is not always whole.
-_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: a cover, no film.
+_SEEK_BACK = Fraction(3)  # Seconds before the wanted frame: frames right after a seek are not always intact.
+_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: a cover image.
 _PROGRESSIVE = 1  # FFmpeg's AV_FIELD_PROGRESSIVE
 
 
@@ -32,7 +32,7 @@ def open_video(path: Path) -> InputContainer:
     Raises
     ------
     VideoError
-        If it is none of a kind that is read, or damaged at its beginning.
+        If its format can't be read, or its beginning is damaged.
     OSError
         If it can't be read.
     """
@@ -51,7 +51,7 @@ def open_video(path: Path) -> InputContainer:
 
 @dataclass
 class Film:
-    """A video that is open: its main stream of pictures and what is known of it.
+    """An open video: its main stream of pictures, and its properties.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class Film:
     container : av.container.InputContainer
         The file, opened.
     stream : av.video.stream.VideoStream
-        The pictures; covers are passed over.
+        The pictures; covers are ignored.
     first : av.video.frame.VideoFrame
         The first picture that can be decoded.
     damaged : list of float
-        Seconds of the frames that couldn't be decoded or had to be patched up, as far as frames were read; infinity
-        where the file breaks off.
+        Times, in seconds, of frames that couldn't be decoded or had to be repaired, as far as frames were read;
+        infinity if the file breaks off.
     """
 
     path: Path
@@ -105,23 +105,23 @@ class Film:
 
     @property
     def time_base(self) -> Fraction:
-        """Seconds of a tick of the frames' times."""
+        """Seconds per tick of the frames' times."""
         return self.stream.time_base or Fraction(1, 90_000)
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second, as far as there is such a thing."""
+        """Frames per second; an estimate if the rate varies or is unknown."""
         rate = self.stream.guessed_rate or self.stream.average_rate or Fraction(25)
         return rate if 0 < rate <= 1000 else Fraction(25)
 
     @property
     def step(self) -> int:
-        """Ticks from one frame to the next, as far as there is such a thing."""
+        """Ticks from one frame to the next; an estimate if the rate varies or is unknown."""
         return max(1, round(1 / (self.rate * self.time_base)))
 
     @property
     def total(self) -> int | None:
-        """How many frames there are, or about; None if nothing tells."""
+        """Number of frames, or an estimate; None if it is unknown."""
         if self.stream.frames:
             return self.stream.frames
         if self.container.duration:
@@ -156,7 +156,7 @@ class Film:
                 yield frame
 
     def _frames_from(self, after: int) -> Iterator[VideoFrame] | None:
-        """Jump and decode up to a frame, to go on behind it; None if the jump didn't lead to it for certain."""
+        """Seek and decode up to a frame, to continue after it; None if the seek may have missed it."""
         with suppress(av.error.FFmpegError):
             self._seek(after - int(_SEEK_BACK / self.time_base))
             frames = self._decode()
@@ -168,7 +168,7 @@ class Film:
         return None
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Decode what can be decoded, and note the seconds of what can't."""
+        """Decode what can be decoded, and note the times of what can't."""
         try:
             for packet in self.container.demux(self.stream):
                 if packet.has_sidedata("encryption_info"):
@@ -186,13 +186,13 @@ class Film:
             self._note(None)
 
     def _note(self, ticks: int | None) -> None:
-        """Note that something is damaged, unless an earlier run did."""
+        """Note a damaged frame, unless an earlier run did."""
         seconds = float(ticks * self.time_base) if ticks is not None else math.inf
         if seconds > self._counted:
             self.damaged.append(seconds)
 
     def _seek(self, ticks: int) -> None:
-        """Jump to a key frame at or before a time; to the beginning where there is no way to jump."""
+        """Seek to a key frame at or before a time; to the beginning if the file can't be searched."""
         if ticks > (self.stream.start_time or 0):
             with suppress(av.error.FFmpegError):
                 self.container.seek(ticks, stream=self.stream)

@@ -1,4 +1,4 @@
-"""What a run leaves that was stopped: the parts it finished, and where it was."""
+"""The state of an interrupted run: its finished parts, and where to resume."""
 
 import hashlib
 import json
@@ -21,18 +21,18 @@ _PROBE = 1 << 20  # Bytes at the beginning, middle and end of a file that tell i
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a film is.
+    """Progress of a video.
 
     Attributes
     ----------
     frames : int
-        Frames that are done.
+        Number of frames that are done.
     first, last : int
-        Times of the first and the last of them, in ticks.
+        Times of the first and the last of these frames, in ticks.
     damaged : tuple of float
-        Seconds of the frames that are damaged, so far.
+        Times of the damaged frames so far, in seconds.
     state : State, optional
-        Color after the last.
+        Color state after the last frame.
     """
 
     frames: int = 0
@@ -44,12 +44,12 @@ class Progress:
 
 @dataclass
 class Unfinished:
-    """The hidden folder beside a film that is being made.
+    """The hidden folder beside a video that is being written.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Where it is.
+        Path of the folder.
     notes : list of str
         What was found there, in words.
     """
@@ -63,7 +63,7 @@ class Unfinished:
     def open(
         cls, source: Path, target: Path, settings: dict[str, Any], fingerprint: list[float]
     ) -> Iterator["Unfinished"]:
-        """Take up what an earlier run left, if it was of the same film, settings and weights; else start over."""
+        """Resume an earlier run if it had the same video, settings and weights; otherwise start over."""
         name = target.name
         if len(os.fsencode(name)) > 200:
             name = hashlib.sha256(os.fsencode(name)).hexdigest()
@@ -110,22 +110,22 @@ class Unfinished:
         return [self._name(".packets", number) for number in range(self._count)]
 
     def load(self) -> Progress:
-        """Give how far the film was, and note it."""
+        """Return the progress of the earlier run, and note it."""
         if not self._count:
             return Progress()
         with np.load(self._name(".npz", self._count - 1)) as saved:
             frames, first, last, index = (int(value) for value in saved["progress"])
             state = State(saved["luma"], saved["chroma"], saved["count"], index)
-            self.notes.append(f"went on behind the first {frames} frames, which were done")
+            self.notes.append(f"resumed after the first {frames} frames, which were done")
             return Progress(frames, first, last, tuple(saved["damaged"].tolist()), state)
 
     @contextmanager
     def begin(self) -> Iterator[Path]:
-        """Give the path of the next part's file, under a name that tells that it is not finished."""
+        """Return the path of the next part, under a name that marks it as unfinished."""
         yield self._name(".part")
 
     def finish(self, done: Progress) -> None:
-        """Note that the part is finished, and how far the film is with it."""
+        """Mark the part as finished, and save the progress."""
         assert done.state is not None
         arrays: dict[str, Any] = {"luma": done.state.luma, "chroma": done.state.chroma, "count": done.state.count}
         arrays["progress"] = np.array([done.frames, done.first, done.last, done.state.index], np.int64)
@@ -134,17 +134,17 @@ class Unfinished:
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
         self._name(".part").replace(self._name(".packets"))
-        temporary.replace(self._name(".npz"))  # Last: a part without it is not finished.
+        temporary.replace(self._name(".npz"))  # Last: without it, the part counts as unfinished.
         self._count += 1
 
     def remove(self) -> None:
-        """Remove the folder, when the film is whole."""
+        """Remove the folder when the video is complete."""
         self._count = 0
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    """Tell a file from others without reading all of it."""
+    """Fingerprint a file without reading all of it."""
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:

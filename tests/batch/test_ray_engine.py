@@ -107,7 +107,7 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         (["scans", "scans", "--output", "out", "--engine", "ray"], "takes one folder, got 2"),
         (["scans/a.png", "--output", "out", "--engine", "ray"], "takes a folder, and there is none at scans/a.png"),
         (["scans", "--output", "scans/a.png", "--engine", "ray"], "must be a folder"),
-        (["scans/in", "--output", "scans", "--engine", "ray"], "has the input folder in it"),
+        (["scans/in", "--output", "scans", "--engine", "ray"], "contains the input folder"),
         (["scans", "--output", "scans", "--engine", "ray"], "is the input folder"),
         (["scans", "--output", "out", "--engine", "ray", "--workers", "0"], "--workers must be at least 1"),
         (

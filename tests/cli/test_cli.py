@@ -119,7 +119,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
     [
         (["none.png", "--output", "o.png"], "no such file or folder: none.png"),
         (["scans", "--output", "scans"], "is the input folder"),
-        (["scans", "--output", "."], "has the input folder in it"),
+        (["scans", "--output", "."], "contains the input folder"),
         (["scans", "--output", "o.png"], "must be a folder"),
         (["twins", "--output", "o", "--uncertainty"], "would both become"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),

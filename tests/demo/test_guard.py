@@ -119,8 +119,8 @@ def test_rate_is_limited_for_each_visitor():
     assert client.get("/").status_code == 200
     # Gradio's page shows the detail of a JSON, and the text where it is about uploads.
     question, upload = (client.post(path, headers={"x-forwarded-for": PUBLIC}) for path in ("/q/join", "/x/upload"))
-    assert question.json() == {"detail": "more than 3 requests in a minute; wait a little"}
-    assert upload.text == "more than 3 requests in a minute; wait a little"
+    assert question.json() == {"detail": "more than 3 requests in a minute; wait a moment"}
+    assert upload.text == "more than 3 requests in a minute; wait a moment"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
@@ -183,7 +183,7 @@ def test_rate_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch, space: 
 
 def test_nonsense_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(RATE_VARIABLE, "many")
-    with pytest.raises(ValueError, match=r"COLORIZER_RATE must be a number of requests a minute.*got 'many'"):
+    with pytest.raises(ValueError, match=r"COLORIZER_RATE must be a number of requests per minute.*got 'many'"):
         Guard.as_middleware()
 
 

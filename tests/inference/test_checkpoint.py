@@ -53,7 +53,7 @@ def test_only_weights_and_config_are_downloaded_and_once(hub: Hub, tmp_path: Pat
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert Checkpoint.find("hf://ada/net").path.read_bytes() == b"PK\3\4newer"
     assert hub.requests == []
-    with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids"):
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set"):
         Checkpoint.find("hf://ada/other")
 
 
@@ -71,10 +71,10 @@ def test_what_is_cached_needs_no_hub(hub: Hub, fault: Fault):
     [
         (401, "doesn't accept the token"),
         (402, "402"),
-        (403, "no right to it"),
+        (403, "access denied"),
         (404, "no such repository"),
         (429, "too many requests"),
-        (500, r"trouble of its own \(500\)"),
+        (500, r"a problem of its own \(500\)"),
         ("cut", "no connection to http://127.0.0.1"),
     ],
 )
@@ -131,10 +131,10 @@ def test_weights_of_another_hash_are_refused_and_not_kept(hub: Hub, tmp_path: Pa
         ("hf://ada/none", {}, "no such repository"),
         ("hf://ada/net@v9", model_files(), "no such repository, file or revision"),
         ("hf://ada/net", {"model.keras": WEIGHTS}, "no such repository, file or revision"),
-        ("hf://ada/net", {"config.json": b"{}", "model.keras": WEIGHTS}, "names no SHA-256"),
-        ("hf://ada/net", {"config.json": b'{"model_sha256": 1}', "model.keras": WEIGHTS}, "names no SHA-256"),
-        ("hf://ada/net", {"config.json": b"[]", "model.keras": WEIGHTS}, "names no SHA-256"),
-        ("hf://ada/net", {"config.json": b"{", "model.keras": WEIGHTS}, "names no SHA-256"),
+        ("hf://ada/net", {"config.json": b"{}", "model.keras": WEIGHTS}, "has no SHA-256"),
+        ("hf://ada/net", {"config.json": b'{"model_sha256": 1}', "model.keras": WEIGHTS}, "has no SHA-256"),
+        ("hf://ada/net", {"config.json": b"[]", "model.keras": WEIGHTS}, "has no SHA-256"),
+        ("hf://ada/net", {"config.json": b"{", "model.keras": WEIGHTS}, "has no SHA-256"),
         ("hf://ada/net", {"config.json": model_files()["config.json"]}, "no such repository, file or revision"),
     ],
 )

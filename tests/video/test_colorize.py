@@ -191,7 +191,7 @@ def test_a_run_that_is_stopped_goes_on_and_gives_the_same_film(tmp_path: Path, s
             return super().predict_chroma(lumas, **given)
 
     summary = colorize_video(source, target, Counting(), **options)
-    assert any("went on behind the first" in note for note in summary.notes)
+    assert any("resumed after the first" in note for note in summary.notes)
     assert sum(seen) < 12  # Of 24, and one for the model's fingerprint.
     assert summary.frames == 70
     assert read_times(target) == read_times(whole)
@@ -221,7 +221,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     assert subprocess.run(arguments, check=False).returncode == -9
     assert not target.exists()
     summary = colorize_video(source, target, OneColor(), part_seconds=0.5)
-    assert any("went on behind the first 39 frames" in note for note in summary.notes)
+    assert any("resumed after the first 39 frames" in note for note in summary.notes)
     colorize_video(source, tmp_path / "whole.mp4", OneColor(), part_seconds=0.5)
     for a, b in zip(read_frames(target), read_frames(tmp_path / "whole.mp4"), strict=True):
         assert all(np.array_equal(plane(a, i), plane(b, i)) for i in range(3))

@@ -22,7 +22,7 @@ from colorizer.imaging.color import fit_within
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
-_THUMBNAIL_SIDE = 240  # Pixels: twice what is shown, for screens of high density.
+_THUMBNAIL_SIDE = 240  # Pixels: twice the size shown, for high-density screens.
 _WORDS = (
     f"Choose several images, or a ZIP archive of them: up to {_LIMITS.images} images, {MAX_BYTES / 1e6:.0f} MB per "
     f"file, {_LIMITS.total_bytes / 1e6:.0f} MB unpacked, and {_LIMITS.pixels / 1e6:.0f} megapixels per image. You get "
@@ -36,7 +36,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     files = gr.File(label="Images or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many")
     settings = Settings(colorizers)
     start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
-    # Plain text: names of files may look like Markdown, and programs read it, too.
+    # Plain text: file names may look like Markdown, and programs read it, too.
     report = gr.Textbox(label="Report", lines=3, max_lines=20, interactive=False, visible=False, elem_id="report")
     result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
 
@@ -91,7 +91,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         pictures = [(save_preview(thumbnails[result], "thumbnail"), Path(result).as_posix()) for result in results]
         return str(output), words, pictures
 
-    # The names of its parameters are those of the API.
+    # The parameter names are part of the API.
     def colorize_batch(
         files: list[str] | None,
         model: str,
@@ -99,7 +99,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         detail: float,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[str, str]:
-        """Colorize several image files or ZIP archives of them: a ZIP archive comes back, with a report in it."""
+        """Colorize several image files or ZIP archives of them; returns a ZIP archive with the results and a report."""
         archive, words, _ = colorize_all(files, model, vividness, detail, progress)
         return archive, words
 
@@ -107,10 +107,10 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         return gr.DownloadButton(visible=visible), gr.Textbox(visible=visible), gr.Gallery(visible=visible)
 
     shown = [result, report, pictures]
-    # An older batch's result would be taken for the new one's, most of all where that fails.
+    # The result of an earlier batch could be mistaken for the new one, above all if that fails.
     gr.on([start.click, files.change], partial(show, False), None, shown, queue=False, **QUIET)
     given = [files, *settings.widgets]
-    # A line of its own, so that those who bring one image don't wait for it.
+    # A queue of its own, so that visitors with a single image don't wait for it.
     line: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "many"}
     done = start.click(colorize_all, given, shown, show_progress_on=[files], api_visibility="private", **line)
     done.success(partial(show, True), None, shown, queue=False, **QUIET)

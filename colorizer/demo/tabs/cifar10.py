@@ -34,7 +34,7 @@ image in the middle.
 
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
-    """Build the tab inside ``demo``: all models beside each other."""
+    """Build the tab inside ``demo``: all models side by side."""
     ways = _list_ways(colorizers)
     images = Gallery.load(colorizers)
     orders = {_OWN_ORDER: None, **{f"{title(model)}: {order} first": (model, order) for model, order in images.orders}}
@@ -107,10 +107,10 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         # By its caption: the page of the gallery may have been turned since.
         return show(pick(captions, read_caption(choice)))
 
-    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    # A thumbnail takes milliseconds: don't let a page that opens wait for other visitors' photos.
     light: dict[str, Any] = {"outputs": [gallery, page, sorted_note, result], "queue": False, **QUIET}
     gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
-    # Not `change`, which the answer itself would set off.
+    # Not `change`, which the answer itself would trigger.
     gr.on([page.submit, page.blur], fill, [wanted, order, page], trigger_mode="always_last", **light)
     back.click(partial(fill_next, -1), [wanted, order, page], **light)
     forth.click(partial(fill_next, 1), [wanted, order, page], **light)
@@ -128,7 +128,7 @@ class _Way(NamedTuple):
 
 
 def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
-    """List the ways, what is nearest to gray first: the raw output, then its colors, then the other models'."""
+    """List the ways, closest to gray first: the raw output, then its colors, then the other models'."""
     ways = []
     for model, colorizer in sorted(colorizers.items(), key=lambda item: "raw picture" not in item[1].abilities):
         if "raw picture" in colorizer.abilities:

@@ -1,4 +1,4 @@
-"""The tab *How it works*: for those who want to learn what an autoencoder is and does."""
+"""The tab *How it works*: what an autoencoder is and does."""
 
 import csv
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ from colorizer.inference.colorizer import Colorizer
 
 _IDEA = """
 The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
-small thumbnail and predicts its colors. The *autoencoder* squeezes the thumbnail into a short list of numbers and
-paints it anew from them. The *U-Net* estimates how likely each color is at each place. The colors are then enlarged and
-joined with the brightness of the full image, so no detail is lost, whatever the size.
+small thumbnail and predicts its colors. The *autoencoder* compresses the thumbnail into a short list of numbers and
+reconstructs it, in color, from them. The *U-Net* estimates how likely each color is at each place. The colors are then
+enlarged and joined with the brightness of the full image, so no detail is lost, whatever the size.
 """
 _FOLLOW = (
     "Choose a test image or one of your own. It is shrunk to {width} × {height} pixels, goes through the encoder and "
@@ -49,8 +49,8 @@ moves a single number, the one that varies most. Alone it changes little: what t
 all of them.
 """
 _STEPS = 9
-_SIDE = 640  # Pixels of the visitor's image at which the two results are shown.
-_FIRST, _LAST = 0, 1  # Samples that the walk starts with.
+_SIDE = 640  # Size, in pixels, at which the results of a visitor's image are shown.
+_FIRST, _LAST = 0, 1  # The samples of the first walk.
 _WALK = """
 Two test images are two points in the space of latent vectors. Here the decoder paints points on the straight line
 between them. Where the network has learned what the two have in common, one picture turns into the other instead of
@@ -73,20 +73,20 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
 
 
 class _Sections:
-    """The parts of the lesson, which the list of contents leads to."""
+    """The sections of the page, with their titles for the table of contents."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
 
     def begin(self, title: str, words: str) -> None:
-        """Build the heading of a part and its first words."""
+        """Build the heading of a section and its first paragraph."""
         gr.HTML(draw_heading(len(self.titles), title), padding=False)
         self.titles.append(title)
         gr.Markdown(words, elem_classes=["words"])
 
 
 def _build_record(sections: _Sections, model: str) -> None:
-    """Draw what the record of a model's training tells: its layers and its curves."""
+    """Draw what the record of a model's training has: its layers and its loss curves."""
     config = Checkpoint.find(model).read_record(CONFIG)
     layers, folder = config.get("layers"), resource_folder("checkpoints") / model
     if layers:
@@ -112,11 +112,11 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Colorizer) -> None:
-    """Build the parts inside ``demo``, if the encoder and the decoder are there as networks of their own."""
+    """Build these sections inside ``demo`` if the encoder and the decoder are available separately."""
     try:
         space = LatentSpace(Checkpoint.find(model))
     except (OSError, ValueError):
-        return  # Weights without an export, or with another one's.
+        return  # There is no export, or one of other weights.
     samples = Gallery.of_samples()
     rows = {samples.caption(row): row for row in range(len(samples.dataset))}
     latent = gr.State()  # The vector of the image that the visitor follows.
@@ -214,7 +214,7 @@ def _build_passage(
 
     shown: Any = [seen, vector, latent, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    # A thumbnail takes milliseconds; a page that opens is not to wait for others' photos, nor they for it.
+    # A thumbnail takes milliseconds: don't let a page that opens wait for other visitors' photos.
     demo.load(show_first, None, shown, queue=False, **QUIET)
     chooser.select(show_sample, None, shown, trigger_mode="multiple", **options)
     own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
@@ -276,7 +276,7 @@ def _explain_blur(pixels: int, length: int, error: float) -> str:
 
 
 def _explain_join(model: str) -> str:
-    """Tell what joining is worth, by the record over the whole test set."""
+    """Explain what joining gains, with the recorded figures of the whole test set."""
     words = (
         "**What joining it with the true brightness changes.** Only the color of the decoder's picture is used; the "
         "brightness is the image's own. Our eyes see brightness sharply and color softly, so soft color on a sharp "

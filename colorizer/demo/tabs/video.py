@@ -1,4 +1,4 @@
-"""The tab *Video*: a short film in; one frame of it in color to choose the strength by, then all of it."""
+"""The tab *Video*: one frame of a short video in color first, to choose the color strength, then all of it."""
 
 import html
 import secrets
@@ -18,7 +18,7 @@ from colorizer.demo.widgets import address, build_panel, save_preview
 from colorizer.demo.workbench import NETWORK, QUIET, default_model
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 
-_PAUSE = 0.5  # Seconds between two words on how far a film is.
+_PAUSE = 0.5  # Seconds between two progress updates.
 _ADVICE = "Try another one, such as an MP4."
 
 
@@ -61,7 +61,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         return Path(given)
 
     def show(given: Any, vividness: float) -> dict[Any, Any]:
-        if not given:  # It was taken away.
+        if not given:  # The video was removed.
             return {work: gr.Row(visible=False)}
         path = find(given)
         with as_gradio_errors(advice=_ADVICE):
@@ -119,14 +119,14 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         films.cancel(str(request.session_hash))
 
     shown: Any = [work, still, result, state, download]
-    # Another film, or another strength, ends what is under way.
+    # Another video, or another strength, cancels a running job.
     gr.on([upload.change, vividness.release, stop.click], cancel, queue=False, **QUIET)
     demo.unload(cancel)
     options: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": still, **NETWORK}
     opened = upload.change(show, [upload, vividness], shown, trigger_mode="always_last", **options)
     opened.failure(lambda: gr.Row(visible=False), None, work, queue=False, **QUIET)
     vividness.release(show, [upload, vividness], shown, trigger_mode="always_last", **options)
-    # One film at a time: it keeps a processor busy. Photos have a waiting line of their own.
+    # One video at a time: it keeps a processor busy. Photos have a queue of their own.
     film = start.click(
         colorize,
         [upload, vividness],
@@ -142,7 +142,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
 
 
 def _draw_progress(done: Any, total: Any, seconds: float) -> str:
-    """Tell how far a film is: frames, frames a second, and the time left."""
+    """Draw the progress of a video: frames, frames per second, and the time left."""
     if not isinstance(done, int) or not isinstance(total, int) or not 0 < done <= total:
         return "<p role='status'>Reading the video…</p>"
     rate = done / max(seconds, 1e-3)

@@ -1,7 +1,7 @@
 """The tab *Your photo*: a photo in, its color version out, with corrections by hand.
 
-The browser keeps what a visitor chose (``stage.js``) and sends all of it with each question; the server keeps nothing
-but the file and, for speed, previews. So each function here turns one question into one answer, both JSON.
+The browser keeps the visitor's choices (``stage.js``) and sends all of them with each request; the server keeps only
+the file and, for speed, previews. So each function here turns one request into one answer, both JSON.
 """
 
 import base64
@@ -37,12 +37,12 @@ from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Alternative, Colori
 from colorizer.inference.hints import Hint
 from colorizer.inference.reach import DEFAULT_REACH
 
-_VERSIONS = 4  # Drawn at once.
+_VERSIONS = 4  # Drawn per request.
 _MOST_VERSIONS = 400
-_VERSION_SIDE = 320  # Pixels of a version to choose.
+_VERSION_SIDE = 320  # Long side, in pixels, of the versions to choose from.
 _DOUBT_SIDE = 640
-_THUMBNAIL_SIDE = 112  # Twice what is shown, for screens of high density.
-_MOST_DRAWN = 16  # Colors of one version.
+_THUMBNAIL_SIDE = 112  # Twice the size shown, for high-density screens.
+_MOST_DRAWN = 16  # Drawn colors of a version.
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """What the browser asks: a photo with the choices made on it, and how to colorize it."""
+    """A request of the browser: a photo with the visitor's choices, and how to colorize it."""
 
     photo: Photo
     colorizer: Colorizer
@@ -87,9 +87,9 @@ class Question:
 
     @classmethod
     def read(cls, asked: Any, colorizers: Mapping[str, Colorizer]) -> "Question":
-        """Check a question, which may come from anyone; what is wrong with it is told as `gradio.Error`."""
+        """Check a request, which may come from anyone; `gradio.Error` says what is wrong with it."""
         if not isinstance(asked, Mapping) or not isinstance(asked.get("photo"), Mapping):
-            raise gr.Error("This question has no photo; load the page again.", print_exception=False)
+            raise gr.Error("This request has no photo; reload the page.", print_exception=False)
         colorizer, options = read_settings(colorizers, asked)
         given = asked["photo"]
         if "example" in given:
@@ -112,7 +112,7 @@ def _read_dabs(given: Any) -> list[Dab]:
     try:
         return [Dab(float(each["x"]), float(each["y"]), str(each["color"])) for each in given]
     except (TypeError, KeyError) as error:
-        raise ValueError("each dab has x, y and color") from error
+        raise ValueError("each dab must have x, y and color") from error
 
 
 def _read_version(given: Any) -> Alternative:
@@ -124,7 +124,7 @@ def _read_version(given: Any) -> Alternative:
         if len(hints) > _MOST_DRAWN or not all(map(_is_hint, hints)):
             raise ValueError
     except (TypeError, ValueError) as error:
-        raise ValueError("this is none of the model's versions; ask for them again") from error
+        raise ValueError("this is not one of the model's versions; draw them again") from error
     return tuple(Hint(x, y, (cb, cr)) for x, y, cb, cr in hints)
 
 
@@ -191,7 +191,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         return save(asked, ".png")
 
     first = default_model(colorizers)
-    # The opening picture is made once, here, and is nobody's photo.
+    # The opening picture is made once, here; it belongs to no visitor.
     opening: Json = {"photo": {"example": OPENING}, "dabs": [], "model": first}
     pictures = _paint(ask(opening))
     stage = gr.HTML(
@@ -218,11 +218,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             "opening": _describe(ask(opening), pictures, opening["photo"]),
         },
     )
-    stage.keep_in_cache.update(path for path in pictures.values() if path)  # They are never swept away.
+    stage.keep_in_cache.update(path for path in pictures.values() if path)  # They are never deleted.
     credits = "".join(f"<li>{example.title}: {example.credit}</li>" for example in EXAMPLES.values())
     gr.HTML(f"<details id='credits'><summary>About the examples</summary><ul>{credits}</ul></details>")
 
-    # Each event, named as Gradio has them, the function that answers, and what the page does with the answer.
+    # Each event by Gradio's name, the function that answers it, and what the page does with the answer.
     for event, function, answer in (
         (stage.input, paint, "paint"),
         (stage.select, suggest, "suggest"),
@@ -237,7 +237,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             channel,
             js="() => [window.stage.request()]",
             show_progress="hidden",
-            # Of several changes, one right after the other, the last one counts, with all that came before it.
+            # Of several changes in quick succession, only the last request counts: it has all choices.
             trigger_mode="always_last",
             **NETWORK,
         )
@@ -246,7 +246,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
 
 def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
-    """Have a refusal be an answer too: it stands where the photo is dropped."""
+    """Turn a refusal into an answer, too: the page shows it in the drop zone."""
 
     def answer(asked: Any) -> Json:
         echo = {"id": asked.get("id"), "photo": asked.get("photo")} if isinstance(asked, Mapping) else {}
@@ -259,7 +259,7 @@ def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
 
 
 def _paint(question: Question) -> dict[str, str | None]:
-    """Colorize a preview; give the files of the pictures that the page shows."""
+    """Colorize a preview; return the files of the pictures that the page shows."""
     with errors.as_gradio_errors():
         result = question.photo.colorize(question.colorizer, **question.options)
     preview, stem = question.photo.preview, question.stem
@@ -271,7 +271,7 @@ def _paint(question: Question) -> dict[str, str | None]:
 
 
 def _describe(question: Question, pictures: Mapping[str, str | None], photo: Json) -> Json:
-    """Tell the page all that it shows of a photo."""
+    """Collect what the page shows of a photo."""
     preview, (height, width) = question.photo.preview, question.photo.size
     return {
         "photo": photo,
@@ -289,7 +289,7 @@ def _describe(question: Question, pictures: Mapping[str, str | None], photo: Jso
 
 
 def _thumbnail(path: Path) -> str:
-    """Make a small square of a photo's middle, as an address that needs no request."""
+    """Make a small square of a photo's middle, as a data: URL, which needs no request."""
     image = decode_image(path)
     height, width = image.shape[:2]
     side = min(height, width)
