@@ -108,7 +108,7 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
     truth = decode_image(ROOT / "samples/cifar10/08_cat.png")
     np.testing.assert_array_equal(_test_pixels(page, "truth"), truth)
     np.testing.assert_array_equal(_test_pixels(page, "gray"), gray_copy(truth))
-    np.testing.assert_array_equal(_test_pixels(page, "unet"), colorizer.colorize(truth))
+    np.testing.assert_array_equal(_test_pixels(page, "unet"), colorizer.colorize(truth, vividness=0))
     autoencoder = Colorizer.load("autoencoder")
     np.testing.assert_array_equal(_test_pixels(page, "autoencoder"), autoencoder.colorize(truth))
     np.testing.assert_array_equal(_test_pixels(page, "autoencoder-raw"), autoencoder.colorize(truth, raw=True))

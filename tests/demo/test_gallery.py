@@ -1,10 +1,15 @@
 """The images of the tab *CIFAR-10*: classes, pages and orders."""
 
+import base64
+import re
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from conftest import ROOT
 
+from colorizer import Colorizer, decode_image
 from colorizer.demo.gallery import ALL_CLASSES, PAGE, Gallery, load_samples, take_page
 from colorizer.evaluation.image_errors import ImageErrors
 
@@ -49,3 +54,17 @@ def test_pages(number: float | None, expected: int):
     assert (shown, pages) == (expected, 3)
     assert page == rows[(expected - 1) * PAGE : expected * PAGE]
     assert take_page([], number) == ([], 1, 1)
+
+
+def test_the_tab_shows_the_vividness_that_its_figures_are_of(demo_url: str):
+    config = httpx.get(f"{demo_url}/config", timeout=400).json()
+    [result] = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "test-result"]
+    choosing = [each for each in config["dependencies"] if each["collects_event_data"]]
+    [event] = [each["id"] for each in choosing if each["outputs"] == [result]]
+    choice = {"index": 8, "value": {"caption": "cat, image 9"}}
+    question = {"session_hash": "tab", "fn_index": event, "data": [], "event_data": choice}
+    httpx.post(f"{demo_url}/gradio_api/queue/join", json=question, timeout=400).raise_for_status()
+    answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "tab"}, timeout=400).text
+    [shown] = re.findall("class='test-unet' src='data:image/png;base64,([^']+)'", answer)
+    expected = Colorizer.load().colorize(ROOT / "samples/cifar10/08_cat.png", vividness=0)
+    np.testing.assert_array_equal(decode_image(base64.b64decode(shown)), expected)

@@ -22,14 +22,15 @@ from colorizer.imaging.encode import encode_image
 from colorizer.inference.colorizer import Colorizer
 
 _OWN_ORDER = "unsorted"
+_VIVIDNESS = 0.0  # That of the records, so that pictures, figures and order belong together.
 _WORDS = """
-*Autoencoder* and *U-Net* show the model's color on the image's own brightness. *Autoencoder (raw output)* is the
-picture that the autoencoder paints by itself, from the 256 numbers that it keeps of an image.
+*Autoencoder* and *U-Net* show the model's color on the image's own brightness; the U-Net's color strength is 0 here,
+which gives the smallest error. *Autoencoder (raw output)* is the picture that the autoencoder paints by itself, from
+the 256 numbers that it keeps of an image.
 """
 _SORTED = """
-Sorted by each image's error, as `colorizer evaluate` recorded it (the U-Net's at color strength 0). Only the more
-colorful half of the images is listed: where there is hardly any color, the error says little. *Typical* starts with the
-image in the middle.
+Sorted by each image's error, as `colorizer evaluate` recorded it. Only the more colorful half of the images is listed:
+where there is hardly any color, the error says little. *Typical* starts with the image in the middle.
 """
 
 
@@ -133,7 +134,7 @@ def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
     for model, colorizer in sorted(colorizers.items(), key=lambda item: "raw picture" not in item[1].abilities):
         if "raw picture" in colorizer.abilities:
             ways.append(_Way(f"{model}-raw", raw_title(model), partial(colorizer.colorize, raw=True)))
-        ways.append(_Way(model, title(model), colorizer.colorize))
+        ways.append(_Way(model, title(model), partial(colorizer.colorize, vividness=_VIVIDNESS)))
     return ways
 
 
