@@ -19,7 +19,7 @@ def upload(**files: bytes) -> Upload:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault("GET /api/models/ada/net", 401), "doesn't accept the token"),
+        (Fault("GET /api/models/ada/net", 401), "the token is missing or invalid"),
         (Fault("POST /api/repos/create", 402), "needs a paid account"),
         (Fault("POST /api/repos/create", 403), "access denied"),
         (Fault("preupload", 403), "access denied"),
@@ -28,7 +28,7 @@ def upload(**files: bytes) -> Upload:
         (Fault("preupload", 500), r"a problem of its own \(500\)"),
         (Fault("PUT /store/", 500), r"a problem of its own \(500\)"),
         (Fault("PUT /store/", "cut"), "no connection to http://127.0.0.1"),
-        (Fault("/commit/", 401), "doesn't accept the token"),
+        (Fault("/commit/", 401), "the token is missing or invalid"),
         (Fault("/commit/", 409), "someone else is changing it"),
         (Fault("/commit/", 418), "the Hub answers 418: the stand-in was asked to fail"),
         (Fault("/commit/", 503), r"a problem of its own \(503\)"),

@@ -1,7 +1,7 @@
-"""A process of its own that decodes files for another, within limits: ``python -m colorizer.imaging.child``.
+"""A process that decodes files for another one, within limits: ``python -m colorizer.imaging.child``.
 
-It reads questions, a line of JSON each, and answers each by a line. Pixels go through a file, so that no more than the
-picture itself is held. A file that takes too much memory or time costs this process, and nobody else.
+It reads requests, one line of JSON each, and answers each with a line. Pixels are passed in a file, so that only one
+copy is in memory. A file that takes too much memory or time ends this process, and nothing else.
 """
 
 import base64
@@ -20,21 +20,21 @@ from colorizer.imaging.decode import ImageError, decode_with_metadata
 from colorizer.imaging.metadata import Metadata
 
 MEMORY = 600_000_000
-"""Bytes by which the process may grow above its start."""
+"""Bytes by which the process may grow after its start."""
 
 SECONDS = 10
-"""Seconds of the processor that a file may take."""
+"""Seconds of processor time that a file may take."""
 
 # What decoding is measured to take before it starts; the rest of the process's room is for what can't be foreseen.
 _MEASURED = 560_000_000
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
+    """Answer requests until the input ends."""
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
     with suppress(AttributeError, OSError):
-        os.nice(10)  # Who waits for colors goes before who brings a file.
+        os.nice(10)  # Coloring has priority over decoding.
     limit_memory(MEMORY)
     print(flush=True)  # It is ready.
     for line in sys.stdin:
@@ -59,19 +59,19 @@ def _answer(path: str, output: str, max_pixels: int) -> dict[str, Any]:
 
 
 def pack(metadata: Metadata) -> dict[str, Any]:
-    """Turn metadata into what JSON can hold."""
+    """Convert metadata for JSON."""
     binary = {name: base64.b64encode(value).decode() for name, value in metadata.items() if isinstance(value, bytes)}
     return {"binary": binary, "plain": {name: value for name, value in metadata.items() if name not in binary}}
 
 
 def unpack(packed: dict[str, Any]) -> Metadata:
-    """Turn what `pack` gave into metadata again."""
+    """Convert what `pack` returned back to metadata."""
     metadata = packed["plain"] | {name: base64.b64decode(value) for name, value in packed["binary"].items()}
     return metadata | ({"dpi": tuple(metadata["dpi"])} if "dpi" in metadata else {})
 
 
 def limit_memory(growth: int) -> None:
-    """Limit the address space, where the system can, to so many bytes more: an allocation beyond it fails."""
+    """Limit the growth of the address space in bytes, where the system can: allocations beyond it fail."""
     if sys.platform == "linux":
         import resource
 
@@ -81,7 +81,7 @@ def limit_memory(growth: int) -> None:
 
 
 def limit_time(seconds: int) -> None:
-    """Have the system end the process when it has worked for so long from now on, where it can."""
+    """Make the system end the process after so many more seconds of processor time, where it can."""
     if sys.platform != "win32":
         import resource
 

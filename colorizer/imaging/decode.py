@@ -1,4 +1,4 @@
-"""Files and bytes to RGB arrays: one look at the file, then the decoder that fits, then sRGB of 8 bits."""
+"""Decode files and bytes to RGB arrays: examine the file, choose a decoder, convert to 8-bit sRGB."""
 
 import math
 import os
@@ -35,8 +35,8 @@ from colorizer.machine import describe_shortage, quiet_opencv
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
 
-_MEMORY_OF_A_PIXEL = 24  # Bytes that decoding may take for each pixel that is allowed.
-_WORK_OF_A_PIXEL = 40  # Times that a pixel may be decoded, as by the scans of a progressive JPEG.
+_MEMORY_OF_A_PIXEL = 24  # Bytes of memory that decoding may take per allowed pixel.
+_WORK_OF_A_PIXEL = 40  # How often a pixel may be decoded, as by the scans of a progressive JPEG.
 _LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
 
 # Pillow runs Ghostscript for EPS, and decodes whatever lies within an IPTC record, EPS too; the others it only
@@ -48,7 +48,7 @@ _BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animati
 
 
 class ImageError(ValueError):
-    """An image can't be read; the message says which and why, in words for the person who brought it."""
+    """An image can't be read; the message says which and why, in words for its owner."""
 
 
 def readable_extensions() -> set[str]:
@@ -64,11 +64,11 @@ def _formats() -> list[str]:
 
 
 def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True) -> NDArray[np.uint8]:
-    """Decode an image of any usual kind to 8-bit sRGB, the right way up.
+    """Decode an image of any common format to 8-bit sRGB, right side up.
 
     EXIF orientation is applied (XMP's where EXIF has none), ICC profiles, a PNG's gamma and CMYK are converted to sRGB,
-    16-bit and float samples are scaled (`colorizer.imaging.srgb.to_bytes` has the rule). Of an animation comes the
-    first frame, of a document of several pages the first.
+    16-bit and float samples are scaled (see `colorizer.imaging.srgb.to_bytes`). Only the first frame of an animation or
+    page of a document is decoded.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
         the work that decoding will take, which are allowed in proportion. More than Pillow's own limit raises that,
         ``PIL.Image.MAX_IMAGE_PIXELS``, for the whole process.
     copy : bool
-        Whether an array that is 8-bit RGB already is copied; without, it comes back itself.
+        Whether to copy an array that already is 8-bit RGB, instead of returning it.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
     Raises
     ------
     ImageError
-        If the source is empty, broken, too large, of a kind that can't be read, or no image.
+        If the source is empty, damaged, too large, not an image, or in a format that can't be read.
     FileNotFoundError
         If there is no such file.
     """
@@ -107,7 +107,7 @@ def decode_with_metadata(
     accept_truncated: bool = False,
     name: str = "the image",
 ) -> tuple[NDArray[np.uint8], Metadata]:
-    """Decode a file, bytes or picture as `decode_image` does, together with what its result should keep.
+    """Decode a file, bytes or picture as `decode_image` does; also return the metadata for its result.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ def decode_with_metadata(
     max_memory : int, optional
         Bytes that decoding may take; by default in proportion to `max_pixels`.
     accept_truncated : bool
-        Whether to take what is there of a JPEG, PNG, TIFF, BMP, PPM, TGA, PCX or SGI file that is cut off; what is
-        missing becomes gray or black, and a note tells of it.
+        Whether to decode what is left of a truncated JPEG, PNG, TIFF, BMP, PPM, TGA, PCX or SGI file; the rest becomes
+        gray or black, and a note says so.
     name : str
-        What errors call it, if it comes as bytes; a file is called by its own name.
+        Name in error messages, for bytes; files have their own.
 
     Returns
     -------
@@ -149,9 +149,9 @@ def decode_with_metadata(
 def decode_pages(
     source: Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str = "the image"
 ) -> Iterator[tuple[NDArray[np.uint8], Metadata]]:
-    """Decode the pages or frames of a file one after the other, each as `decode_with_metadata` does.
+    """Decode the pages or frames of a file one by one, each as `decode_with_metadata` does.
 
-    All of them together may take the work that is allowed; that is checked before the first is decoded.
+    The limits hold for all of them together and are checked before the first is decoded.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def decode_pages(
 
 
 def has_frames(path: Path) -> bool:
-    """Tell whether a GIF, PNG or WebP is an animation; of the latter two, no more than the beginning is read."""
+    """Whether a GIF, PNG or WebP is an animation; of PNG and WebP, only the beginning is read."""
     with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
         content = _read_file(path, _Limits.of(MAX_PIXELS), None if path.suffix.lower() == ".gif" else _BEGINNING)
         return inspect(content, []).pages > 1 or (content[:4] == b"RIFF" and bool(content[20] & 2))
@@ -180,7 +180,7 @@ def has_frames(path: Path) -> bool:
 
 
 def inspect_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Facts | None:
-    """Tell a file's kind, size, pages and what decoding it takes, without decoding; None if it can't be read."""
+    """Find a file's format, size, pages and decoding cost, without decoding it; None if it can't be read."""
     limits = _Limits.of(max_pixels)
     _allow(max_pixels)
     with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
@@ -189,13 +189,13 @@ def inspect_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Fact
 
 
 def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
-    """Read an image's height and width, as they are stored, from its structure; None if that can't be read."""
+    """Read an image's stored height and width from its structure; None if it can't be read."""
     facts = inspect_image(source, max_pixels=max_pixels)
     return (facts.height, facts.width) if facts else None
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
-    """Name the format of a file or of a file's bytes as Pillow does, ``JPEG`` for one; None for pixels and others."""
+    """Pillow's name for the format of a file or its bytes, such as ``JPEG``; None for pixels and anything else."""
     if isinstance(source, np.ndarray):
         return None
     facts = inspect_image(source if isinstance(source, bytes) else Path(source))
@@ -203,14 +203,14 @@ def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
 
 
 def has_color(image: NDArray[np.uint8]) -> bool:
-    """Tell whether any pixel of an (H, W, 3 or 4) uint8 image differs from gray."""
+    """Whether any pixel of an (H, W, 3 or 4) uint8 image differs from gray."""
     red, green, blue = image[..., 0], image[..., 1], image[..., 2]
     return bool((red != green).any() or (green != blue).any())
 
 
 @dataclass(frozen=True)
 class _Limits:
-    """What decoding may take: pixels of the picture, bytes of memory, pixels decoded in all."""
+    """Limits of decoding: pixels of the picture, bytes of memory, and pixels decoded in total."""
 
     pixels: int
     memory: int
@@ -253,7 +253,7 @@ class _Limits:
 
 
 def _read_file(path: Path, limits: _Limits, most: int | None = None) -> bytes:
-    """Read a regular file within the limit of memory, or its first bytes; anything else could have no end."""
+    """Read a regular file, up to the memory limit, or its first bytes; other files might never end."""
     if path.is_dir():
         raise ImageError(f"{path.name} is a folder; give an image file")
     # Not to wait for a writer, if it has become a pipe by now.

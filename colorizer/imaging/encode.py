@@ -1,4 +1,4 @@
-"""RGB arrays to image files, and the format that a result gets."""
+"""Encode RGB arrays as image files, and choose the formats of results."""
 
 import io
 from pathlib import Path
@@ -32,12 +32,12 @@ FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
 
 def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metadata | None = None) -> bytes:
-    """Encode an image: PNG, TIFF and WebP without loss, JPEG at quality 95 without chroma subsampling.
+    """Encode an image: PNG, TIFF and WebP lossless, JPEG at quality 95 without chroma subsampling.
 
     Parameters
     ----------
     image : (H, W), (H, W, 3) or (H, W, 4) uint8
-        Gray, RGB or RGBA. JPEG has no transparency: there an image with alpha is laid on white.
+        Gray, RGB or RGBA. For JPEG, which has no transparency, an image with alpha is put on white.
     format : str
         Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
     metadata : dict, optional
@@ -51,7 +51,7 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
     Raises
     ------
     ValueError
-        If the format is another.
+        If the format is none of these.
     """
     if format not in _SAVE_OPTIONS:
         raise ValueError(f"format must be one of {', '.join(_SAVE_OPTIONS)}, got {format!r}")

@@ -1,8 +1,8 @@
-"""One look at a file before anything of it is decoded: which kind it is, and what decoding it will take.
+"""Examine a file before it is decoded: its format, and the memory and time that decoding will take.
 
-A kind is told by its signature, those that can't be read as well. From the structure come all sizes that decoders
-obey: of the picture, of parts that are files themselves, the number of scans, frames and pages, and of what metadata
-point to. Each walk over a structure is linear in the length of the file, and bounded.
+Formats, including those that can't be read, are identified by their signatures. All sizes that decoders rely on come
+from the file's structure: of the picture, of embedded files, and of what metadata point to, and the number of scans,
+frames and pages. Each walk over a structure takes linear, limited time.
 """
 
 import importlib.util
@@ -19,12 +19,12 @@ from colorizer.imaging.tags import check_exif
 
 
 class UnreadableError(ValueError):
-    """A file is whole but can't be read here; the message, which follows the file's name, says why."""
+    """A file is intact but can't be read here; the message, which follows the file's name, says why."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What decoding takes: pixels of the result, bytes of memory at the peak, pixels that are decoded in all."""
+    """Cost of decoding: pixels of the result, peak memory in bytes, and pixels that are decoded in total."""
 
     pixels: int
     memory: int
@@ -37,9 +37,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file is: its kind (Pillow's name where it has one), its stored size, its cost and its pages or frames.
+    """Facts about a file: format (Pillow's name if it has one), stored size, decoding cost, and pages or frames.
 
-    Of an animation whose frames can't be counted, the number is 0.
+    The number is 0 for an animation whose frames can't be counted.
     """
 
     kind: str
@@ -112,7 +112,7 @@ _TEXT = re.compile(rb"\s*(?:<\?xml[^>]{0,300}>\s*|<!--.{0,1000}?-->\s*|<!DOCTYPE
 
 
 def tell_unreadable(content: bytes) -> str | None:
-    """Say what a file is whose kind is known but can't be read here; None for all others."""
+    """Describe a file whose format is known but can't be read here; None for all others."""
     for at, signature, words in _UNREADABLE:
         if content[at : at + len(signature)] == signature:
             return words
@@ -156,7 +156,7 @@ def open_picture(content: bytes, formats: list[str]) -> Image.Image:
 
 
 def inspect(content: bytes, formats: list[str]) -> Facts:
-    """Look at a file of any kind but TIFF, which has `colorizer.imaging.tiff`.
+    """Examine a file of any format except TIFF, for which there is `colorizer.imaging.tiff`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a result keeps of its source beside the pixels: date, camera, author, caption, place, resolution."""
+"""Metadata that a result keeps from its source: date, camera, author, caption, place, resolution."""
 
 import re
 import struct
@@ -61,7 +61,7 @@ _TEXT_TAGS |= {"Copyright": _Tag.Copyright, "Software": _Tag.Software}
 
 
 def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
-    """Collect what the result of a loaded picture should keep.
+    """Collect the metadata that the result of a loaded picture should keep.
 
     The pixels of the result are upright and sRGB: the orientation is left out, and the profile is that of sRGB. The
     thumbnail is left out too: it shows the picture without its colors, and programs would go on showing it.
@@ -108,7 +108,7 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
 
 
 def _read_resolution(picture: Image.Image) -> tuple[float, float] | None:
-    """Find pixels an inch, across and down, where the file tells them; Pillow invents 72 where it doesn't.
+    """Find the resolution in pixels per inch, horizontal and vertical; Pillow's own default of 72 doesn't count.
 
     EXIF's counts before JFIF's, which many programs fill with 72; unless it is EXIF's that is 72, and JFIF's another.
     """
@@ -144,7 +144,7 @@ def _read_texts(picture: Image.Image) -> dict[str, str]:
 
 
 def _cut_out(content: bytes, start: bytes, end: bytes) -> bytes:
-    """Leave out all that stands between two marks, with the marks; in linear time, whatever the content is."""
+    """Remove everything between two marks, with the marks; in linear time, whatever the content is."""
     kept, at = [], 0
     while (first := content.find(start, at)) >= 0 and (last := content.find(end, first)) >= 0:
         kept.append(content[at:first])

@@ -1,4 +1,4 @@
-"""Small chroma brought to the size of its luma, led by the luma's edges, and joined with it."""
+"""Upsampling of chroma to the size of its luma, guided by the luma's edges, and joining the two."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +19,10 @@ _BLOCK_PIXELS = 1 << 18  # Joined at a time: float planes of a whole 100-megapix
 
 
 def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Bring small chroma to the size of a luma plane, led by its edges, and join the two.
+    """Upsample chroma to the size of a luma plane, guided by its edges, and join the two.
 
-    Eyes are sharp for luma and blunt for chroma, so that a picture keeps its detail though its chroma was predicted on
-    a thumbnail; but color should end where objects end. At a middling size, chroma is upsampled by a guided filter
+    Eyes are sensitive to detail in luma, not in chroma, so a picture looks sharp even though its chroma was predicted
+    for a thumbnail; but color should end where objects end. At a medium size, chroma is upsampled by a guided filter
     and corrected until its means are those that came in. From there to full size, it is a linear function of the luma
     around each pixel (the fast guided filter), evaluated block by block: only a few rows of full-size chroma exist at a
     time.
@@ -81,7 +81,7 @@ def _join_stack(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> Iterato
 
 
 def upsample(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring small chroma (h, w, 2) to the size of luma (H, W), at most `GUIDED_SIDE` long, led by its edges."""
+    """Upsample chroma (h, w, 2) to the size of luma (H, W), at most `GUIDED_SIDE` long, guided by its edges."""
     height, width = luma.shape
     chroma = resize(chroma, min(chroma.shape[0], height), min(chroma.shape[1], width), cv2.INTER_AREA)
     return chroma if chroma.shape[:2] == luma.shape else _upsample_guided(chroma, _guide(luma))

@@ -69,7 +69,7 @@ def test_what_is_cached_needs_no_hub(hub: Hub, fault: Fault):
 @pytest.mark.parametrize(
     ("action", "words"),
     [
-        (401, "doesn't accept the token"),
+        (401, "the token is missing or invalid"),
         (402, "402"),
         (403, "access denied"),
         (404, "no such repository"),
