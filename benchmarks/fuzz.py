@@ -231,7 +231,7 @@ def try_archive(content: bytes) -> str:
         path, limits = Path(folder) / "a.zip", Limits(pixels=MAX_PIXELS)
         path.write_bytes(content)
         try:
-            outcomes: list[Outcome] = colorize_archive([path], Path(folder) / "b.zip", lambda image: image, limits)
+            outcomes: list[Outcome] = colorize_archive([path], Path(folder) / "b.zip", lambda image, job: image, limits)
         except (ArchiveError, ImageError) as error:
             return type(error).__name__
         _check_words(*(outcome.reason for outcome in outcomes))
