@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from colorizer.inference.reach import DEFAULT_REACH
 
-DEFAULT_VIVIDNESS = 0.3
+DEFAULT_VIVIDNESS = 0.2
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ DEFAULT_REACH = 0.5
 _SIDE = 128  # Long side at which distances are computed.
 # What one unit of distance is, at the default reach: a part of the long side, so many levels of luma in one step, or so
 # many levels between the hint and the place.
-_FAR, _EDGE, _OTHER = 1.0, 14.0, 70.0
-_STEEPNESS = 8  # Of the falloff, which is 1 near the hint and 1/2 at one unit.
+_FAR, _EDGE, _OTHER = 1.0, 13.5, 70.0
+_STEEPNESS = 10  # Of the falloff, which is 1 near the hint and 1/2 at one unit.
 _LEAST = 0.75  # Part of the hint's own change that what it reaches has, whatever the network does.
 _BLEND = 3.0  # Pixels over which the changes of two hints go over into each other.
 _STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))  # To half of a pixel's neighbors, and how long.

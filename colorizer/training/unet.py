@@ -37,7 +37,7 @@ from colorizer.training.unet_batches import (
 WORKING_SIZE = 256
 """Long side at which photographs are colorized; trained at somewhat less, the network is best there."""
 
-_SQUARED_ERROR = 20.0  # Weight of the squared error in RGB beside the cross-entropy.
+_SQUARED_ERROR = 60.0  # Weight of the squared error in RGB beside the cross-entropy.
 _ENCODER_RATE = 0.3  # Learning rate of the pretrained encoder over that of the rest.
 _EMA_MOMENTUM = 0.999
 _CLIP_NORM = 2.0

@@ -76,7 +76,7 @@ def test_hint_is_met_and_spreads(colorizer, color):
     side = image.shape[1] // 16
     around = (slice(y - side, y + side), slice(x - side, x + side))
     distance = [np.abs(to_chroma(picture[around]) - wanted).mean() for picture in (plain, hinted)]
-    assert distance[1] < 0.7 * distance[0]
+    assert distance[1] < 0.75 * distance[0]
 
 
 def test_hints_between_pixels_and_in_one_cell(colorizer):

@@ -29,7 +29,7 @@ def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: p
         for name in (
             *("model.tflite", "config.json", "metrics.json", "metrics-images.csv"),
             *("metrics-samples.json", "metrics-samples-images.csv"),
-            *("history-1.csv", "history-2.csv", "history.csv"),
+            "history.csv",
         )
     }
     allowed = {"app.py", "LICENSE", "README.md", "requirements.txt", ".gitattributes"}
