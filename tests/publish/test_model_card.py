@@ -37,8 +37,8 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     metrics = json.loads((folder / "metrics.json").read_text())
     assert figures["uoft-cs/cifar10", "mse", "0"] == metrics["mse"]
     assert figures["uoft-cs/cifar10", "ssim", "0"] == metrics["ssim"]
-    vivid = json.loads((folder / "metrics-vivid.json").read_text())
-    assert figures["uoft-cs/cifar10", "relative_mse", "1"] == vivid["relative_mse"]
+    vivid = json.loads((folder / "metrics-photos-vivid.json").read_text())
+    assert figures["photos", "relative_mse", "1"] == vivid["relative_mse"], figures
     assert (card.data.license, card.data.datasets) == ("mit", ["uoft-cs/cifar10"])
     for section in ("Use", "Intended use", "Limits", "Training data", "Results", "Good and bad results", "Cite"):
         assert f"\n## {section}\n" in card.text

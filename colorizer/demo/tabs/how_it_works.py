@@ -245,7 +245,8 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
 
     options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
     gr.on([slider.input for slider in sliders], paint, [latent, *sliders], moved, **options)
-    gr.on([latent.change, reset.click], start, latent, [*sliders, moved], **options)
+    reset.click(start, latent, [*sliders, moved], **options)
+    latent.change(start, latent, [*sliders, moved], queue=False, **QUIET)
 
 
 def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Mapping[str, int]) -> None:
