@@ -227,13 +227,13 @@ def _inspect_jpeg(content: bytes) -> Facts:
         if (segments := segments + 1) > _MOST_SEGMENTS:
             raise UnreadableError(f"is a JPEG of more than {_MOST_SEGMENTS} segments, which no photo has")
         (length,) = struct.unpack_from(">H", content, at + 2)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and height:
-            if 0xC3 in (kind, marker):  # Decoders differ in which header they believe.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if not height:
+                kind = marker
+                bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
+                sampling = [content[at + 11 + 3 * i] for i in range(components)]
+            elif 0xC3 in (kind, marker):  # Decoders differ in which header they believe.
                 raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            kind = marker
-            bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
-            sampling = [content[at + 11 + 3 * i] for i in range(components)]
         elif marker == 0xF7:
             raise UnreadableError(_OTHER.format("a JPEG-LS image"))
         elif marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0":
