@@ -29,9 +29,7 @@ from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
 
 _CHUNK_BYTES = 128_000_000  # Total size of its files at which a chunk ends.
-_PLANNED_BYTES = (
-    64_000_000  # Size of the chunks and outcomes that wait in Ray: some thousands, however large the cluster.
-)
+_PLANNED_BYTES = 64_000_000  # Size of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
 _OWN_STORE = 200_000_000  # Size of Ray's object store on a single machine: room for the model's files and the plan.
 
 

@@ -28,9 +28,8 @@ Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 Mark = Callable[[Metadata], Metadata]
 """Adds the marks of a colorized result to the metadata of its source."""
 
-_PIXELS_IN_FLIGHT = (
-    48_000_000  # Pixels in memory between reading and writing, about ten bytes each; a larger picture goes alone.
-)
+# Pixels in memory between reading and writing, about ten bytes each; a larger picture goes alone.
+_PIXELS_IN_FLIGHT = 48_000_000
 _LEAST_WEIGHT = 1 << 18  # Pixels that any picture counts as at least: small ones take more memory than their pixels.
 _BATCH = 16  # Small pictures that go through the network at once.
 _SMALL = 1 << 16  # Pixels; batches of larger pictures are no faster.

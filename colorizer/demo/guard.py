@@ -219,9 +219,8 @@ class Allowance:
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds
-        self._taken: OrderedDict[str, tuple[float, int]] = (
-            OrderedDict()
-        )  # Start of the period, and how much was taken; the oldest first.
+        # Start of the period, and how much was taken; the oldest first.
+        self._taken: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._taken)
