@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 _WIDTH, _HEIGHT = 600, 200  # In SVG units; the size on the screen may differ.
 _IN_A_ROW = 12  # Stages that fit side by side on a desktop screen.
 _HIGHEST = 64  # Picture size in the network, in pixels, up to which boxes grow.
+_SIDE_BRANCHES = ("hints", "decoder_hints", "mean", "whole")  # Of the U-Net; how their layers' names begin.
 
 
 class Stage(NamedTuple):
-    """Consecutive layers with the same output shape.
+    """Consecutive layers that are drawn as one box.
 
     Attributes
     ----------
     shape : tuple of int
-        Height, width and channels, or the length of a vector.
+        What the last of them gives: height, width and channels, or the length of a vector.
     layers : tuple of str
         Names of the layers, in order.
     kinds : tuple of str
@@ -55,34 +56,40 @@ def draw_heading(number: int, title: str) -> str:
 def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
     """Draw a network's layers: one box per stage, its height for the picture size, its width for the channels.
 
-    A few stages are in one row: those of an autoencoder form an hourglass.
+    A few stages are in one row: those of an autoencoder form an hourglass. A network with many has a box per scale.
     """
     grouped = group_layers(rows)
+    if len(grouped) > _IN_A_ROW:
+        grouped = group_scales(rows)
     stages = "".join(_draw_stage(stage) for stage in grouped)
     kind = "layers row" if len(grouped) <= _IN_A_ROW else "layers"
+    highest = max(map(_height, grouped), default=0)
     cells = "".join(
         f"<tr><td>{html.escape(' / '.join(filter(None, (row.get('part'), row['name']))))}</td>"
         f"<td>{html.escape(row['type'])}</td><td>{_shape(row['shape'])}</td><td>{row['parameters']:,}</td></tr>"
         for row in rows
     )
     return (
-        f"<div class='wide' tabindex='0' role='region' aria-label='Layers'><ol class='{kind}'>{stages}</ol></div>"
+        f"<div class='wide' tabindex='0' role='region' aria-label='Layers'><ol class='{kind}' "
+        f"style='--highest:{highest}px'>{stages}</ol></div>"
         f"<details><summary>All {len(rows)} layers</summary>"
         "<div class='wide' tabindex='0' role='region' aria-label='All layers'><table><thead><tr><th>Layer</th>"
         f"<th>Kind</th><th>Output</th><th>Parameters</th></tr></thead><tbody>{cells}</tbody></table></div></details>"
     )
 
 
+def _height(stage: Stage) -> int:
+    """Height of a stage's box in pixels."""
+    return 12 if len(stage.shape) == 1 else 12 + 2 * min(stage.shape[0], _HIGHEST)
+
+
 def _draw_stage(stage: Stage) -> str:
-    channels = stage.shape[-1]
-    is_vector = len(stage.shape) == 1
-    height = 12 if is_vector else 12 + 2 * min(stage.shape[0], _HIGHEST)
-    width = 8 * math.log2(channels + 1)
-    kind = "vector" if is_vector else stage.part or "plain"
+    width = 8 * math.log2(stage.shape[-1] + 1)
+    kind = "vector" if len(stage.shape) == 1 else stage.part or "plain"
     names = stage.layers[0] if len(stage.layers) == 1 else f"{len(stage.layers)} layers"
     return (
         f"<li><span class='stage'><span class='box {html.escape(kind)}' "
-        f"style='height:{height:.0f}px;width:{width:.0f}px'></span></span>"
+        f"style='height:{_height(stage)}px;width:{width:.0f}px'></span></span>"
         f"<b>{_shape(stage.shape)}</b><span>{html.escape(names)}</span>"
         f"<span>{html.escape(stage.kinds[0])}</span><span>{stage.parameters:,} parameters</span></li>"
     )
@@ -148,11 +155,28 @@ def _svg(content: str, words: str) -> str:
 
 
 def group_layers(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
-    """Group the rows of `list_layers` into stages."""
-    stages = []
-    for (part, shape), group in groupby(rows, lambda row: (row.get("part", ""), tuple(row["shape"]))):
-        members = list(group)
-        kinds = tuple(dict.fromkeys(str(row["type"]) for row in members))
-        names = tuple(str(row["name"]) for row in members)
-        stages.append(Stage(shape, names, kinds, sum(int(row["parameters"]) for row in members), part))
-    return stages
+    """Group the rows of `list_layers` into stages: consecutive layers with the same output shape."""
+    groups = groupby(rows, lambda row: (row.get("part", ""), tuple(row["shape"])))
+    return [_build_stage(list(members), part) for (part, _), members in groups]
+
+
+def group_scales(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
+    """Group the rows of `list_layers` of a U-Net by picture size, on the way down and up; side branches are left out.
+
+    A block, whose layers' names begin alike, counts at the size at which it ends.
+    """
+    main = [row for row in rows if not row["name"].startswith(_SIDE_BRANCHES)]
+    sizes = {_block(row): row["shape"][:-1] for row in main}
+    groups = [list(members) for _, members in groupby(main, lambda row: sizes[_block(row)])]
+    smallest = min(range(len(groups)), key=lambda i: groups[i][-1]["shape"][0], default=0)
+    return [_build_stage(members, "decoder" if i > smallest else "") for i, members in enumerate(groups)]
+
+
+def _block(row: Mapping[str, Any]) -> str:
+    return str(row["name"]).partition("_")[0]
+
+
+def _build_stage(rows: Sequence[Mapping[str, Any]], part: str) -> Stage:
+    kinds = tuple(dict.fromkeys(str(row["type"]) for row in rows))
+    names = tuple(str(row["name"]) for row in rows)
+    return Stage(tuple(rows[-1]["shape"]), names, kinds, sum(int(row["parameters"]) for row in rows), part)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector, group_layers
+from colorizer.demo.drawings import draw_curves, draw_layers, draw_vector, group_layers, group_scales
 from colorizer.models.autoencoder import build_autoencoder
 from colorizer.models.layer_table import list_layers
 from colorizer.models.unet import STRIDE, build_unet
@@ -34,6 +34,9 @@ def test_a_unet_of_any_size():
     assert sum(len(stage.layers) for stage in stages) == len(rows)
     assert sum(stage.parameters for stage in stages) == model.count_params()
     assert any(stage.shape == (8, 8, 8) and "Conv2D" in stage.kinds for stage in stages)
+    scales = group_scales(rows)
+    assert [stage.shape[0] for stage in scales] == [64, 32, 16, 8, 4, 2, 4, 8, 16], "down and up again"
+    assert [stage.part for stage in scales] == [""] * 6 + ["decoder"] * 3
 
 
 @pytest.mark.parametrize("model", ["autoencoder", "unet"])

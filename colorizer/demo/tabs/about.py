@@ -8,7 +8,8 @@ LIMITS = """
 - The colors are plausible guesses, not a record of what was there.
 - One gray can stand for many colors. The network's answer is close to their average, which is muted.
 - Color is predicted for a thumbnail: it is soft, and small things take on the color of what surrounds them.
-- The models were trained on small images. The less a picture resembles those, the less they know about it.
+- The U-Net learned from some 110,000 photographs and thumbnails, the autoencoder from thumbnails of ten kinds of
+  things. The less a picture resembles those, the less they know about it.
 
 ### Privacy
 

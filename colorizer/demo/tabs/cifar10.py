@@ -51,7 +51,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         )
         with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
             back = gr.Button("Previous", size="md", scale=0, min_width=90, elem_id="back")
-            page = gr.Number(1, label="Page", precision=0, scale=0, min_width=110, elem_id="page")
+            page = gr.Number(1, label="Page", precision=0, scale=0, min_width=150, elem_id="page")
             forth = gr.Button("Next", size="md", scale=0, min_width=70, elem_id="forth")
     gallery = gr.Gallery(
         label="Choose an image",

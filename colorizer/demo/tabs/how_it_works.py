@@ -37,8 +37,8 @@ _ABOUT = {
     "starts from that vector alone. The boxes are as high as the pictures inside the network, and wider the more "
     "channels these have.",
     "unet": "The way down is like the encoder's. On the way up, each scale also gets what the way down had at that "
-    "scale (the *skip connections*), so nothing has to pass through a bottleneck. The shapes are for a thumbnail of "
-    "64 × 64; any size works.",
+    "scale (the *skip connections*), so nothing has to pass through a bottleneck. Each box stands for all layers of a "
+    "scale. The shapes are for a thumbnail of 64 × 64; any size works.",
 }
 _DIRECTIONS = 4  # In which the visitor moves the vector of an image.
 _FARTHEST = 3.0  # Standard deviations; the test images lie within two or so.
@@ -96,9 +96,11 @@ def _build_record(sections: _Sections, model: str) -> None:
     # Runs that the last one began from, oldest first, and that one.
     histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
     if histories:
-        images = sum(data["rows"] for data in config["data"])
+        images = sum({data["sha256"]: data["rows"] for data in config["data"]}.values())  # A set may be named twice.
         epochs = " + ".join(str(len(rows)) for rows in histories)
         words = f"{images:,} images, {epochs} epochs; {config['machine']}."
+        if "init_sha256" in config:
+            words += " This run went on from the weights of earlier ones, which the model card lists."
         sections.begin(f"The training: {title(model)}", words)
     for number, rows in enumerate(histories, 1):
         if len(rows) > 1:
