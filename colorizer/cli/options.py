@@ -18,7 +18,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|PATH|hf://USER/MODEL@REVISION",
         help="included model, folder of a model, or model on the Hugging Face Hub (default: %(default)s); load only "
-        "models of people you trust: a file that was made to do harm can crash the program",
+        "models of people you trust: a malicious file can crash the program",
     )
 
 
@@ -39,5 +39,5 @@ def add_detail(command: argparse.ArgumentParser) -> None:
         "--detail",
         type=int,
         metavar="PIXELS",
-        help="long side of the thumbnail that the U-Net sees (default: the size that its weights are best at)",
+        help="long side of the thumbnail that the U-Net sees (default: the size at which the model works best)",
     )

@@ -26,7 +26,7 @@ def age(rgb: NDArray[np.uint8], rng: np.random.Generator) -> Gray:
     rgb : (H, W, 3) uint8
         The photograph in color.
     rng : numpy.random.Generator
-        Source of chance.
+        Random number generator.
 
     Returns
     -------

@@ -124,7 +124,7 @@ class Colorizer:
         vividness : float
             From 0, the color of least error, to 1, as colorful as real images. The autoencoder has only one.
         detail : int, optional
-            Long side of the thumbnail that the U-Net sees, in pixels; by default the size that its weights are best at.
+            Long side of the thumbnail that the U-Net sees, in pixels; by default the size at which the model is best.
         hints : sequence of (x, y, color)
             Colors that pixels should get: column and row of the pixel, and ``#RRGGBB`` or three numbers from 0 to 255.
             Only their chroma is used; luma stays the image's. U-Net only.

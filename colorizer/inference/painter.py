@@ -28,7 +28,7 @@ class Painter(ABC):
     abilities : frozenset of str
         Which of `ABILITIES` it has.
     working_size : int, optional
-        Long side, in pixels, of the thumbnail that the network is best at; None if it has only one.
+        Long side, in pixels, of the thumbnail at which the network works best; None if it has only one.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Painter(ABC):
 
     @property
     def working_size(self) -> int | None:
-        """Long side of the thumbnail that the network is best at."""
+        """Long side of the thumbnail at which the network works best."""
         return None
 
     @abstractmethod

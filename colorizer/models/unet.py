@@ -12,7 +12,7 @@ to a quarter of the size by residual blocks of two 3x3 convolutions. Nothing wor
 quarter of the size costs next to no error, since the picture keeps its own luma. Logits are those of a distribution
 over chroma rather than one color, so that one network gives the color of least error, a vivid one, several, and a
 measure of uncertainty. Hints also enter the decoder at its coarser scales, where a cell covers what a hint is meant
-for: from a quarter of the size alone they hardly get beyond their place.
+for: from a quarter of the size alone they hardly spread.
 
 References
 ----------
@@ -44,7 +44,7 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     widths : tuple of int
         Channels of the decoder at 1/4, 1/8, 1/16 and 1/32.
     dropout : float
-        Share of the encoder's last features that is dropped in training, in [0, 1).
+        Dropout rate of the encoder's last features, in [0, 1).
 
     Returns
     -------
@@ -62,7 +62,7 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     luma = keras.Input((None, None, 1), name="luma")
     hints = keras.Input((None, None, 3), name="hints")
     fixed = layers.Rescaling([10.0, 10.0, 1.0], name="hints_scaling")(hints)
-    # Of both signs apart, the maxima are colors that were given, however few cells they fill.
+    # With the signs apart, max pooling keeps the colors that were given, however few cells they fill.
     above = layers.ReLU(name="hints_above")(fixed)
     below = layers.ReLU(name="hints_below")(layers.Rescaling(-1.0, name="hints_negative")(fixed))
     signs = layers.Concatenate(name="hints_signs")([above, below])

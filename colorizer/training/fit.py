@@ -114,10 +114,10 @@ def resolve_precision(precision: str) -> str:
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more, before anything of it is saved."""
+    """Ends a training whose loss has become NaN or infinite, before anything of it is saved."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss."""
+        """Stop with an error if the loss is not finite."""
         loss = float((logs or {}).get("loss", 0))
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} after {batch + 1} steps of this epoch: lower learning_rate")

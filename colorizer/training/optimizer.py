@@ -28,6 +28,6 @@ class ScaledAdamW(keras.optimizers.AdamW):
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Take a scaled step."""
+        """Update a variable as AdamW does, with its own multiple of the learning rate."""
         factor = self.factors[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * factor)

@@ -13,7 +13,7 @@ from colorizer.training.config import TrainConfig
 class EpochBatches(keras.utils.PyDataset):
     """Batches of training that are a function of the epoch.
 
-    Keras's own `on_epoch_end` is no measure of epochs: on some backends it is also called before the first one.
+    Keras's own `on_epoch_end` can't count epochs: on some backends it is also called before the first one.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class AdvanceEpoch(keras.callbacks.Callback):
         self.batches = batches
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Go on."""
+        """Count the epoch that has ended."""
         self.batches.epoch = epoch + 1
 
 
@@ -49,7 +49,7 @@ class Recipe(ABC):
     Attributes
     ----------
     monitor : str
-        The figure of validation by which the best weights are told; lower is better.
+        The validation metric by which the best weights are chosen; lower is better.
     """
 
     monitor = "val_loss"

@@ -200,7 +200,7 @@ class Resume(keras.callbacks.Callback):
             sync(path)
         earlier = sorted(self.folder.glob("epoch-*"))
         saved = self.folder / f"epoch-{epochs:05d}"
-        shutil.rmtree(saved, ignore_errors=True)  # A damaged one that was passed by.
+        shutil.rmtree(saved, ignore_errors=True)  # It was damaged, so an earlier state was taken.
         temporary.rename(saved)
         sync(self.folder)
         for old in earlier[:-1]:

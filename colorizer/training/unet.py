@@ -110,7 +110,7 @@ class RelativeMSE(keras.metrics.Metric):
 class ConstantWithCooldown(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises for a warm-up, stays, and falls to 0 over the last steps.
 
-    A run can so be made longer at any time: only its cooldown knows its length.
+    So a run can be prolonged at any time: only its cooldown depends on its length.
     """
 
     def __init__(self, rate: float, steps: int, cooldown: int) -> None:
@@ -187,7 +187,7 @@ class UNetRecipe(Recipe):
             use_ema=True,
             ema_momentum=_EMA_MOMENTUM,
         )
-        # Decay would pull the encoder away from what it knows.
+        # Decay would pull the encoder away from what it has learned on ImageNet.
         optimizer.exclude_from_weight_decay(var_list=pretrained, var_names=["bias"])
         losses, metrics = {"chroma": ChromaLoss(self._bins)}, {"chroma": [RelativeMSE(self._bins)]}
         model.compile(optimizer, losses, metrics=metrics, jit_compile=keras.backend.backend() == "jax")

@@ -28,7 +28,7 @@ Batch = tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]
 """{``luma``: (B, S, S, 1) in [0, 1], ``hints``: (B, S/4, S/4, 3)} and the true chroma (B, S/4, S/4, 2)."""
 
 ENLARGEMENT = 3
-"""Small images are enlarged by at most this: ImageNet's weights know little at the sizes of thumbnails."""
+"""Small images are enlarged by at most this: the pretrained encoder recognizes little in thumbnails."""
 
 _PROBED = 100  # Images of a data set whose size stands for all.
 _LEAST_AREA = 0.45  # Of a crop, as a share of the image.
@@ -243,7 +243,7 @@ def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     chroma : (h, w, 2) float32
         True chroma.
     rng : numpy.random.Generator
-        Source of chance.
+        Random number generator.
 
     Returns
     -------

@@ -1,11 +1,13 @@
 import csv
 import hashlib
+import inspect
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from conftest import ROOT, encode, random_images, write_parquet
 
 from colorizer.data.dataset import DatasetError
 from colorizer.models.autoencoder import build_autoencoder
+from colorizer.models.unet import build_unet
 from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.fit import fit
 from colorizer.training.resume import save_model
@@ -45,6 +48,13 @@ def history(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("build", [build_autoencoder, build_unet])
+def test_networks_and_options_have_the_same_defaults(build: Callable[..., keras.Model]):
+    defaults = {name: parameter.default for name, parameter in inspect.signature(build).parameters.items()}
+    named = {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}
+    assert named == {name: getattr(TrainConfig(), name) for name in named} != {}
+
+
 def test_training_leaves_model_record_history_and_figures(config):
     folder = fit(replace(config, epochs=6, learning_rate=0.01))
     model = keras.models.load_model(folder / "model.keras")
@@ -57,6 +67,7 @@ def test_training_leaves_model_record_history_and_figures(config):
 
     record = json.loads((folder / "config.json").read_text())
     assert sum(row["parameters"] for row in record["layers"]) == record["parameters"]
+    assert record["training"]["epochs"] == 6
     assert record["best"]["val_loss"] == min(float(row["val_loss"]) for row in rows)
     assert record["model_sha256"] == hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
     assert record["data"][0]["name"] == "cifar10"
