@@ -411,7 +411,16 @@ class _Decoder:
             inverted = ImageChops.invert(picture.convert("L"))
             inverted.info = picture.info
             return inverted
+        if self.facts.kind == "PNG" and self.facts.bits != 8 and picture.mode in ("L", "RGB"):
+            _mend_transparency(picture, content)
         return picture
+
+
+def _mend_transparency(picture: Image.Image, content: bytes) -> None:
+    """Make the transparent color of a PNG so: Pillow looks for it among samples that it has scaled to 8 bits."""
+    if picture.info.pop("transparency", None) is not None:
+        alpha = np.asarray(imagecodecs.png_decode(content))[..., -1]
+        picture.putalpha(Image.fromarray(np.where(alpha == 0, 0, 255).astype(np.uint8)))
 
 
 def _is_negative(picture: Image.Image, content: bytes) -> bool:
@@ -438,6 +447,8 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
         limit = f"the limit is {max_pixels / 1e6:.0f} megapixels"
         raise ImageError(f"{name} is too large; {limit}: make it smaller first") from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
+        if str(error).startswith("Unsupported BMP"):
+            raise ImageError(f"{name} is stored in a way that can't be read here: {error}") from error
         if describe_shortage(error):
             raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error

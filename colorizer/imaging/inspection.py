@@ -274,7 +274,7 @@ def check_metadata(exif: bytes) -> None:
 
 def _inspect_png(content: bytes) -> Facts:
     at, chunks, frames, height, width, bits, kind = 8, 0, 1, 0, 0, 8, 0
-    controlled = False  # Whether the picture, which comes next, is a frame.
+    keyed = controlled = False  # Whether a color is transparent; whether the picture, which comes next, is a frame.
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
@@ -285,12 +285,14 @@ def _inspect_png(content: bytes) -> Facts:
             frames = max(struct.unpack_from(">I", content, at + 8)[0], 1)
         elif name == b"fcTL":
             controlled = True
+        elif name == b"tRNS":
+            keyed = bits != 8 and kind != 3
         elif name == b"IDAT" and frames > 1 and not controlled:
             frames, controlled = frames + 1, True  # A picture for programs that know no animations, beside the frames.
         at += 12 + length
     pixels = height * width
     deep = 2 * pixels if bits == 16 else 0
-    memory = pixels * (8 if kind in (2, 4, 6) else 5) + deep
+    memory = pixels * (8 if kind in (2, 4, 6) else 5) + deep * (4 if keyed else 1) + 2 * pixels * keyed
     return Facts("PNG", height, width, Cost(pixels, memory, pixels), pages=min(frames, chunks), bits=bits)
 
 

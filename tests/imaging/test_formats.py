@@ -330,12 +330,34 @@ def test_deep_png_with_profile():
     assert np.abs(decode_image(png(np.full((4, 4), 16384, np.uint16), linear)).astype(int) - 137).max() <= 2
 
 
+def test_bmp_of_an_odd_layout_is_not_called_damaged():
+    header = struct.pack("<IiiHHIIiiII", 56, 4, 4, 1, 16, 3, 32, 0, 0, 0, 0) + struct.pack(
+        "<4I", 0xF00, 0xF0, 0xF, 0xF000
+    )
+    content = b"BM" + struct.pack("<IHHI", 14 + 56 + 32, 0, 0, 14 + 56) + header + bytes(32)
+    with pytest.raises(ImageError, match="stored in a way that can't be read here"):
+        decode_image(content)
+
+
 def test_deep_png_with_a_transparent_color():
     array = np.uint16([[[257, 514, 771], [1028, 1285, 1542]]])
     decoded = decode_image(png(array, chunk(b"tRNS", struct.pack(">3H", 257, 514, 771))))
     assert decoded.tolist() == [[[1, 2, 3, 0], [4, 5, 6, 255]]]
     decoded = decode_image(png(array[..., 0], chunk(b"tRNS", struct.pack(">H", 1028))))
     assert decoded.tolist() == [[[1, 1, 1, 255], [4, 4, 4, 0]]]
+    array = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x1256, 0x5678, 0x9ABC]]])  # Alike but for the lower bytes.
+    decoded = decode_image(png(array, chunk(b"tRNS", struct.pack(">3H", *array[0, 0]))))
+    assert decoded[..., 3].tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(("bits", "row"), [(1, 0b01000000), (2, 0b00011011), (4, 0b00010011)])
+def test_png_of_few_grays_with_a_transparent_one(bits: int, row: int):
+    header = struct.pack(">IIBBBBB", 8 // bits, 1, bits, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"tRNS", b"\0\1") + chunk(b"IDAT", zlib.compress(bytes([0, row])))
+    decoded = decode_image(b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b""))
+    levels = [row >> (8 - bits * (i + 1)) & ((1 << bits) - 1) for i in range(8 // bits)]
+    assert decoded[0, :, 3].tolist() == [0 if level == 1 else 255 for level in levels]
+    assert decoded[0, :, 0].tolist() == [level * 255 // ((1 << bits) - 1) for level in levels]
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_rows": 1}, {"optimize": True}])
