@@ -17,7 +17,7 @@ from colorizer.publish.space import pin_requirements, plan_space
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
-def test_deploy_uploads_what_the_demo_needs_and_nothing_else(hub: Hub, capsys: pytest.CaptureFixture[str]):
+def test_deploy_uploads_what_the_demo_needs(hub: Hub, capsys: pytest.CaptureFixture[str]):
     assert main(["deploy", "ada/demo", "--models", "ada/unet"]) == 0
     printed = capsys.readouterr().out
     assert "402" in printed
