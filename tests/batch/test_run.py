@@ -215,7 +215,7 @@ def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
 
 # The command, held for good when five files are reported: a signal finds it in the middle, however fast it is.
 HELD = """
-import itertools, sys, time
+import itertools, signal, sys, time
 from colorizer.batch import run
 from colorizer.cli import main
 count, to_json = itertools.count(), run.Outcome.to_json
@@ -224,6 +224,7 @@ def hold(outcome):
         time.sleep(0.1)
     return to_json(outcome)
 run.Outcome.to_json = hold
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Who started the tests may ignore it, as `make test &` does.
 run._PIXELS_IN_FLIGHT = 2_000_000  # So that no more than a few are ahead of the report.
 sys.exit(main())
 """
