@@ -80,12 +80,22 @@ _STARTS_AND_STEPS = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2,
 ADAM7 = [(slice(top, None, down), slice(left, None, right)) for top, down, left, right in _STARTS_AND_STEPS]
 
 
-def png(array: np.ndarray, *extra: bytes, interlaced: bool = False) -> bytes:
-    """Write a PNG of gray or RGB with chunks of any kind, in seven passes if it is interlaced."""
+def png(array: np.ndarray, *extra: bytes, bits: int | None = None, interlaced: bool = False) -> bytes:
+    """Write a PNG of gray or RGB with chunks of any kind, in seven passes if it is interlaced.
+
+    Grays may have fewer bits than the array's type.
+    """
+    bits = bits or array.itemsize * 8
+
+    def pack(row: np.ndarray) -> bytes:
+        if bits >= 8:
+            return row.astype(f">u{bits // 8}").tobytes()
+        return np.packbits(np.unpackbits(row[:, None], axis=1)[:, -bits:]).tobytes()
+
     parts = [array[rows, columns] for rows, columns in ADAM7] if interlaced else [array]
-    rows = b"".join(b"\0" + row.astype(f">u{array.itemsize}").tobytes() for part in parts if part.size for row in part)
+    rows = b"".join(b"\0" + pack(row) for part in parts if part.size for row in part)
     kind = 2 if array.ndim == 3 else 0
-    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], array.itemsize * 8, kind, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], bits, kind, 0, 0, interlaced)
     chunks = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 

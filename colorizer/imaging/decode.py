@@ -411,16 +411,13 @@ class _Decoder:
             inverted = ImageChops.invert(picture.convert("L"))
             inverted.info = picture.info
             return inverted
-        if self.facts.kind == "PNG" and self.facts.bits != 8 and picture.mode in ("L", "RGB"):
-            _mend_transparency(picture, content)
+        if self.facts.kind == "PNG" and self.facts.bits != 8 and picture.mode != "P" and "transparency" in picture.info:
+            # Pillow would look for the transparent color among samples that it has scaled to 8 bits.
+            levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
+            keyed = Image.fromarray(levels)
+            keyed.info = {name: value for name, value in picture.info.items() if name != "transparency"}
+            return keyed
         return picture
-
-
-def _mend_transparency(picture: Image.Image, content: bytes) -> None:
-    """Make the transparent color of a PNG so: Pillow looks for it among samples that it has scaled to 8 bits."""
-    if picture.info.pop("transparency", None) is not None:
-        alpha = np.asarray(imagecodecs.png_decode(content))[..., -1]
-        picture.putalpha(Image.fromarray(np.where(alpha == 0, 0, 255).astype(np.uint8)))
 
 
 def _is_negative(picture: Image.Image, content: bytes) -> bool:

@@ -295,7 +295,7 @@ def _inspect_png(content: bytes) -> Facts:
         at += 12 + length
     pixels = height * width
     deep = 2 * pixels if bits == 16 else 0
-    memory = pixels * (8 if kind in (2, 4, 6) else 5) + deep * (4 if keyed else 1) + 2 * pixels * keyed
+    memory = pixels * (8 if kind in (2, 4, 6) else 5) + deep + 6 * pixels * keyed
     return Facts("PNG", height, width, Cost(pixels, memory, pixels), pages=min(frames, chunks), bits=bits)
 
 
