@@ -1,1 +1,1 @@
-"""Data sets, to train on and to measure with."""
+"""Data sets for training and evaluation."""

@@ -1,6 +1,4 @@
-"""Data sets as arrays of one size, and the `tf.data` pipeline of the autoencoder."""
-
-from typing import TYPE_CHECKING
+"""Data sets as arrays of square images of one size."""
 
 import cv2
 import numpy as np
@@ -10,12 +8,9 @@ from tqdm import tqdm
 from colorizer.data.dataset import ImageDataset
 from colorizer.imaging.color import resize
 
-if TYPE_CHECKING:
-    pass
-
 
 def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) -> NDArray[np.uint8]:
-    """Decode a data set into one array, each image cut to its central square and resized.
+    """Decode a data set into one array; each image is center-cropped to a square and resized.
 
     Parameters
     ----------
@@ -30,6 +25,11 @@ def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) 
     -------
     (N, size, size, 3) uint8
         RGB images.
+
+    Raises
+    ------
+    DatasetError
+        As in `ImageDataset.decode`.
     """
     images = np.empty((len(dataset), size, size, 3), np.uint8)
     count = 0
@@ -47,7 +47,7 @@ def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) 
 
 
 def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Cut an RGB image to its central square and bring that to (size, size, 3)."""
+    """Crop the central square of an RGB image (H, W, 3) and resize it to (size, size, 3)."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -55,5 +55,5 @@ def cut_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def fill_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bring an RGB image to (size, size, 3), stretched where it is no square."""
+    """Resize an RGB image (H, W, 3) to (size, size, 3), whatever its aspect ratio."""
     return resize(image, size, size, cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""A data set: images that are decoded when they are asked for, and a validation part split off."""
+"""Data sets whose images are decoded on access, and splitting off validation images."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -13,35 +13,35 @@ from colorizer.imaging.decode import ImageError, decode_image, image_format
 logger = logging.getLogger(__name__)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ALL = "all"
-"""The split of data that have no splits: whatever split is asked for, it is these images."""
+"""The split of a data set without splits: all of its images, whichever split is requested."""
 
 
 class DatasetError(Exception):
-    """Data can't be found or read; the message says what was tried and what to do."""
+    """A data set can't be found or read; the message says what was tried and what to do."""
 
 
 class NoSplitError(DatasetError):
-    """Data have splits, but not the one that is asked for."""
+    """A data set has splits, but not the requested one."""
 
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """Images of one split, decoded one by one when asked for.
+    """Images of one split, each decoded on access.
 
     Attributes
     ----------
     name : str
-        What the data are called in records; never a path.
+        Name of the data set in records; never a path.
     split : str
         ``train``, ``test``, ``validation`` or `ALL`.
     sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
         What `decode_image` reads, one entry per image.
     ids : sequence of str
-        What an image is called in messages: file and row, and its own path where the data keep it.
+        Name of each image in messages: file and row, and its own path if the data set stores it.
     sha256 : str
-        SHA-256 of the bytes of the files that the images came from, in order of name.
+        SHA-256 of the source files' bytes, in order of name.
     groups : sequence of str, or None
-        What kind of image each is: the first folder of its path, or the name of its class. None where unknown.
+        Group of each image: the first folder of its path, or the name of its class. None if unknown.
     """
 
     name: str
@@ -55,14 +55,14 @@ class ImageDataset:
         return len(self.sources)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image to (H, W, 3) uint8 RGB; `DatasetError` names it if it is corrupt."""
+        """Decode an image to (H, W, 3) uint8 RGB; raise `DatasetError` with its name if it is corrupt."""
         try:
             return decode_image(self.sources[index])[:, :, :3]
         except (ImageError, OSError) as error:
             raise DatasetError(f"{self.ids[index]}: {error}") from error
 
     def take(self, indices: NDArray[np.int64]) -> "ImageDataset":
-        """Keep the images with the given indices, in that order."""
+        """Select the images with the given indices, (M,) int64, in that order."""
         return replace(
             self,
             sources=[self.sources[i] for i in indices],
@@ -71,28 +71,28 @@ class ImageDataset:
         )
 
     def drop_groups(self, names: Collection[str]) -> "ImageDataset":
-        """Leave out the images of some groups."""
+        """Drop the images of the named groups."""
         if self.groups is None:
             return self
         return self.take(np.array([i for i, group in enumerate(self.groups) if group not in names], np.int64))
 
     def decode(self, *, skip_corrupt: bool = False) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Decode all images in turn, with their indices.
+        """Decode all images in order.
 
         Parameters
         ----------
         skip_corrupt : bool
-            Leave corrupt images out, each named in a warning and all counted at the end, instead of failing.
+            Skip corrupt images, with a warning for each and a count at the end, instead of failing.
 
         Yields
         ------
-        int and (H, W, 3) or (H, W, 4) uint8
-            The index of an image, and its RGB or RGBA pixels.
+        int and (H, W, 3) uint8
+            The index of an image, and its RGB pixels.
 
         Raises
         ------
         DatasetError
-            At the end, with names and count of the corrupt images, unless they are to be skipped.
+            After the last image, if any was corrupt and `skip_corrupt` is false; the message counts and names them.
         """
         corrupt = []
         for index in range(len(self)):
@@ -108,14 +108,15 @@ class ImageDataset:
             names = "\n  ".join(corrupt[:10]) + (f"\n  ... and {len(corrupt) - 10} more" if len(corrupt) > 10 else "")
             raise DatasetError(
                 f"{len(corrupt)} of the {len(self)} images of {self.name} ({self.split}) are corrupt:\n  {names}\n"
-                "Repair or remove them, or ask to skip corrupt images."
+                "Repair or remove them, or choose to skip corrupt images."
             )
         logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
 
     def record(self) -> dict[str, Any]:
-        """Describe the data for the record of a training or an evaluation.
+        """Describe the data set for the record of a training run or an evaluation.
 
-        The encoding of the first image stands for all: figures on JPEG copies are not those on the originals.
+        The encoding is recorded since results on JPEG copies differ from those on the originals; it is that of the
+        first image, taken to hold for all.
         """
         return {
             "name": self.name,
@@ -127,17 +128,26 @@ class ImageDataset:
 
 
 def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
-    """Carve validation images out of a training split, the same ones for the same seed.
+    """Split validation images off a training split.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        The training split.
+    fraction : float
+        Fraction of the images to use for validation, in (0, 1).
+    seed : int
+        Random seed; the same seed selects the same images.
 
     Returns
     -------
     tuple of ImageDataset
-        What is left for training, and the validation images; both keep the order of the data.
+        The remaining training images and the validation images, both in their original order.
 
     Raises
     ------
     DatasetError
-        If one of the two parts would be empty.
+        If either part would be empty.
     """
     count = round(len(dataset) * fraction)
     if not 0 < count < len(dataset):
@@ -152,19 +162,24 @@ def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple
 def hold_out(
     sets: Sequence[tuple[ImageDataset, ImageDataset]], names: Collection[str]
 ) -> list[tuple[ImageDataset, ImageDataset]]:
-    """Leave whole groups out of training, to see what is learned of kinds of images that were never shown.
+    """Exclude whole groups from training, to measure generalization to kinds of images that were never seen.
 
     Parameters
     ----------
     sets : sequence of pairs of ImageDataset
-        Training and validation images of each data set. Validation keeps all groups.
+        Training and validation images of each data set.
     names : collection of str
-        Groups, see `ImageDataset`.
+        Groups to exclude, see `ImageDataset`.
+
+    Returns
+    -------
+    list of pairs of ImageDataset
+        The same data sets without these groups in training; validation keeps all groups.
 
     Raises
     ------
     DatasetError
-        If no training images are of a group, or none are left of a data set.
+        If a group has no training images, or a data set has none left.
     """
     groups = sorted({group for train, _ in sets for group in train.groups or ()})
     if unknown := sorted(set(names) - set(groups)):

@@ -1,6 +1,6 @@
-"""Data sets: CIFAR-10 from a folder, the Hugging Face Hub or Keras, and folders of images of any size.
+"""Load data sets: CIFAR-10 from a folder, the Hugging Face Hub or Keras, and folders of images of any size.
 
-Images stay encoded until they are asked for, so that a folder of large photos costs no memory.
+Images stay encoded until accessed, so a folder of large photos takes little memory.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ CIFAR10_ROWS = {"train": 50_000, "test": 10_000}
 
 _SPLIT_NAMES = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
 _SPLIT_NAMES["valid"] = _SPLIT_NAMES["validation"]
+_ALL_SPLIT_NAMES = frozenset(name for names in _SPLIT_NAMES.values() for name in names)
 
 
 def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool = True) -> ImageDataset:
@@ -39,25 +40,25 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
     Parameters
     ----------
     data : str
-        ``cifar10``: from the folder that the environment variable ``COLORIZER_DATA`` names, else the Hugging Face Hub
-        (``uoft-cs/cifar10``, the file of that split alone, cached), else ``keras.datasets.cifar10``. Or a folder:
-        Parquet files in the Hub's layout (column ``img`` or ``image``), ``cifar-10-batches-py``, a folder a class, or
-        images side by side, of any size.
+        ``cifar10``: read from the folder in the environment variable ``COLORIZER_DATA``, else from the Hugging Face
+        Hub (``uoft-cs/cifar10``; only the file of that split is downloaded, and cached), else from
+        ``keras.datasets.cifar10``. Or the path of a folder: Parquet files in the Hub's layout (column ``img`` or
+        ``image``), ``cifar-10-batches-py``, one folder per class, or images of any size.
     split : str
-        ``train``, ``test`` or ``validation`` (also ``valid``). A folder of images without folders named after splits
-        has none: it is taken as a whole, and the split of the result is `ALL`.
+        ``train``, ``test`` or ``validation`` (also ``valid``). A folder of images without subfolders named after
+        splits is loaded as a whole, and the split of the result is `ALL`.
     download : bool
-        Whether data may be fetched from the network; without, only what is on the disk already is taken.
+        Whether to download data; if false, only local files are used.
 
     Returns
     -------
     ImageDataset
-        The images of that split; where they came from is logged.
+        The images of that split. The source is logged.
 
     Raises
     ------
     DatasetError
-        If no source has them: what was tried, and what to do.
+        If no source has the data; the message says what was tried and what to do.
     """
     if split not in _SPLIT_NAMES:
         raise DatasetError(f"split must be one of {', '.join(_SPLIT_NAMES)}, got {split!r}")
@@ -72,9 +73,10 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
 
 
 def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
-    """Load the images to train on and those to validate on.
+    """Load training and validation images.
 
-    Data that have a split ``validation`` are validated on it; else a part of the training images is split off.
+    Validation images come from the split ``validation`` if the data set has one, and are otherwise split off the
+    training images.
 
     Parameters
     ----------
@@ -83,10 +85,15 @@ def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, Ima
     fraction, seed : float, int
         As in `colorizer.data.dataset.split_validation`.
 
+    Returns
+    -------
+    tuple of ImageDataset
+        Training and validation images.
+
     Raises
     ------
     DatasetError
-        As in `load_dataset`; also if one of the two parts would be empty.
+        As in `load_dataset`; also if either part would be empty.
     """
     train = load_dataset(data, "train")
     if data != "cifar10" and train.split != ALL:
@@ -111,7 +118,7 @@ def _load_cifar10(split: str, download: bool) -> ImageDataset:
     for name, load in sources:
         try:
             dataset = load()
-        except Exception as error:  # Whatever keeps a source away, the next is tried; all reasons are told.
+        except Exception as error:  # Whatever goes wrong, try the next source; the final message has all reasons.
             tried.append(f"{name}: {_first_line(error)}")
             if local and len(tried) == 1:
                 logger.warning("CIFAR-10 not found in %s", tried[0])
@@ -121,7 +128,7 @@ def _load_cifar10(split: str, download: bool) -> ImageDataset:
     raise DatasetError(
         f"CIFAR-10 ({split}) is not available. Tried:\n  "
         + "\n  ".join(tried)
-        + "\nConnect to the internet once, or name a folder that has it, in its place or in COLORIZER_DATA:\n"
+        + "\nConnect to the internet once, or give a folder that has it, as the data or in COLORIZER_DATA:\n"
         "Parquet files as in https://huggingface.co/datasets/uoft-cs/cifar10, or cifar-10-batches-py from\n"
         "https://www.cs.toronto.edu/~kriz/cifar.html."
     )
@@ -137,7 +144,7 @@ def _cifar10_local(local: str | None, split: str) -> ImageDataset:
     folder = Path(local).expanduser()
     if not folder.is_dir():
         raise DatasetError("no such folder")
-    return _load_folder(folder, split, "cifar10")  # Whatever the folder is called.
+    return _load_folder(folder, split, "cifar10")  # Regardless of the folder's name.
 
 
 def _cifar10_hub(split: str, download: bool) -> ImageDataset:
@@ -158,7 +165,7 @@ def _cifar10_keras(split: str, download: bool) -> ImageDataset:
     if split not in CIFAR10_ROWS:
         raise DatasetError(f"CIFAR-10 has the splits train and test, not {split}")
     if not download:
-        raise DatasetError("not asked, since nothing may be downloaded")
+        raise DatasetError("skipped, since downloads are off")
     from keras.datasets import cifar10
 
     train, test = cifar10.load_data()
@@ -176,7 +183,7 @@ def _from_pixels(images: NDArray[np.uint8], groups: list[str], split: str, sha25
 
 
 def _load_folder(folder: Path, split: str, name: str = "") -> ImageDataset:
-    """Read a folder by what is in it: Parquet files, CIFAR-10's Python batches, or images."""
+    """Load a folder of Parquet files, CIFAR-10's Python batches, or images, depending on what it contains."""
     name = name or _name(folder)
     parquet = sorted(folder.rglob("*.parquet"))
     if parquet:
@@ -192,19 +199,18 @@ def _load_folder(folder: Path, split: str, name: str = "") -> ImageDataset:
 
 
 def _name(folder: Path) -> str:
-    """Name a folder for the record: its own name, or its parent's where that says nothing."""
+    """Name a folder for the record: by its own name, or its parent's if its own is generic."""
     folder = folder.resolve()
-    generic = {"data", "plain_text", "images", *(name for names in _SPLIT_NAMES.values() for name in names)}
+    generic = {"data", "plain_text", "images", *_ALL_SPLIT_NAMES}
     while folder.name in generic and folder.parent.name:
         folder = folder.parent
     return folder.name
 
 
 def _parquet_split(path: Path) -> str:
-    """Name the split of a Parquet file: ``test-00000-of-00001.parquet``, ``test.parquet`` or ``test/0000.parquet``."""
-    known = {name for names in _SPLIT_NAMES.values() for name in names}
-    stem = path.stem.split("-")[0]
-    return path.parent.name if stem not in known and path.parent.name in known else stem
+    """Return the split of a file: ``test-00000-of-00001.parquet``, ``test.parquet`` or ``test/0000.parquet``."""
+    stem, folder = path.stem.split("-")[0], path.parent.name
+    return folder if stem not in _ALL_SPLIT_NAMES and folder in _ALL_SPLIT_NAMES else stem
 
 
 def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
@@ -225,23 +231,23 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
         if column is None:
             raise DatasetError(f"{path.name} has no column 'img' or 'image', only {', '.join(table.column_names)}")
         cells = table.column(column).to_pylist()
-        # A cell is a struct of bytes and path, as the Hub has it, or the bytes alone. A missing one is a corrupt row.
+        # A cell is a struct of bytes and path, as on the Hub, or only the bytes. A missing one counts as corrupt.
         sources += [(cell["bytes"] if isinstance(cell, dict) else cell) or b"" for cell in cells]
         inside = [(cell.get("path") if isinstance(cell, dict) else None) or "" for cell in cells]
         paths_inside += inside
-        ids += [f"{path.name} row {i}" + (f" ({own})" if own else "") for i, own in enumerate(inside)]
+        ids += [f"{path.name} row {i}" + (f" ({inner})" if inner else "") for i, inner in enumerate(inside)]
         if "label" in table.column_names:
             labels += table.column("label").to_pylist()
             class_names = class_names or _class_names(table, column)
         digest.update(path.read_bytes())
     groups = _first_folders(paths_inside) or _name_classes(labels, class_names, name)
     if groups is not None and len(groups) != len(sources):
-        groups = None  # One file has labels, another has none.
+        groups = None  # Only some of the files have labels.
     return ImageDataset(name, split, sources, ids, digest.hexdigest(), groups)
 
 
 def _name_classes(labels: Sequence[Any], class_names: tuple[str, ...], data: str) -> list[str] | None:
-    """Name the class of each label; None where they are no classes, or hidden, as those of test splits are."""
+    """Return the class name of each label; None if labels are not classes, or hidden, as in some test splits."""
     if not labels or not all(isinstance(label, int) and label >= 0 for label in labels):
         return None
     count = max(labels) + 1
@@ -253,12 +259,12 @@ def _name_classes(labels: Sequence[Any], class_names: tuple[str, ...], data: str
 
 
 def _first_folders(paths: Sequence[str]) -> list[str] | None:
-    """Give the first folder of each path; None where one lies in no folder, or there is no path."""
+    """Return the first folder of each path; None if there are no paths, or one is not in a folder."""
     return [path.split("/")[0] for path in paths] if paths and all("/" in path.strip("/") for path in paths) else None
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...]:
-    """Read the names of classes from the description that the Hub's tools put into a Parquet file's header."""
+    """Read class names from the metadata that the `datasets` library writes to Parquet files."""
     import json
 
     header = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
@@ -266,7 +272,7 @@ def _class_names(table: Any, column: str) -> tuple[str, ...]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads CIFAR-10's pickled batches and refuses everything in them that could run code."""
+    """Unpickles CIFAR-10's batches, and refuses anything in them that could run code."""
 
     _allowed = frozenset(
         {
@@ -280,7 +286,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"refused: {module}.{name} has no place in a CIFAR-10 batch")
+            raise pickle.UnpicklingError(f"refused: {module}.{name} doesn't belong in a CIFAR-10 batch")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
@@ -309,20 +315,20 @@ def _load_batches(folder: Path, split: str) -> ImageDataset:
 def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
     paths = _find_images(folder)
     folders = {path.relative_to(folder).parts[0] for path in paths if path.parent != folder}
-    splits = {one for one in folders if _is_split(one)}
+    splits = folders & _ALL_SPLIT_NAMES
     if splits:
         if others := folders - splits:
             raise DatasetError(
                 f"{folder} has folders named after splits ({', '.join(sorted(splits))}) beside others "
-                f"({', '.join(sorted(others))}), so that it can't be told which are classes: move or rename some"
+                f"({', '.join(sorted(others))}), so it is unclear which are classes: move or rename some"
             )
-        inside = next((one for one in _SPLIT_NAMES[split] if one in splits), None)
-        if inside is None:
+        split_folder = next((name for name in _SPLIT_NAMES[split] if name in splits), None)
+        if split_folder is None:
             raise NoSplitError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
-        folder /= inside
+        folder /= split_folder
         paths = [path for path in paths if path.is_relative_to(folder)]
     if not paths:
-        raise DatasetError(f"no Parquet file, no CIFAR-10 batch and no image in {folder}")
+        raise DatasetError(f"no Parquet file, CIFAR-10 batch or image in {folder}")
     ids = [path.relative_to(folder).as_posix() for path in paths]
     digest = hashlib.sha256()
     for path in paths:
@@ -331,11 +337,7 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
 
 
 def _find_images(folder: Path) -> list[Path]:
-    """List the images of a folder and its folders; hidden ones, as file managers leave them, are none."""
+    """List the images in a folder and its subfolders, except hidden files, as file managers leave them."""
     extensions = readable_extensions()
     found = (path for path in folder.rglob("*") if path.suffix.lower() in extensions and path.is_file())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
-def _is_split(name: str) -> bool:
-    return any(name in names for names in _SPLIT_NAMES.values())
