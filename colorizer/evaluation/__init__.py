@@ -1,1 +1,1 @@
-"""How well a model does, in numbers and plots."""
+"""Evaluation of a model: metrics and plots."""

@@ -1,4 +1,4 @@
-"""How well a model colors old photographs: fixed aged copies of color photographs, whose true colors are known."""
+"""Evaluation on old photographs: synthetically aged copies of color photographs, whose true colors are known."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ _KEPT = ("mse", "psnr", "delta_e", "auc", "colorfulness")
 
 
 class AgedFigures:
-    """Gathers figures of aged copies chunk by chunk; `summary` gives them.
+    """Accumulates metrics of aged copies, chunk by chunk.
 
-    Chroma is predicted from the aged copy and joined with the clean luma, so that only its colors are judged.
+    Chroma is predicted from the aged copy and joined with the clean luma, so only the colors are measured.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class AgedFigures:
         self._gray: list[dict[str, float]] = []
 
     def add(self, truths: Sequence[NDArray[np.uint8]], gray: Sequence[dict[str, float]]) -> None:
-        """Measure some images (H, W, 3) uint8, whose gray baselines measure as given by `compare`."""
+        """Add images: (H, W, 3) uint8 RGB, and what `compare` gives for the gray baseline of each."""
         self._gray += gray
         for version, rows in self._rows.items():
             copies, windows = zip(*(age_as(truth, version) for truth in truths), strict=True)
@@ -46,7 +46,7 @@ class AgedFigures:
                 rows.append(compare(truth, join_upsampled(to_luma(truth), cut)))
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """Give the figures of all images so far by version, named as in `colorizer.evaluation.evaluate.evaluate`."""
+        """Return the metrics of all images so far by version, named as in `colorizer.evaluation.evaluate.evaluate`."""
         baseline = float(np.mean([row["mse"] for row in self._gray]))
         figures: dict[str, dict[str, float | None]] = {}
         for version, rows in self._rows.items():
@@ -60,21 +60,21 @@ class AgedFigures:
 
 
 def cut_chroma(chroma: NDArray[np.float32], shape: tuple[int, ...], window: Window) -> NDArray[np.float32]:
-    """Cut small chroma to a window of the picture that it belongs to.
+    """Crop low-resolution chroma to a window of its image.
 
     Parameters
     ----------
     chroma : (h, w, 2) float32
-        Chroma of a picture, at another size.
+        Cb and Cr of the whole image, at low resolution.
     shape : (int, int)
-        Height and width of the picture.
+        Height and width of the image.
     window : tuple of two slices
-        Rows and columns of the picture that are wanted.
+        Rows and columns of the image to keep.
 
     Returns
     -------
     (h', w', 2) float32
-        At the scale of `chroma`.
+        Chroma of the window, at the scale of `chroma`.
     """
     height, width = shape
     rows, columns = window

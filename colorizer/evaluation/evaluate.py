@@ -1,4 +1,4 @@
-"""A model on a data set -> figures in a JSON file, beside those of the trivial baseline."""
+"""Evaluate a model on a data set, and write its metrics and those of the gray baseline to a JSON file."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ from colorizer.inference.colorizer import Colorizer
 from colorizer.machine import describe_machine, describe_versions
 
 _CHUNK_IMAGES = 256
-_CHUNK_PIXELS = 16_000_000  # Of all images together: a folder of large photos must not fill the memory.
+_CHUNK_PIXELS = 16_000_000  # Total of a chunk: a folder of large photos must not fill the memory.
 
 
 def evaluate(
@@ -40,72 +40,74 @@ def evaluate(
     per_image: bool = False,
     skip_corrupt: bool = False,
 ) -> dict[str, Any]:
-    """Measure how well the colors of a data set come back, and write the figures down.
+    """Measure how well a model restores the colors of a data set, and write the metrics to a JSON file.
 
     Parameters
     ----------
-    model, data, split
+    model, data, split : str
         As in `Colorizer.load` and `colorizer.data.sources.load_dataset`.
     output : str or pathlib.Path
         The JSON file to write.
     vividness, detail : float, int
         As in `Colorizer.colorize`.
     size : int, optional
-        Long side in pixels that larger images are shrunk to before all else.
+        Long side in pixels; larger images are first downscaled to it.
     abilities : bool
-        Measure also what the U-Net does beyond one answer, see `colorizer.evaluation.unet_extras`; it takes about ten
-        times as long.
+        Also measure the U-Net's other abilities, see `colorizer.evaluation.unet_extras`; takes about ten times as long.
     aged : bool
-        Measure also the colors of aged copies of the images, see `colorizer.evaluation.aged`.
+        Also measure aged copies of the images, see `colorizer.evaluation.aged`.
     per_image : bool
-        Write the error of each image too, beside `output`: ``metrics.json`` gets a ``metrics-images.csv``, whose name
-        and SHA-256 stand under ``per_image``.
+        Also write the error of each image to a CSV file beside `output` (``metrics-images.csv`` for ``metrics.json``),
+        whose name and SHA-256 are recorded under ``per_image``.
     skip_corrupt : bool
-        Leave corrupt images out instead of failing.
+        Skip corrupt images instead of failing.
 
     Returns
     -------
     dict
-        What was written. At the top the figures of the model's color on the images' own luma: means over the images of
-        what `colorizer.evaluation.metrics.compare` gives; ``psnr_of_mean_mse``; ``relative_mse``, the mean squared
-        error over that of the gray baseline (the luma in all three channels), None where all images are gray;
+        What was written. At the top level, metrics of the predicted color joined with each image's own luma: means over
+        the images of what `colorizer.evaluation.metrics.compare` gives; ``psnr_of_mean_mse``; ``relative_mse``, the
+        mean squared error over that of the gray baseline (the luma in all three channels), None if all images are gray;
         ``psnr_gain`` and ``n_color``, see `colorizer.evaluation.metrics.psnr_gain`; and ``chroma_by_luma``, see
-        `colorizer.evaluation.metrics.ChromaByLuma`. Under ``raw`` and ``gray_baseline`` the same figures of the
-        network's own picture (the autoencoder's only) and of the baseline; under ``by_group`` the relative MSE of each
-        group of images, where the data have groups; under ``abilities`` and ``aged`` those. No path stands in it.
+        `colorizer.evaluation.metrics.ChromaByLuma`. ``raw`` and ``gray_baseline`` have the same metrics for the
+        network's own RGB output (autoencoder only) and for the baseline; ``by_group`` has the relative MSE of each
+        group of images, if the data set has groups; ``abilities`` and ``aged`` have the results of these options. No
+        paths are recorded.
 
     Raises
     ------
-    colorizer.inference.checkpoint.ModelError, colorizer.data.dataset.DatasetError
-        If the model or the data can't be loaded, images are corrupt, there is none, or a folder without splits is the
-        one that the model was trained on.
+    colorizer.inference.checkpoint.ModelError
+        If the model can't be loaded.
+    colorizer.data.dataset.DatasetError
+        If the data set can't be loaded, is empty, has corrupt images, or is a folder without splits that the model was
+        trained on.
     ValueError
-        If a number is out of its range, the output is a folder, or abilities are asked of the autoencoder.
+        If a number is out of range, the output is a folder, or the abilities of an autoencoder are requested.
     OSError
-        If the output can't be written; before anything is measured.
+        If the output can't be written; raised before anything is measured.
     """
     output = Path(output)
     if output.is_dir():
         raise ValueError(f"expected the name of a file, got the folder {output}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=output.parent):  # What can't be written is seen before minutes of work, not after.
+    with tempfile.TemporaryFile(dir=output.parent):  # Fail before minutes of work, not after.
         pass
     checkpoint = Checkpoint.find(model)
     colorizer = Colorizer.load(checkpoint.path)
     if abilities:
         colorizer.require("vividness", "hints", "alternatives", "uncertainty")
-    paints = "raw picture" in colorizer.abilities
+    has_raw = "raw picture" in colorizer.abilities
     if size is not None and size < 1:
         raise ValueError(f"the size must be at least 1 pixel, got {size}")
     dataset = load_dataset(data, split)
     _refuse_training_data(dataset, checkpoint.read_record(CONFIG))
-    further = AbilityFigures(colorizer, detail) if abilities else None
-    old = AgedFigures(colorizer, vividness, detail) if aged else None
+    ability_figures = AbilityFigures(colorizer, detail) if abilities else None
+    aged_figures = AgedFigures(colorizer, vividness, detail) if aged else None
     by_luma = ChromaByLuma()
 
     indices: list[int] = []
     rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_baseline": []}
-    if paints:
+    if has_raw:
         rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
         for chunk in _chunks(dataset, size, skip_corrupt):
@@ -114,27 +116,27 @@ def evaluate(
                 "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail, prepare=False),
                 "gray_baseline": [gray_copy(truth) for truth in images],
             }
-            if paints:
+            if has_raw:
                 results["raw"] = colorizer.colorize_batch(images, raw=True)
             for i, truth in enumerate(images):
                 for kind, pictures in results.items():
                     rows[kind].append(compare(truth, pictures[i]))
             by_luma.add(images, results["joined"])
-            if further:
-                further.add(images)
-            if old:
-                old.add(images, rows["gray_baseline"][-len(images) :])
+            if ability_figures:
+                ability_figures.add(images)
+            if aged_figures:
+                aged_figures.add(images, rows["gray_baseline"][-len(images) :])
             indices += chunk
             progress.update(len(images))
 
     if not indices:
-        raise DatasetError(f"{dataset.name} ({dataset.split}) has no image that can be measured")
+        raise DatasetError(f"{dataset.name} ({dataset.split}) has no images that can be measured")
     errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_baseline"))
     gray = rows["gray_baseline"]
-    kept: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     if per_image:
         measured = ImageErrors(np.array(indices), errors, baselines)
-        kept["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
+        extra["per_image"] = save_errors(measured, output.with_name(f"{output.stem}-images.csv"))
     figures = {
         "model": model if model.startswith("hf://") else checkpoint.path.resolve().parent.name,
         "model_sha256": checkpoint.weights_sha256,
@@ -146,9 +148,9 @@ def evaluate(
         "chroma_by_luma": by_luma.summary(),
         **{kind: _summary(measured, gray) for kind, measured in rows.items()},
         "by_group": _by_group(dataset, indices, errors, baselines),
-        **({"abilities": further.summary()} if further else {}),
-        **({"aged": old.summary()} if old else {}),
-        **kept,
+        **({"abilities": ability_figures.summary()} if ability_figures else {}),
+        **({"aged": aged_figures.summary()} if aged_figures else {}),
+        **extra,
         "machine": describe_machine(),
         "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
     }
@@ -157,7 +159,7 @@ def evaluate(
 
 
 def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:
-    """Decode images, by index, as many at once as the memory should hold."""
+    """Decode images in chunks of limited total size, by index."""
     chunk: dict[int, NDArray[np.uint8]] = {}
     pixels = 0
     for index, full in dataset.decode(skip_corrupt=skip_corrupt):
@@ -171,7 +173,7 @@ def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iter
 
 
 def _refuse_training_data(dataset: ImageDataset, config: dict[str, Any]) -> None:
-    """Raise `DatasetError` if a folder without splits is what the record of the training names."""
+    """Raise `DatasetError` if a folder without splits is in the model's training record."""
     known = config.get("data", []) if dataset.split == ALL else []
     if any(data.get("sha256") == dataset.sha256 for data in known):
         raise DatasetError(f"{dataset.name} is what the model was trained on: measure it on other images")
@@ -180,7 +182,7 @@ def _refuse_training_data(dataset: ImageDataset, config: dict[str, Any]) -> None
 def _by_group(
     dataset: ImageDataset, indices: list[int], errors: NDArray[np.float64], baselines: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Compute the relative MSE by group; empty where the data have no groups."""
+    """Compute the relative MSE by group; empty if the data set has no groups."""
     if dataset.groups is None:
         return {}
     names, groups = np.unique([dataset.groups[index] for index in indices], return_inverse=True)

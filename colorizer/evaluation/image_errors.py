@@ -1,4 +1,4 @@
-"""Errors of single images: what `evaluate` writes beside its figures, and the demo's gallery is sorted by."""
+"""Errors of single images: written by `evaluate`, and used to sort the demo's gallery."""
 
 import csv
 import io
@@ -19,14 +19,15 @@ _COLUMNS = ("row", "mse", "mse_gray_baseline")
 
 @dataclass(frozen=True, eq=False)
 class ImageErrors:
-    """How far each image of a data set is from the truth.
+    """Error of each image of a data set.
 
     Attributes
     ----------
     rows : (N,) int64
-        Places of the images in the data set; corrupt ones may be missing.
+        Indices of the images in the data set; corrupt ones may be missing.
     errors, baselines : (N,) float64
-        Mean squared errors of the model's color on the image's luma and of the gray baseline, of RGB in [0, 1].
+        Mean squared error, of RGB in [0, 1], of the model's color joined with the image's luma, and of the gray
+        baseline.
     """
 
     rows: NDArray[np.int64]
@@ -34,7 +35,7 @@ class ImageErrors:
     baselines: NDArray[np.float64]
 
     def sort(self, order: Order) -> list[int]:
-        """List rows with the best, the most typical or the worst first: of the more colorful half, see `rank`."""
+        """List rows of the more colorful half, see `rank`, with the best, most typical or worst first."""
         ranked = self.rows[rank(self.errors, self.baselines)]
         if order == "worst":
             ranked = ranked[::-1]
@@ -44,10 +45,10 @@ class ImageErrors:
 
 
 def rank(errors: NDArray[np.float64], baselines: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Order images by their relative MSE, the least first.
+    """Order images by relative MSE, lowest first.
 
-    Only the more colorful half of them, by the gray baseline's error: where there is hardly any color, the ratio says
-    nothing.
+    Only the more colorful half, by the gray baseline's error, is ranked: where there is hardly any color, the ratio is
+    meaningless.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def rank(errors: NDArray[np.float64], baselines: NDArray[np.float64]) -> NDArray
 
 
 def save_errors(measured: ImageErrors, path: Path) -> dict[str, str]:
-    """Write errors as CSV, an image a line; give what the record says of the file: its name and SHA-256."""
+    """Write errors as CSV, one line per image; return the file's name and SHA-256 for the record."""
     lines = [",".join(_COLUMNS)]
     for row, error, baseline in zip(measured.rows, measured.errors, measured.baselines, strict=True):
         lines.append(f"{row},{error:.4g},{baseline:.4g}")
@@ -79,14 +80,14 @@ def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
     Parameters
     ----------
     folder : pathlib.Path
-        Where the weights lie, and any ``metrics*.json`` that `colorizer.evaluation.evaluate.evaluate` wrote.
+        Folder of the weights and any ``metrics*.json`` that `colorizer.evaluation.evaluate.evaluate` wrote.
     data_sha256 : str
-        SHA-256 of the data, see `colorizer.data.dataset.ImageDataset`.
+        SHA-256 of the data set, see `colorizer.data.dataset.ImageDataset`.
 
     Returns
     -------
-    ImageErrors, or None
-        None where there is no record of these weights on these data at vividness 0, or its file is another by now.
+    ImageErrors or None
+        None if there is no record of these weights on this data set at vividness 0, or its CSV file has changed since.
     """
     try:
         digest = Checkpoint.find(folder).weights_sha256
@@ -101,7 +102,7 @@ def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
             if content and sha256(content) == kept["sha256"]:
                 return _read(content)
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # A record without errors of images, or none at all.
+            continue  # No record, or one without per-image errors.
     return None
 
 

@@ -1,6 +1,6 @@
-"""Figures of one image: how far a colorized image is from the truth, and how colorful it is.
+"""Metrics of one image: its error against the true image, and its colorfulness.
 
-RGB is scaled to [0, 1] in errors. Only `compare` needs scikit-image, which the demo does without.
+Errors are of RGB scaled to [0, 1]. Only `compare` needs scikit-image, which the demo doesn't install.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,34 +12,34 @@ from numpy.typing import NDArray
 from colorizer.imaging.color import to_chroma, to_luma
 
 PSNR_CAP = 50.0
-"""PSNR in dB that counts at most: two equal images would have infinity, and spoil every mean."""
+"""Upper limit of PSNR in dB: that of two equal images is infinite, and would dominate every mean."""
 LEAST_COLORFULNESS = 5.0
-"""Colorfulness from which on an image counts in ``psnr_gain``: nearly gray ones would drown it."""
+"""Minimum colorfulness of the images that ``psnr_gain`` averages over: nearly gray ones would dominate it."""
 _AUC_THRESHOLDS = 151  # 0 to 150.
 _LUMA_RANGES = 8
-_LEAST_PART = 0.01  # Of all pixels: a range of luma with fewer has no figure.
+_LEAST_SHARE = 0.01  # Of all pixels: a range of luma with fewer is left out.
 
 
 def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
-    """Measure a result against the true image.
+    """Compute all metrics of a result against the true image.
 
     Parameters
     ----------
     truth, result : (H, W, 3) uint8
-        RGB images of one size.
+        RGB images of the same size.
 
     Returns
     -------
     dict
-        What `measure_error` gives. ``delta_e``: mean CIEDE2000 color difference, about 1 where a person just sees it.
-        ``auc``: see `auc`. ``colorfulness`` and ``colorfulness_truth``: of the two images, see `colorfulness`.
+        What `measure_error` gives; ``delta_e``, the mean CIEDE2000 color difference, where about 1 is just noticeable;
+        ``auc``, see `auc`; ``colorfulness`` and ``colorfulness_truth`` of the two images, see `colorfulness`.
 
     Raises
     ------
     ValueError
-        If the two differ in shape.
+        If the images differ in shape.
     """
-    # Here, since it takes a second, and the demo is installed without.
+    # Imported here since it takes a second, and the demo runs without it.
     from skimage.color import deltaE_ciede2000, rgb2lab
 
     figures = measure_error(truth, result)
@@ -54,22 +54,22 @@ def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, fl
 
 
 def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
-    """Measure how far a result is from the true image.
+    """Compute the error metrics of a result against the true image.
 
     Parameters
     ----------
     truth, result : (H, W, 3) uint8
-        RGB images of one size.
+        RGB images of the same size.
 
     Returns
     -------
     dict
-        ``mse``: mean squared error of RGB in [0, 1]. ``psnr``: in dB, at most 50. ``ssim``: see `ssim`.
+        ``mse``: mean squared error of RGB in [0, 1]. ``psnr``: in dB, at most `PSNR_CAP`. ``ssim``: see `ssim`.
 
     Raises
     ------
     ValueError
-        If the two differ in shape.
+        If the images differ in shape.
     """
     if truth.shape != result.shape:
         raise ValueError(f"the images differ in shape: {truth.shape} and {result.shape}")
@@ -78,7 +78,7 @@ def measure_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[s
 
 
 def auc(truth: NDArray[np.float64], result: NDArray[np.float64]) -> float:
-    """Measure in how many pixels a result comes close to the truth in color, whatever their lightness.
+    """Compute the area under the curve of accurate pixels over an error threshold, regardless of lightness.
 
     Parameters
     ----------
@@ -88,42 +88,42 @@ def auc(truth: NDArray[np.float64], result: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        Area under a curve, in percent: the share of pixels whose distance in (a*, b*) is at most a threshold, averaged
-        over the thresholds 0, 1, ... 150.
+        Percentage of pixels whose distance in (a*, b*) is at most a threshold, averaged over the thresholds
+        0, 1, ..., 150.
 
     References
     ----------
     R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016, section 3.1.
     """
     distances = np.hypot(*np.moveaxis(truth[..., 1:] - result[..., 1:], -1, 0))
-    # A pixel counts from the first threshold that is no less than its distance on.
+    # A pixel counts for all thresholds that are not less than its distance.
     counted = np.maximum(_AUC_THRESHOLDS - np.ceil(distances), 0)
     return float(100 * counted.mean() / _AUC_THRESHOLDS)
 
 
 def ratio(value: float, whole: float) -> float | None:
-    """Divide; None where the whole is 0, as the error of the gray baseline of gray images is."""
+    """Divide; None if the denominator is 0, as is the gray baseline's error on gray images."""
     return value / whole if whole else None
 
 
 def psnr(mse: float) -> float:
-    """Turn a mean squared error of values in [0, 1] into the peak signal-to-noise ratio in dB, at most `PSNR_CAP`."""
+    """Convert a mean squared error of values in [0, 1] to a peak signal-to-noise ratio in dB, at most `PSNR_CAP`."""
     return min(PSNR_CAP, -10 * float(np.log10(max(mse, 1e-12))))
 
 
 def psnr_gain(rows: Sequence[dict[str, float]], gray: Sequence[dict[str, float]]) -> tuple[float | None, int]:
-    """Average by how many dB the results of images are above their gray baselines.
+    """Compute the mean PSNR gain of results over their gray baselines.
 
     Parameters
     ----------
     rows, gray : sequence of dict
-        What `compare` gives of the results and of the gray baselines of the same images.
+        What `compare` gives for the results and for the gray baselines of the same images.
 
     Returns
     -------
     tuple of float or None, and int
-        The mean over the images whose own colorfulness is at least `LEAST_COLORFULNESS`, and how many these are; None
-        where there are none.
+        The mean in dB over the images whose own colorfulness is at least `LEAST_COLORFULNESS`, None if there are none;
+        and the number of these images.
     """
     pairs = zip(rows, gray, strict=True)
     gains = [row["psnr"] - plain["psnr"] for row, plain in pairs if plain["colorfulness_truth"] >= LEAST_COLORFULNESS]
@@ -131,10 +131,10 @@ def psnr_gain(rows: Sequence[dict[str, float]], gray: Sequence[dict[str, float]]
 
 
 def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
-    """Measure the structural similarity of two (H, W, 3) RGB uint8 images: 1 for equal ones.
+    """Compute the structural similarity of two (H, W, 3) uint8 RGB images of the same size: 1 for equal ones.
 
-    It is the mean over channels and over windows of 7 x 7, or the largest odd size that fits a smaller image, and 0 or
-    1 for images that are smaller than 3 x 3; the same as scikit-image's ``structural_similarity``.
+    The mean over channels and over windows of 7 x 7, or the largest odd size that fits a smaller image, the same as
+    scikit-image's ``structural_similarity``. Images smaller than 3 x 3 give 1 if they are equal, else 0.
 
     References
     ----------
@@ -150,7 +150,7 @@ def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
     count, edge = window**2, window // 2
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Average over the windows that lie within the image."""
+        """Average over the windows that lie fully within the image."""
         averages = np.asarray(cv2.blur(values, (window, window)), np.float64)
         return averages[edge : height - edge, edge : width - edge]
 
@@ -164,9 +164,9 @@ def ssim(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
 
 
 def colorfulness(rgb: NDArray[np.uint8]) -> float:
-    """Measure how colorful (H, W, 3) RGB uint8 is: 0 for gray, 30 to 60 for most photographs.
+    """Compute the colorfulness of an (H, W, 3) uint8 RGB image: 0 for gray, 30 to 60 for most photographs.
 
-    Opponent colors are signed, as in the paper; taking their magnitudes, as some programs do, gives other numbers.
+    Opponent colors are signed, as in the paper; some implementations take absolute values, and give other results.
 
     References
     ----------
@@ -180,13 +180,13 @@ def colorfulness(rgb: NDArray[np.uint8]) -> float:
 
 
 class ChromaByLuma:
-    """How colorful results are beside the truth, in eight equal ranges of luma from black to white."""
+    """Mean chroma of results relative to the truth's, in eight equal ranges of luma from black to white."""
 
     def __init__(self) -> None:
         self._sums = np.zeros((3, _LUMA_RANGES))  # Pixels, chroma of the truth, chroma of the result.
 
     def add(self, truths: Iterable[NDArray[np.uint8]], results: Iterable[NDArray[np.uint8]]) -> None:
-        """Count pairs of RGB images (H, W, 3) uint8; the ranges are those of the true image's luma."""
+        """Add pairs of (H, W, 3) uint8 RGB images; pixels are grouped by the true image's luma."""
         for truth, result in zip(truths, results, strict=True):
             ranges = (to_luma(truth).astype(np.int64) * _LUMA_RANGES // 256).ravel()
             for sums, image in zip(self._sums, (None, truth, result), strict=True):
@@ -194,7 +194,7 @@ class ChromaByLuma:
                 sums += np.bincount(ranges, weights, _LUMA_RANGES)
 
     def summary(self) -> list[float | None]:
-        """Give mean chroma over the truth's by range, dark to light; None where fewer than 1 % of the pixels lie."""
+        """Return the ratio for each range, dark to light; None for those with no color or under 1 % of the pixels."""
         pixels, truth, result = self._sums
-        enough = (pixels >= _LEAST_PART * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
+        enough = (pixels >= _LEAST_SHARE * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
         return [float(r / t) if e else None for r, t, e in zip(result, truth, enough, strict=True)]

@@ -1,4 +1,4 @@
-"""Figures of a training, drawn with Matplotlib into files."""
+"""Plots of a training run, drawn with Matplotlib."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from colorizer.files import write_whole
 
 
 def plot_history(history: Path, path: Path) -> None:
-    """Draw the curves of training and validation loss from a ``history.csv`` into a PNG file."""
+    """Plot training and validation loss from a ``history.csv`` to a PNG file."""
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) + 1 for row in rows]
@@ -28,7 +28,7 @@ def plot_history(history: Path, path: Path) -> None:
 
 
 def plot_grid(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]], path: Path) -> None:
-    """Draw images side by side into a PNG file.
+    """Plot a grid of images to a PNG file.
 
     Parameters
     ----------
@@ -51,6 +51,6 @@ def plot_grid(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]], path
 
 def _save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
-    # Without the time and version that Matplotlib notes by default, the same data give the same file.
+    # Matplotlib would record its version: without it, the same data gives the same file.
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     write_whole(path, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""What the U-Net can do beyond one answer, measured: vividness, hints, uncertainty, alternatives."""
+"""Evaluation of what the U-Net offers beyond a single result: vividness, hints, uncertainty, alternatives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,14 +16,14 @@ from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 VIVIDNESS = (0.0, DEFAULT_VIVIDNESS, 1.0)
 HINTS = (1, 4, 16)
 ALTERNATIVES = 4
-ALTERNATIVES_OF = 1000  # Images, the first of the data: they take as long as forty plain ones each.
+ALTERNATIVES_OF = 1000  # Only the first images: each takes as long as forty without alternatives.
 _PATCH = 2  # Side of the block of pixels whose mean color is a hint.
 _UNCERTAINTY_BINS = 10
 _CONFIDENCE_BINS = 15
 
 
 class AbilityFigures:
-    """Gathers figures chunk by chunk; `summary` gives them.
+    """Accumulates metrics of the U-Net's abilities, chunk by chunk.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class AbilityFigures:
     detail : int, optional
         As in `Colorizer.colorize`.
     seed : int
-        Of the places of hints and of the alternatives.
+        Random seed for the positions of hints and for the alternatives.
     """
 
     def __init__(self, colorizer: Colorizer, detail: int | None, seed: int = 0) -> None:
@@ -46,13 +46,13 @@ class AbilityFigures:
         self._colorful = dict.fromkeys(VIVIDNESS, 0.0)
         self._colorful_truth = 0.0
         self._by_luma = {vividness: ChromaByLuma() for vividness in VIVIDNESS}
-        self._confidence = np.zeros((_CONFIDENCE_BINS, 3))  # Cells; sums of confidence, of hits.
-        self._by_uncertainty = np.zeros((_UNCERTAINTY_BINS, 4))  # Pixels; sums: itself, error, gray's.
+        self._confidence = np.zeros((_CONFIDENCE_BINS, 3))  # Cells, sum of confidence, hits.
+        self._by_uncertainty = np.zeros((_UNCERTAINTY_BINS, 4))  # Pixels, sums of uncertainty and of both errors.
         self._differences: list[float] = []
         self._variances = np.zeros(2)  # Of chroma within segments: alternatives, truth.
 
     def add(self, truths: Sequence[NDArray[np.uint8]]) -> None:
-        """Measure some images (H, W, 3) uint8."""
+        """Add (H, W, 3) uint8 RGB images."""
         self._gray += sum(_mse(truth, gray_copy(truth)) for truth in truths)
         self._colorful_truth += sum(colorfulness(truth) for truth in truths)
         for vividness in VIVIDNESS:
@@ -65,7 +65,7 @@ class AbilityFigures:
         for count in HINTS:
             rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
             hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
-            # What the network makes of them by itself.
+            # Without a reach, only the network spreads the hints.
             results = self._colorizer.colorize_batch(
                 truths, vividness=0, detail=self._detail, hints=hints, reach=None, prepare=False
             )
@@ -75,17 +75,17 @@ class AbilityFigures:
         self._count += len(truths)
 
     def summary(self) -> dict[str, Any]:
-        """Give the figures of all images so far.
+        """Return the metrics of all images so far.
 
         Returns
         -------
         dict
-            ``vividness``: by value, ``relative_mse``, ``colorfulness_ratio``, to the truth's, and ``chroma_by_luma``.
-            ``hints``: relative MSE with so many true ones at random places, at vividness 0. ``uncertainty``: by its
-            tenth, the mean of it, the part of the pixels that have it, and their squared error beside the gray
-            baseline's. ``calibration_error``: see `calibration_error`. ``alternatives``: how many images and
-            results each, the median CIEDE2000 between two of an image, and the variance of their chroma within segments
-            of even luma over the truth's.
+            ``vividness``: by value, ``relative_mse``, ``colorfulness_ratio`` (to the truth's) and ``chroma_by_luma``.
+            ``hints``: by the number of true hints at random positions, relative MSE at vividness 0. ``uncertainty``:
+            for each tenth of its range, its mean, the fraction of the pixels in it, and their squared error beside the
+            gray baseline's. ``calibration_error``: see `calibration_error`. ``alternatives``: the number of images and
+            of results for each, the median CIEDE2000 between two results for an image, and the variance of their chroma
+            within segments of even luma over the truth's.
         """
         pixels = self._by_uncertainty[:, 0].sum()
         return {
@@ -142,7 +142,7 @@ class AbilityFigures:
 def count_hits(
     bins: NDArray[np.float32], probabilities: NDArray[np.float32], truth: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Count how often the likeliest bin is the true one, by how likely it is.
+    """Count how often the most probable bin is the true one, by its probability.
 
     Parameters
     ----------
@@ -151,24 +151,25 @@ def count_hits(
     probabilities : (h, w, K) float32
         The predicted distribution in each cell of a grid.
     truth : (H, W, 3) uint8
-        The true image. The true bin of a cell is the nearest to the mean chroma in it.
+        The true RGB image. The true bin of a cell is the nearest to its mean chroma.
 
     Returns
     -------
     (15, 3) float64
-        By equal ranges of the likeliest bin's probability: cells, sum of that probability, cells where it is true.
+        For equal ranges of the most probable bin's probability: number of cells, sum of that probability, and number of
+        cells where that bin is the true one.
     """
     height, width = probabilities.shape[:2]
     chroma = resize(to_chroma(truth), height, width, cv2.INTER_AREA)
     nearest = np.argmin(np.sum((chroma[:, :, None] - bins) ** 2, axis=-1), axis=-1)
-    likeliest, confidence = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+    most_probable, confidence = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
     ranges = np.minimum((confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1).ravel()
-    counted = (None, confidence.ravel(), (likeliest == nearest).ravel())
+    counted = (None, confidence.ravel(), (most_probable == nearest).ravel())
     return np.stack([np.bincount(ranges, values, _CONFIDENCE_BINS) for values in counted], axis=1)
 
 
 def calibration_error(counts: NDArray[np.float64]) -> float:
-    """Compute the expected calibration error from the sums of `count_hits`: 0 if confidence is accuracy.
+    """Compute the expected calibration error from the sums of `count_hits`: 0 if confidence equals accuracy.
 
     References
     ----------
@@ -179,7 +180,7 @@ def calibration_error(counts: NDArray[np.float64]) -> float:
 
 
 def true_hints(truth: NDArray[np.uint8], rng: np.random.Generator, count: int) -> list[tuple[int, int, list[int]]]:
-    """Draw hints at random places of an image (H, W, 3): the mean color of a block of 2x2 pixels each."""
+    """Sample hints at random positions of an image (H, W, 3): x, y, and the mean RGB color of a 2 x 2 block."""
     rows, columns = (rng.integers(max(1, side - 1), size=count) for side in truth.shape[:2])
     hints = []
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -201,5 +202,5 @@ def _mse(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> float:
 
 
 def _squared_error(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Compute the squared error of each pixel (H, W), the mean of the three channels, which lie in [0, 1]."""
+    """Compute the squared error of each pixel (H, W), averaged over the three channels in [0, 1]."""
     return np.asarray(np.mean((truth / 255 - result / 255) ** 2, axis=-1))

@@ -315,7 +315,7 @@ def test_evaluate_odd_images(tmp_path, capsys):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/a.png").write_bytes(b"broken")
     assert main([*command, str(tmp_path / "broken"), "--skip-corrupt"]) == 1
-    assert "no image that can be measured" in capsys.readouterr().err
+    assert "no images that can be measured" in capsys.readouterr().err
     assert figures["psnr_gain"] is None
     assert figures["n_color"] == 0
     for place in (tmp_path, ""):
