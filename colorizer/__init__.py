@@ -1,9 +1,9 @@
-"""Give color to grayscale images.
+"""Colorize grayscale images.
 
     from colorizer import Colorizer
     rgb = Colorizer.load().colorize("photo.jpg")  # (H, W, 3) uint8
 
-Names are loaded when first used: importing the package is quick and does not import TensorFlow.
+Names are imported on first use: importing the package is quick and doesn't import TensorFlow.
 """
 
 from importlib import import_module
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "Colorizer": "inference.colorizer",
     "DatasetError": "data.dataset",
     "ImageError": "imaging.decode",
@@ -29,13 +29,13 @@ _HOMES = {
     "load_dataset": "data.sources",
     "save_image": "imaging.encode",
 }
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Writing files atomically, SHA-256 digests, and the folders that come with the project."""
+"""Atomic file writes, SHA-256 digests, and the project's resource folders."""
 
 import hashlib
 import os
@@ -11,17 +11,14 @@ _LONGEST_NAME = 200  # Bytes, out of the 255 that most file systems allow.
 
 
 def resource_folder(name: str) -> Path:
-    """Find ``checkpoints`` or ``samples``: in the installed package, otherwise at the top of the repository."""
+    """Return the folder ``checkpoints`` or ``samples``, in the installed package or at the root of the repository."""
     package = Path(__file__).parent
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside the target and rename it, so that it is never seen half-written.
-
-    `OSError` if it can't be written.
-    """
+    """Write a file atomically, by renaming a temporary file beside it. Raises `OSError` if it can't be written."""
     temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
@@ -31,12 +28,12 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(path)  # What is asked for, and known.
+            error.filename = str(path)  # The name that the caller passed.
         raise
 
 
 def sync(path: Path) -> None:
-    """Make a file or folder survive a power failure, as far as the system supports it."""
+    """Flush a file or folder to disk, to survive a power failure, as far as the system supports it."""
     if os.name == "nt" and path.is_dir():
         return  # Windows can't open folders.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
@@ -58,10 +55,10 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 
 def _short(name: str) -> str:
-    """Return the part of a temporary file's name that stands for the target's, which may be too long."""
+    """Return a name, or its hash if it is too long to be extended."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def sha256(content: bytes) -> str:
-    """Compute the SHA-256 by which records name files."""
+    """Compute the SHA-256 of some bytes, in hexadecimal, as recorded for files."""
     return hashlib.sha256(content).hexdigest()

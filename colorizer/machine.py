@@ -1,4 +1,4 @@
-"""The machine: cores, package versions, and shortages of disk or memory in words."""
+"""Information on the machine: cores, package versions, and shortages of disk or memory."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-_loud = 0  # OpenCV's log level before the first of the calls that silence it.
+_log_level = 0  # OpenCV's log level outside of `quiet_opencv`.
 _quiet_calls = 0
 _lock = threading.Lock()
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -26,7 +26,7 @@ def describe_machine() -> str:
 
 
 def describe_versions(*packages: str) -> dict[str, str]:
-    """List the versions of Python and of the packages that are installed."""
+    """Return the versions of Python and of those of the packages that are installed."""
     versions = {"python": platform.python_version()}
     for package in packages:
         names = ("tensorflow-cpu", "tensorflow") if package == "tensorflow" else (package,)
@@ -40,16 +40,16 @@ def describe_versions(*packages: str) -> dict[str, str]:
 
 
 def count_cores() -> int:
-    """Count the cores that this process should use: those that ``OMP_NUM_THREADS`` grants, else all.
+    """Return the number of cores that this process should use: ``OMP_NUM_THREADS`` if it is set, else all.
 
-    Engines that run several workers on a machine, as Ray does, set that variable for each.
+    Engines that run several workers on a machine, such as Ray, set that variable for each.
     """
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(granted) if granted.isdecimal() and int(granted) > 0 else os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdecimal() and int(threads) > 0 else os.cpu_count() or 1
 
 
 def describe_shortage(error: BaseException) -> str | None:
-    """Name what has run out, "no memory" or "no space on the disk"; None if the error has another cause."""
+    """Return what has run out, "no memory" or "no space on the disk"; None if the error has another cause."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return "no memory"
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -59,15 +59,15 @@ def describe_shortage(error: BaseException) -> str | None:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's codecs from printing what errors say anyway; outside of this, the log level stays as it was.
+    """Silence OpenCV's log in a block, since its codecs print what errors already say.
 
-    Any number of threads may be inside; the level is restored when the last one leaves.
+    Thread-safe: the log level is restored when the last thread leaves.
     """
-    global _loud, _quiet_calls
+    global _log_level, _quiet_calls
     log = cv2.utils.logging
     with _lock:
         if not _quiet_calls:
-            _loud = log.setLogLevel(log.LOG_LEVEL_SILENT)
+            _log_level = log.setLogLevel(log.LOG_LEVEL_SILENT)
         _quiet_calls += 1
     try:
         yield
@@ -75,4 +75,4 @@ def quiet_opencv() -> Iterator[None]:
         with _lock:
             _quiet_calls -= 1
             if not _quiet_calls:
-                log.setLogLevel(_loud)
+                log.setLogLevel(_log_level)

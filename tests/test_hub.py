@@ -25,13 +25,13 @@ def upload(**files: bytes) -> Upload:
         (Fault("preupload", 403), "access denied"),
         (Fault("preupload", 404), "no such repository"),
         (Fault("preupload", 429), "too many requests"),
-        (Fault("preupload", 500), r"a problem of its own \(500\)"),
-        (Fault("PUT /store/", 500), r"a problem of its own \(500\)"),
+        (Fault("preupload", 500), r"an internal problem \(500\)"),
+        (Fault("PUT /store/", 500), r"an internal problem \(500\)"),
         (Fault("PUT /store/", "cut"), "no connection to http://127.0.0.1"),
         (Fault("/commit/", 401), "the token is missing or invalid"),
         (Fault("/commit/", 409), "someone else is changing it"),
-        (Fault("/commit/", 418), "the Hub answers 418: the stand-in was asked to fail"),
-        (Fault("/commit/", 503), r"a problem of its own \(503\)"),
+        (Fault("/commit/", 418), "the Hub answered 418: the stand-in was asked to fail"),
+        (Fault("/commit/", 503), r"an internal problem \(503\)"),
         (Fault("/commit/", "cut"), "no connection to http://127.0.0.1"),
     ],
 )
@@ -88,13 +88,13 @@ def test_no_token_and_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch, caps
 
 @pytest.mark.parametrize("pattern", ["GET /api/models", "PUT /store/"])
 def test_a_hub_that_does_not_answer_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch, pattern: str):
-    monkeypatch.setattr("colorizer.hub._PATIENCE", 0.1)
+    monkeypatch.setattr("colorizer.hub._TIMEOUT", 0.1)
     hub.faults.append(Fault(pattern, "stall"))
     with pytest.raises(HubError, match=r"no connection to .* \(timed out\)"):
         send(upload())
 
 
 def test_front_matter_that_the_hub_refuses(hub: Hub):
-    with pytest.raises(HubError, match="ada/net: the Hub answers 400: "):
+    with pytest.raises(HubError, match="ada/net: the Hub answered 400: "):
         send(upload(**{"README.md": b"---\ntags: [\n---\n"}))
     assert len(hub.repos["model", "ada/net"].commits) == 1

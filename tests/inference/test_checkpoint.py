@@ -74,7 +74,7 @@ def test_what_is_cached_needs_no_hub(hub: Hub, fault: Fault):
         (403, "access denied"),
         (404, "no such repository"),
         (429, "too many requests"),
-        (500, r"a problem of its own \(500\)"),
+        (500, r"an internal problem \(500\)"),
         ("cut", "no connection to http://127.0.0.1"),
     ],
 )
