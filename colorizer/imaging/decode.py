@@ -444,8 +444,6 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
         limit = f"the limit is {max_pixels / 1e6:.0f} megapixels"
         raise ImageError(f"{name} is too large; {limit}: make it smaller first") from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
-        if str(error).startswith(("Unsupported BMP", "cannot read this XPM")):
-            raise ImageError(f"{name} is stored in a way that can't be read here: {error}") from error
         if describe_shortage(error):
             raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error

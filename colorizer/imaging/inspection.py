@@ -12,7 +12,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from colorizer.imaging.avif import find_box, list_exif, list_stream_sizes
 from colorizer.imaging.tags import check_exif
@@ -449,7 +449,7 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     if content[4:8] == b"ftyp" and {"avif", "avis"} & set(_list_brands(content)):
         for exif in list_exif(content):  # Pillow parses it as soon as it opens the file.
             check_metadata(exif)
-    with open_picture(content, formats) as picture:
+    with _open_known(content, formats) as picture:
         kind, height, width = picture.format or "", picture.height, picture.width
         pages = max(int(getattr(picture, "n_frames", 1)), 1)
         bits = _count_bits(picture, content)
@@ -460,6 +460,26 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     if kind == "AVIF":
         cost = _add_streams(cost, content, height, width)
     return Facts(kind, height, width, cost, pages=pages, bits=bits)
+
+
+def _open_known(content: bytes, formats: list[str]) -> Image.Image:
+    """Open a file by Pillow; `UnreadableError` for BMP and XPM of layouts that Pillow doesn't know.
+
+    Opening reads a header alone: where all of it is there, what Pillow refuses isn't damage.
+    """
+    try:
+        picture = open_picture(content, formats)
+    except UnidentifiedImageError:
+        raise
+    except (OSError, ValueError) as error:
+        if content[:2] == b"BM" and len(content) >= 14 + int.from_bytes(content[14:18], "little"):
+            raise UnreadableError(_OTHER.format("a BMP of an unusual layout")) from error
+        if content[:9] == b"/* XPM */" and b"};" in content:
+            raise UnreadableError(_OTHER.format("an XPM of an unusual layout")) from error
+        raise
+    if picture.format == "XPM" and "transparency" in picture.info:  # Pillow takes the color's name for its alpha.
+        raise UnreadableError(_OTHER.format("an XPM with transparency"))
+    return picture
 
 
 def _add_streams(cost: Cost, content: bytes, height: int, width: int) -> Cost:
