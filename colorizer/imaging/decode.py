@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
+from colorizer.imaging.bmp import decode_palette_bmp, has_palette
 from colorizer.imaging.inspection import (
     HEIF_EXTENSIONS,
     Facts,
@@ -27,10 +27,10 @@ from colorizer.imaging.inspection import (
 )
 from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
-from colorizer.imaging.srgb import scale, to_bytes, to_srgb
+from colorizer.imaging.srgb import check_palette, scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
 from colorizer.imaging.truncated import complete_jpeg, fill_up
-from colorizer.machine import describe_shortage, quiet_opencv
+from colorizer.machine import describe_shortage
 
 MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
@@ -343,6 +343,7 @@ class _Decoder:
         elif page:
             self._animation.seek(self._order[page])
             self._animation.load()
+            check_palette(self._animation)
             return self._animation
         picture, notes = self._load()
         picture.info["notes"] = notes
@@ -367,8 +368,10 @@ class _Decoder:
             picture = self._psd.decode()
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
             picture, deep = self._load_by_imagecodecs()
-        elif self.facts.kind == "BMP" and self._content[30:31] in (b"\1", b"\2"):
-            picture = self._load_by_opencv()
+        elif self.facts.kind == "BMP" and has_palette(self._content):
+            levels = decode_palette_bmp(self._content, self.facts.height, self.facts.width)
+            picture = Image.fromarray(levels)
+            picture.info = open_picture(self._content, _formats()).info
         else:
             picture = self._load_by_pillow()
         return picture, notes + ["its samples of more than 8 bits became 8"] * deep
@@ -393,20 +396,13 @@ class _Decoder:
         levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
         return Image.fromarray(levels), array.dtype.itemsize > 1
 
-    def _load_by_opencv(self) -> Image.Image:
-        """Decode a BMP of runs, which Pillow unpacks in Python, and wrongly where runs are odd."""
-        with quiet_opencv():
-            array = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_COLOR)
-        if array is None:
-            raise ValueError("its runs can't be unpacked")
-        return Image.fromarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB))
-
     def _load_by_pillow(self) -> Image.Image:
         content = self._content
         if self.facts.kind == "JPEG" and not self.facts.whole:
             content = complete_jpeg(content)
         picture = open_picture(content, _formats())
         picture.load()
+        check_palette(picture)
         if _is_negative(picture, content):
             inverted = ImageChops.invert(picture.convert("L"))
             inverted.info = picture.info

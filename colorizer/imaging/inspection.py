@@ -454,8 +454,7 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
         pages = max(int(getattr(picture, "n_frames", 1)), 1)
         bits = _count_bits(picture, content)
     pixels = height * width
-    runs = kind == "BMP" and content[30:31] in (b"\1", b"\2")  # Lengths of runs, unpacked in Python.
-    slow = kind in _SLOW_KINDS or runs or (kind == "PPM" and content[1:2] in b"123")
+    slow = kind in _SLOW_KINDS or (kind == "PPM" and content[1:2] in b"123")
     cost = Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1))
     if kind == "AVIF":
         cost = _add_streams(cost, content, height, width)

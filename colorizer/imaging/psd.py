@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorizer.imaging.inspection import Cost, Facts, UnreadableError
-from colorizer.imaging.srgb import to_bytes
+from colorizer.imaging.srgb import apply_palette, to_bytes
 
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _CHANNELS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
@@ -94,8 +94,8 @@ class Psd:
     def _to_picture(self, array: NDArray[Any]) -> Image.Image:
         levels, _ = to_bytes(array)
         if self._mode == _INDEXED:
-            table = np.frombuffer(self._palette[:768].ljust(768, b"\0"), np.uint8).reshape(3, 256).T
-            return Image.fromarray(table[levels[..., 0]])
+            table = np.frombuffer(self._palette, np.uint8, 768).reshape(3, 256).T
+            return Image.fromarray(apply_palette(levels[..., 0], table))
         if self._mode == _CMYK:
             levels = 255 - levels  # 255 is no ink.
         mode = {_CMYK: "CMYK", _LAB: "LAB"}.get(self._mode) or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]

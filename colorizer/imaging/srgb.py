@@ -17,6 +17,7 @@ SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without the 
 _STRIP_ROWS = 256  # Rows converted at a time: Pillow takes four bytes a pixel, and a copy of all for each step.
 _SAMPLED = 4_000_000  # Floats that a percentile is estimated from.
 _SRGB_GAMMA = 1 / 2.2
+_NO_COLOR = "it has pixels of colors that its palette lacks"
 
 
 def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
@@ -144,6 +145,26 @@ def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uin
         strip = (np.clip(strip, low, high) - exact(low)) * exact(255 / max(high - low, 1e-300))
         result[top : top + _STRIP_ROWS] = np.rint(strip)
     return result
+
+
+def apply_palette(indices: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give indices (H, W) the colors of a table (N, 3) of uint8; `ValueError` if the table lacks one of them."""
+    if indices.size and indices.max() >= len(table):
+        raise ValueError(_NO_COLOR)
+    result = np.empty((*indices.shape, 3), np.uint8)
+    for top in range(0, len(indices), _STRIP_ROWS):  # NumPy makes eight bytes of each index.
+        result[top : top + _STRIP_ROWS] = table[indices[top : top + _STRIP_ROWS]]
+    return result
+
+
+def check_palette(picture: Image.Image) -> None:
+    """Raise `ValueError` if the palette of a loaded picture lacks one of its colors, which Pillow makes black."""
+    if picture.mode == "P":
+        counts = picture.histogram()
+        if isinstance(transparent := picture.info.get("transparency"), int):
+            counts[transparent] = 0
+        if any(counts[len(picture.getpalette() or ()) // 3 :]):
+            raise ValueError(_NO_COLOR)
 
 
 def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:

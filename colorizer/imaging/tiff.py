@@ -22,7 +22,7 @@ from PIL import Image
 
 from colorizer.imaging.inspection import Cost, Facts, UnreadableError, measure_part
 from colorizer.imaging.metadata import keep_letters
-from colorizer.imaging.srgb import to_bytes
+from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # What it tells of broken files, errors tell.
@@ -353,7 +353,7 @@ class TiffPage:
         # Some writers fill 0..255 where the standard has 0..65,535.
         colors = colors if colors.max() < 256 else colors >> 8
         table = colors.reshape(3, -1).T.astype(np.uint8)
-        return table[np.minimum(indices, len(table) - 1)]
+        return apply_palette(indices.astype(np.uint16, copy=False), table)  # Of one bit they are booleans.
 
     def _add_metadata(self, picture: Image.Image) -> None:
         """Have the picture carry what Pillow's own pictures do."""

@@ -37,6 +37,58 @@ def test_truncated_deep_tiff():
             decode_image(content[: int(len(content) * part)])
 
 
+def indexed(colors: int) -> Image.Image:
+    """A picture of eight indices, with a palette of so many colors."""
+    picture = Image.fromarray(np.arange(8, dtype=np.uint8).reshape(2, 4), "P")
+    picture.putpalette(bytes(range(10, 10 + 3 * colors)))
+    return picture
+
+
+def png_with_palette(colors: int) -> bytes:
+    palettes = [chunk(b"PLTE", bytes(indexed(count).getpalette())) for count in (8, colors)]
+    return pillow(indexed(8), "PNG").replace(*palettes)
+
+
+def gif_with_palette(bits: int, picture: Image.Image | None = None, **options) -> bytes:
+    content = pillow(picture or indexed(8), "GIF", optimize=False, **options)
+    at = content.index(bytes(indexed(8).getpalette()))
+    return content[:10] + bytes([0x80 + bits - 1]) + content[11 : at + (3 << bits)] + content[at + 24 :]
+
+
+def sun_with_palette(colors: int) -> bytes:
+    palette = bytes(3 * colors)
+    return struct.pack(">8I", 0x59A66A95, 4, 2, 8, 8, 1, 1, len(palette)) + palette + bytes(range(8))
+
+
+@pytest.mark.parametrize(
+    ("make", "enough", "short"),
+    [
+        (png_with_palette, 8, 7),
+        (gif_with_palette, 3, 2),
+        (lambda colors: pillow(indexed(colors), "TGA"), 8, 7),
+        (sun_with_palette, 8, 7),
+        (lambda colors: tiff(np.arange(8, dtype=np.uint8)[None], t262=3, t320=(9,) * 3 * colors), 8, 7),
+        (lambda colors: bmp(8, 0, bytes(range(8)), bytes(4 * colors)), 8, 7),
+        (lambda colors: bmp(4, 0, b"\x01\x23\0\0\x45\x67\0\0", bytes(4 * colors)), 8, 7),
+        (lambda colors: bmp(1, 0, b"\x10\0\0\0\x20\0\0\0", bytes(4 * colors)), 2, 1),
+        (lambda colors: bmp(8, 1, b"\0\4\0\1\2\3\0\0\0\4\4\5\6\7\0\1", bytes(4 * colors)), 8, 7),
+        (lambda colors: bmp(4, 2, b"\0\4\x01\x23\0\0\0\4\x45\x67\0\1", bytes(4 * colors)), 8, 7),
+    ],
+    ids=["PNG", "GIF", "TGA", "Sun", "TIFF", "BMP of 8 bits", "of 4", "of 1", "in runs of 8", "of 4"],
+)
+def test_colors_that_a_palette_lacks_are_damage(make, enough, short):
+    """They would be black, or another color."""
+    decode_image(make(enough))
+    with pytest.raises(ImageError, match=r"damaged .*: it has pixels of colors that its palette lacks"):
+        decode_image(make(short))
+
+
+def test_a_transparent_color_need_not_be_in_a_palette():
+    """No color is shown there; some writers of GIF take the last index for it, whatever the palette."""
+    holes = indexed(8).point([0, 1, 2, 3, 7, 7, 7, 7] * 32)
+    assert decode_image(gif_with_palette(2, holes, transparency=7))[..., 3].tolist() == [[255] * 4, [0] * 4]
+
+
 def png_bomb(side: int) -> bytes:
     packer = zlib.compressobj(9)
     row = bytes(1 + side // 8)

@@ -313,6 +313,25 @@ def test_bmp(content):
     assert np.abs(decode_image(content)[..., :3].astype(int) - expected).max() <= 4
 
 
+BLACK_AND_WHITE = bytes(4) + b"\xff\xff\xff\0"
+DARK = bytes(value for i in range(16) for value in (i, i, i, 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (bmp(8, 0, b"\1\0\0\1\0\0\1\1", BLACK_AND_WHITE), [[0, 0, 255, 255], [255, 0, 0, 255]]),
+        (bmp(4, 0, b"\x10\x01\0\0\x00\x11\0\0", BLACK_AND_WHITE), [[0, 0, 255, 255], [255, 0, 0, 255]]),
+        (bmp(4, 0, b"\x45\x67\0\0\x01\x23\0\0", DARK), [[0, 1, 2, 3], [4, 5, 6, 7]]),
+        (bmp(8, 1, b"\4\5\0\0\4\6\0\1", FULL, width=3), [[102] * 3, [85] * 3]),
+    ],
+    ids=["8 bits, black and white", "4 bits, black and white", "4 bits, dark grays", "runs fill rows up to four bytes"],
+)
+def test_bmp_that_other_readers_take_otherwise(content, expected):
+    """Pillow takes palettes of some grays for none, whatever the bits; OpenCV has no runs beyond the width."""
+    assert np.array_equal(decode_image(content), gray(np.uint8(expected)))
+
+
 def test_interlaced_png_and_gif():
     for array in (RGB, WIDE[..., :3], RGB[..., 0], WIDE[..., 0]):
         assert np.array_equal(decode_image(png(array, interlaced=True)), decode_image(png(array)))

@@ -1,0 +1,57 @@
+"""BMP with a palette. Pillow reads some palettes of grays wrongly, and runs of an odd number of pixels."""
+
+import struct
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorizer.imaging.srgb import apply_palette
+from colorizer.machine import quiet_opencv
+
+_OLDEST = 12  # Bytes of OS/2's header, which knows no compression, and has palettes of three bytes a color.
+_RUNS = (1, 2)
+_RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
+
+
+def has_palette(content: bytes) -> bool:
+    """Tell a BMP whose pixels are indices of a palette by its header."""
+    at = 24 if content[14:15] == bytes([_OLDEST]) else 28
+    return content[:2] == b"BM" and int.from_bytes(content[at : at + 2], "little") in _RAW_MODES
+
+
+def decode_palette_bmp(content: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Decode a BMP with a palette to (H, W, 3) uint8; `ValueError` or `struct.error` if it is damaged."""
+    start, header = struct.unpack_from("<II", content, 10)
+    old = header == _OLDEST
+    bits = content[24 if old else 28]
+    compression, colors = (0, 0) if old else struct.unpack_from("<I12xI", content, 30)
+    colors, entry, at = colors or 1 << bits, 3 if old else 4, 14 + header
+    if start <= at:  # Some writers count no palette.
+        start = at + entry * colors
+    colors = min(colors, 1 << bits, (start - at) // entry)
+    table = np.frombuffer(content, np.uint8, entry * colors, at).reshape(colors, entry)[:, 2::-1]
+    upside_down = not old and content[25] == 0xFF
+    if compression in _RUNS:
+        indices = _unpack_runs(content[start:], -height if upside_down else height, width, bits, compression)
+    else:
+        row = -(-width * bits // 32) * 4
+        data = content[start : start + row * height]
+        direction = 1 if upside_down else -1
+        indices = np.asarray(Image.frombytes("P", (width, height), data, "raw", _RAW_MODES[bits], row, direction))
+    return apply_palette(indices, table)
+
+
+def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: int) -> NDArray[np.uint8]:
+    """Have OpenCV decode with a palette of grays, which are the indices; some writers fill rows up to four bytes."""
+    ramp = np.repeat(np.arange(1 << bits, dtype=np.uint8), 4).tobytes()
+    start = 54 + len(ramp)
+    for columns in (width, -(-width * bits // 32) * 32 // bits):
+        header = struct.pack("<IiiHHIIiiII", 40, columns, height, 1, bits, compression, len(data), 0, 0, 1 << bits, 0)
+        content = b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + ramp + data
+        with quiet_opencv():
+            array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if array is not None:
+            return np.asarray(array, np.uint8)[:, :width]
+    raise ValueError("its runs can't be unpacked")
