@@ -6,6 +6,7 @@ leaves as they are stored.
 """
 
 import io
+import itertools
 import logging
 import math
 import struct
@@ -53,6 +54,7 @@ _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _MOST_PARTS = 100_000
 _MOST_SAMPLES = 16
+_BLOCK = 512  # Rows and columns that are divided by their alpha at a time.
 _SAVE_ANEW = "save it as RGB of 8 or 16 bits first, with LZW, deflate or no compression"
 
 
@@ -336,15 +338,37 @@ class TiffPage:
         kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0
         alpha = kind in (_PREMULTIPLIED, _ALPHA) and self._colors in (1, 3)
         array = array[..., : self._colors + alpha]
+        premultiplied = alpha and kind == _PREMULTIPLIED
+        if premultiplied and self._bits > 8 and self._photometric != _WHITE_IS_ZERO:
+            array, premultiplied = self._divide_by_alpha(array), False
         levels, note = to_bytes(array, bits=self._bits if self._format in (_UNSIGNED, _UNKNOWN) else None)
         if self._photometric == _WHITE_IS_ZERO:
             levels[..., 0] = 255 - levels[..., 0]
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
         if self._photometric == _CMYK:
             mode = "CMYK"
-        elif alpha and kind == _PREMULTIPLIED:
+        elif premultiplied:
             mode = mode.replace("A", "a")
         return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes()), [note] * bool(note)
+
+    def _divide_by_alpha(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Divide colors by their alpha in place, if that can be: in 8 bits it would multiply what rounding took."""
+        array = np.require(array, requirements="W")
+        alphas = array[..., -1]
+        if self._format == _FLOAT:
+            greatest = float(np.max(alphas, initial=1, where=np.isfinite(alphas)))
+        else:
+            greatest = float(2 ** (self._bits - (self._format == _SIGNED)) - 1)
+        for top, left in itertools.product(range(0, self._height, _BLOCK), range(0, self._width, _BLOCK)):
+            block = array[top : top + _BLOCK, left : left + _BLOCK]  # In floats the whole would be four times as large.
+            alpha = block[..., -1:].astype(np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):  # Floats may be anything.
+                factor = np.divide(greatest, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+                colors = block[..., :-1] * factor
+                if self._format != _FLOAT:  # Of 64 bits, the greatest is one more as a float.
+                    colors = np.rint(np.clip(colors, 0, np.nextafter(greatest, 0)))
+                block[..., :-1] = colors
+        return array
 
     def _apply_palette(self, indices: NDArray[Any]) -> NDArray[np.uint8]:
         colors: NDArray[Any] = np.array(self._directory.numbers(_COLORS), np.uint32)
