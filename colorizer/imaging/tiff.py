@@ -52,6 +52,7 @@ _OTHERS |= {33003: "JPEG 2000 (YCbCr)", 33005: "JPEG 2000 (RGB)", 50002: "JPEG X
 _OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
 _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
+_HEADER = bytes(16)  # Room for that of a file that has nothing but a directory.
 _MOST_PARTS = 100_000
 _MOST_SAMPLES = 16
 _BLOCK = 512  # Rows and columns that are divided by their alpha at a time.
@@ -261,28 +262,40 @@ class TiffPage:
 
     @cached_property
     def _rebuilt(self) -> bytes:
-        """The file with a directory of the checked tags alone."""
+        """A file of the page alone: a directory of the checked tags, and behind it the bytes that hold its pixels.
+
+        All of the file for each of its pages would take time that grows with the square of their number; a directory
+        behind the pixels would be taken for those that are missing of a truncated file.
+        """
+        layout, content = self._directory.layout, memoryview(self._file.content)
         tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
         if self._compression not in _WITH_PREDICTOR:
             tags.pop(_PREDICTOR, None)
-        content = self._file.content
-        if self._photometric == _YCBCR and self._compression == 1:
-            content = self._deflate(tags)
-        return self._directory.layout.rebuild(content, tags)
+        if self._compression == _OLD_JPEG:  # Its tags point to tables anywhere.
+            return layout.rebuild(self._file.content, tags)
+        offsets, sizes = [int(offset) for offset in self._offsets], [int(size) for size in self._sizes]
+        if self._photometric == _YCBCR and self._compression == 1:  # Only if compressed, Pillow heeds its subsampling.
+            parts = [zlib.compress(content[at : at + size], 1) for at, size in zip(offsets, sizes, strict=False)]
+            sizes = [len(part) for part in parts]
+            offsets = list(itertools.accumulate(sizes[:-1], initial=0))
+            content = memoryview(b"".join(parts))
+            tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = self._to_tag(sizes)
+            tags[_COMPRESSION] = self._to_tag([8])
+        start = min(offsets, default=0)
+        end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
+        if self._compression == 1:  # The sizes needn't be right.
+            end = max(end, max(offsets, default=0) + self._whole)
+        if self._compression in _PICTURES and end > len(content) + 2:  # Of a JPEG the end marker may be missing.
+            raise ValueError("it ends before its picture does")
+        place = _TILES if _TILES in tags else _STRIPS
+        tags[place] = self._to_tag(offsets)  # It takes as much room as what comes in its place.
+        shift = len(layout.rebuild(_HEADER, tags)) - start
+        tags[place] = self._to_tag([at + shift for at in offsets])
+        return b"".join([layout.rebuild(_HEADER, tags), content[start:end]])
 
-    def _deflate(self, tags: dict[int, Tag]) -> bytes:
-        """Compress what isn't, and change the tags accordingly: only then Pillow heeds the subsampling of YCbCr."""
-        content, order = self._file.content, self._directory.layout.order
-        at, parts, places = len(content), [], []
-        for offset, size in zip(self._offsets, self._sizes, strict=False):
-            parts.append(zlib.compress(content[int(offset) : int(offset + size)], 1))
-            places.append(at)
-            at += len(parts[-1])
-        for numbers, plain, tiled in ((places, _STRIPS, _TILES), ([*map(len, parts)], _STRIP_SIZES, _TILE_SIZES)):
-            data = struct.pack(f"{order}{len(numbers)}I", *numbers)
-            tags[tiled if tiled in tags else plain] = Tag(4, len(numbers), memoryview(data))
-        tags[_COMPRESSION] = Tag(3, 1, memoryview(struct.pack(order + "H", 8)))
-        return b"".join([content, *parts])
+    def _to_tag(self, numbers: list[int]) -> Tag:
+        packed = struct.pack(f"{self._directory.layout.order}{len(numbers)}I", *numbers)
+        return Tag(4, len(numbers), memoryview(packed))
 
     def decode(self) -> tuple[Image.Image, list[str]]:
         """Decode to a picture of 8 bits with its profile and metadata, and notes on what happened to its samples.
@@ -304,21 +317,21 @@ class TiffPage:
 
     def fill_up(self) -> bytes:
         """Give the file with zeros for what is missing of its end; strips or tiles that are cut are left out."""
-        content, order = self._file.content, self._directory.layout.order
+        content = self._file.content
         ends = [int(offset + size) for offset, size in zip(self._offsets, self._sizes, strict=False)]
         if self._compression == 1:
             return content.ljust(min(max(ends, default=0), 2 * len(content) + self._whole), b"\0")
         sizes = [int(size) * (end <= len(content)) for size, end in zip(self._sizes, ends, strict=False)]
         tags = dict(self._directory.tags)
-        data = memoryview(struct.pack(f"{order}{len(sizes)}I", *sizes))
-        tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = Tag(4, len(sizes), data)
+        tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = self._to_tag(sizes)
         return self._directory.layout.rebuild(content, tags)
 
     def _read_samples(self) -> NDArray[Any]:
         """Read the samples, (H, W, C) of any type of numbers."""
         import tifffile  # It takes as long as all else here together.
 
-        with tifffile.TiffFile(io.BytesIO(self._rebuilt), _multifile=False) as file:
+        # Closed, since tifffile's circles would hold it until they are collected.
+        with io.BytesIO(self._rebuilt) as content, tifffile.TiffFile(content, _multifile=False) as file:
             page = file.pages[0]
             array = page.asarray(maxworkers=1, buffersize=1 << 20)
             if page.axes == "SYX":
@@ -397,7 +410,7 @@ class TiffPage:
             layout = replace(layout, big=False)
             known = {number: tag for number, tag in known.items() if tag.kind <= 12 and number not in _POINTERS}
         with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
-            rebuilt = layout.rebuild(self._file.content, known)
+            rebuilt = layout.rebuild(self._file.content if known.keys() & _POINTERS else _HEADER, known)
             check_exif(rebuilt)
             exif = Image.Exif()
             exif.load(rebuilt)

@@ -17,7 +17,7 @@ from image_files import RGB, bmp, chunk, opencv, pillow, png, psd, tiff
 from PIL import Image
 
 from colorizer.imaging.avif import list_stream_sizes
-from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
+from colorizer.imaging.decode import ImageError, decode_image, decode_pages, decode_with_metadata
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "JPEG2000", "TGA"])
@@ -35,6 +35,27 @@ def test_truncated_deep_tiff():
     for part in (0.5, 0.9):
         with pytest.raises(ImageError, match="damaged"):
             decode_image(content[: int(len(content) * part)])
+
+
+@pytest.mark.parametrize("compression", [None, "packbits", "deflate", "zstd", "jpeg"])
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (16, 16)}], ids=["strip", "strips", "tiles"])
+def test_truncated_tiff_never_shows_what_is_behind_it(compression, options):
+    content = io.BytesIO()
+    tifffile.imwrite(content, random_images(1, 64)[0], photometric="rgb", compression=compression, **options)
+    for cut in (3, 20, 100):
+        with pytest.raises(ImageError, match="damaged"):
+            decode_image(content.getvalue()[:-cut])
+
+
+def test_many_pages_are_not_copied_with_each():
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        for _ in range(60):
+            file.write(np.zeros((500, 1000), np.uint8), photometric="minisblack", metadata=None)
+    content = content.getvalue()
+    with measured() as taken:
+        assert sum(1 for _ in decode_pages(content)) == 60
+    assert taken["bytes"] < len(content)
 
 
 def indexed(colors: int) -> Image.Image:
