@@ -1,1 +1,1 @@
-"""What leaves the project: exports, models on the Hub, and Spaces."""
+"""Publishing: exports, models on the Hugging Face Hub, and Spaces."""

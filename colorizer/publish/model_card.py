@@ -1,4 +1,4 @@
-"""A trained model as it is shared on the Hugging Face Hub: its files, and a card made from its record."""
+"""Publish a trained model on the Hugging Face Hub: its files, and a model card made from its record."""
 
 import json
 import re
@@ -33,13 +33,14 @@ _FILES = (
     "curves.png",
 )
 _PICTURE = "good-and-bad.png"
-_SHOWN = 4  # Results of each kind in the picture.
+_SHOWN = 4  # Number of good and of bad results in the picture.
 _TITLES = {"autoencoder": "Colorizer: autoencoder", "unet": "Colorizer: U-Net"}
-_WHAT = {
+_DESCRIPTIONS = {
     "autoencoder": "The network is an autoencoder: it encodes a thumbnail of the image as a latent vector and\n"
     "decodes that to RGB.",
-    "unet": "The network is a U-Net: for each place of a thumbnail it predicts how likely each color is. It gives the\n"
-    "likeliest color or more vivid ones, several to choose from, and how sure it is; and it takes hints.",
+    "unet": "The network is a U-Net: for each position in a thumbnail it predicts a distribution over colors. It\n"
+    "offers the color of least expected error or more vivid ones, several alternatives, and a map of its\n"
+    "uncertainty; and it takes hints.",
 }
 _METRICS = {
     "mse": "Mean squared error",
@@ -52,29 +53,29 @@ _METRICS = {
     "colorfulness": "Colorfulness",
 }
 _LIMITS = """
-- The colors are plausible guesses and no evidence of how things looked.
-- Many colors are right for one gray; the answer is something like their mean, which is muted, often brownish.
-- Color comes at the resolution of a thumbnail: small things take the color of what surrounds them.
-- The further a picture is from the training data, the less the model knows.
+- The colors are plausible guesses, not evidence of how things looked.
+- Many colors are plausible for the same gray; the prediction is close to their mean: muted, often brownish.
+- Color has the resolution of a thumbnail: small things take on the color of their surroundings.
+- The further an image is from the training data, the less reliable its colors.
 """
 _COPIES = """
-**CIFAR-10 stands here for copies that had been saved as JPEG.** JPEG keeps color coarser than brightness, so both the
-colors that the model learned and the true colors that it is measured against have lost some of their detail. The
-figures compare with each other and with the gray baseline beside them, not with figures on the lossless originals. The
-SHA-256 in `config.json` and in the records of the figures tell the files apart."""
+**The CIFAR-10 images used here had been saved as JPEG.** JPEG stores color at a lower resolution than brightness, so
+both the colors that the model learned and the true colors that it is measured against have lost some detail. The
+results compare with each other and with the gray baseline, not with results on the lossless originals. The SHA-256 in
+`config.json` and in the records of the results identifies the files."""
 _MEANING = """
-Means over the images. `relative_mse` is the mean squared error (`mse`) over that of the gray baseline, the gray image
-in all three channels. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB an image,
-and `psnr_gain` leaves out images that are nearly gray. `auc` is the share of pixels whose error in (a*, b*) is at most
-a threshold, averaged over thresholds from 0 to 150, in percent."""
+Means over the images. `relative_mse` is the mean squared error (`mse`) divided by that of the gray baseline, the gray
+image in all three channels. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB per image, and `psnr_gain` leaves out
+images that are nearly gray. `auc` is the percentage of pixels whose error in (a*, b*) is at most a threshold, averaged
+over thresholds from 0 to 150."""
 _CARD = """---
 {metadata}
 ---
 
 # {title}
 
-A grayscale image goes in, a color image of any size comes out. {what}
-It has {parameters:,} parameters. Only the colors come from the thumbnail; the brightness is the image's own, in full
+Colorizes grayscale images of any size. {description}
+It has {parameters:,} parameters. Only the colors come from the thumbnail; the brightness is the image's own, at full
 resolution.
 
 ## Use
@@ -82,18 +83,18 @@ resolution.
 ```python
 from colorizer import Colorizer, save_image
 
-colorizer = Colorizer.load("hf://{repo}")  # or hf://{repo}@COMMIT: once cached, it needs no network
+colorizer = Colorizer.load("hf://{repo}")  # hf://{repo}@COMMIT needs no network once it is cached
 save_image(colorizer.colorize("photo.jpg"), "color.png")
 ```
 
-Only the weights and `config.json` are downloaded, and used if the SHA-256 is the one of the record. They can run no
-code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
+Only the weights and `config.json` are downloaded; weights are refused unless their SHA-256 is the recorded one. They
+can't run code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
 
 ## Intended use
 
-Plausible color for grayscale photographs: for pleasure, for teaching, and as a small baseline, with a person's look at
-each result. It is not meant as evidence, nor to show history without saying that its color is invented, nor for
-medical, scientific or satellite images.
+Plausible color for grayscale photographs: for pleasure, for teaching, and as a small baseline, with a person checking
+each result. It is not meant as evidence, for historical images whose colors aren't labeled as invented, or for medical,
+scientific or satellite images.
 
 ## Limits
 
@@ -111,8 +112,8 @@ medical, scientific or satellite images.
 
 ![Sample images: grayscale, colorized, ground truth]({picture})
 
-Of the sample images of the project, the first of the CIFAR-10 test set, colorized with the default options: the {shown}
-with the least relative MSE, then the {shown} with the most.
+From the project's sample images, the first of the CIFAR-10 test set, colorized with the default options: the {shown}
+with the lowest relative MSE, then the {shown} with the highest.
 
 ## Training
 
@@ -121,7 +122,7 @@ with the least relative MSE, then the {shown} with the most.
 
 
 def plan_model(repo: str, model: str) -> Upload:
-    """Collect a model's files and write its card.
+    """Collect a model's files and write its model card.
 
     Parameters
     ----------
@@ -133,36 +134,36 @@ def plan_model(repo: str, model: str) -> Upload:
     Returns
     -------
     Upload
-        Weights, record, pictures and the card, ``README.md``.
+        Weights, record, pictures and the model card, ``README.md``.
 
     Raises
     ------
     colorizer.inference.checkpoint.ModelError
         If there is no such model, or it can't be used.
     ValueError
-        If the name can't be a model's, or the record is not that of the weights.
+        If the name isn't valid on the Hub, a file is missing, or a record isn't of these weights.
     """
     checkpoint = Checkpoint.find(model)
     folder = checkpoint.folder
     found = {path.name: path for pattern in _FILES for path in sorted(folder.glob(pattern))}
-    found.pop("metrics-samples.json", None)  # The order of the demo's samples: too few images to judge a model by.
+    found.pop("metrics-samples.json", None)  # For sorting the demo's samples: too few images to evaluate a model.
     if CONFIG not in found:
-        raise ValueError(f"there is no {CONFIG}, the record of the training, beside the weights of {model}")
+        raise ValueError(f"the weights of {model} have no {CONFIG}, the training record, beside them")
     config = checkpoint.read_config()
     for name in sorted(
         checkpoint.read_hashes().keys() | {name for name in found if name.endswith((".keras", ".tflite"))}
     ):
         if name not in found:
             raise ValueError(
-                f"{name} of {model} is not there, but its config.json describes it: push it with all its files"
+                f"{name} of {model} is missing, but its config.json describes it: push the model with all its files"
             )
-        checkpoint.read_weights(name)  # Raises unless it is the recorded one.
+        checkpoint.read_weights(name)  # Raises unless the SHA-256 is the recorded one.
     measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
     measured.sort(key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}
     for name, record in records.items():
         if record["model_sha256"] != config["model_sha256"]:
-            raise ValueError(f"{name} was measured on other weights than those of {model}: run `colorizer evaluate`")
+            raise ValueError(f"{name} was measured with weights other than those of {model}: run `colorizer evaluate`")
     files: dict[str, Path | bytes] = {
         **found,
         "README.md": _write_card(repo, folder, config, list(records.values()), found).encode(),
@@ -172,16 +173,16 @@ def plan_model(repo: str, model: str) -> Upload:
 
 
 def _draw_good_and_bad(colorizer: Colorizer) -> bytes:
-    """Draw the samples with the least and the most relative MSE, best first, as a PNG file."""
+    """Plot the samples with the lowest and the highest relative MSE, best first, as a PNG file."""
     truth = np.stack([decode_image(path) for path in sorted((resource_folder("samples") / "cifar10").glob("*.png"))])
     gray = np.stack([gray_copy(image) for image in truth])
-    painted = np.stack(colorizer.colorize_batch(list(truth)))
-    left = [compare(t, p)["mse"] / compare(t, g)["mse"] for t, p, g in zip(truth, painted, gray, strict=True)]
-    order = np.argsort(left)
+    result = np.stack(colorizer.colorize_batch(list(truth)))
+    relative = [compare(t, r)["mse"] / compare(t, g)["mse"] for t, r, g in zip(truth, result, gray, strict=True)]
+    order = np.argsort(relative)
     shown = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _PICTURE
-        plot_grid({"grayscale": gray[shown], "colorized": painted[shown], "ground truth": truth[shown]}, path)
+        plot_grid({"grayscale": gray[shown], "colorized": result[shown], "ground truth": truth[shown]}, path)
         return path.read_bytes()
 
 
@@ -208,7 +209,7 @@ def _write_card(
     return _CARD.format(
         metadata=metadata.to_yaml(),
         title=title,
-        what=_WHAT.get(name, ""),
+        description=_DESCRIPTIONS.get(name, ""),
         parameters=config["parameters"],
         repo=repo,
         limits=_limits(folder).strip(),
@@ -216,7 +217,7 @@ def _write_card(
         results=_results(records),
         picture=_PICTURE,
         shown=_SHOWN,
-        training="\n\n".join([*training, "All options, machine and versions stand in `config.json`."]),
+        training="\n\n".join([*training, "`config.json` has all options, the machine and the versions."]),
         citation=_citation(),
     )
 
@@ -240,21 +241,21 @@ def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
 
 
 def _name(data: dict[str, Any]) -> str:
-    """Name data with all that makes figures on them differ: how they are encoded, and shrunk to which long side."""
+    """Return the name of a data set with what affects results on it: the encoding and the long side, if downscaled."""
     details = [data.get("encoding"), f"{data['size']} pixels" if "size" in data else None]
-    given = ", ".join(detail for detail in details if detail)
-    return f"{data['name']} ({given})" if given else data["name"]
+    suffix = ", ".join(detail for detail in details if detail)
+    return f"{data['name']} ({suffix})" if suffix else data["name"]
 
 
 def _results(records: list[dict[str, Any]]) -> str:
-    """Lay out the figures of all records, each beside those of the gray baseline."""
+    """Make a table of all records, each with its gray baseline."""
     if not records:
-        return "Not measured yet: `colorizer evaluate` does it."
+        return "Not measured yet."
     lines = ["| data | images | | " + " | ".join(_METRICS) + " |", "|---|---|---|" + "---|" * len(_METRICS)]
     for record in records:
         data = f"{_name(record['data'])}, {record['data']['split']}"
         rows = {f"colorized, vividness {record['vividness']:g}": record}
-        rows |= {"network's own picture": record["raw"]} if "raw" in record else {}
+        rows |= {"network's own output": record["raw"]} if "raw" in record else {}
         for name, row in {**rows, "gray baseline": record["gray_baseline"]}.items():
             figures = " | ".join(_format(row.get(key), 5 if key == "mse" else 3) for key in _METRICS)
             lines.append(f"| {data} | {row['n']:,} | {name} | {figures} |")
@@ -262,26 +263,26 @@ def _results(records: list[dict[str, Any]]) -> str:
 
 
 def _format(value: float | None, digits: int) -> str:
-    """Write a figure; a dash for one that wasn't measured or has no value, as of gray images alone."""
+    """Format a number; a dash if it wasn't measured or is undefined, as for gray images only."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _limits(folder: Path) -> str:
-    """Take the limits as somebody wrote them down for these weights, else those that all such models have."""
+    """Return the section "Limits" written for these weights, or else a general one."""
     written = [folder / "README.md"]
     if folder.resolve() == (resource_folder("checkpoints") / "unet").resolve():
         written.append(Path(__file__).parents[2] / "docs/model-card.md")
     for path in written:
         text = path.read_text("utf-8") if path.is_file() else ""
         if match := re.search(r"^## Limits\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
-            # Pictures and files that its links lead to are not on the Hub.
+            # Linked pictures and files are not on the Hub.
             without_pictures = re.sub(r"!\[[^]]*\]\((?!https?:)[^)]*\)", "", match[1])
             return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", without_pictures)
     return _LIMITS
 
 
 def _citation() -> str:
-    """Put CITATION.cff into BibTeX; an installed package has none."""
+    """Convert CITATION.cff to BibTeX; an installed package has none."""
     path = Path(__file__).parents[2] / "CITATION.cff"
     if not path.is_file():
         return ""

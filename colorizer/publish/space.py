@@ -1,4 +1,4 @@
-"""What a Hugging Face Space of the demo consists of: files, requirements and front matter."""
+"""Deploy the demo as a Hugging Face Space: files, requirements and front matter."""
 
 import tomllib
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from colorizer.hub import MARK, Upload
 from colorizer.inference.checkpoint import EXPORTED
 
 PAYMENT = (
-    "A Gradio Space on CPU hardware needs a paid Hugging Face account (PRO, or Team for an organization); to any other "
-    "the Hub answers 402, payment required, and nothing is created. A static Space (--static) needs none."
+    "A Gradio Space on CPU hardware needs a paid Hugging Face account (PRO, or Team for an organization); otherwise "
+    "the Hub answers 402, payment required, and nothing is created. A static Space (--static) is free."
 )
 
 _PYTHON = "3.11"
-_MACHINE = {  # A Space's, to which the markers of requirements apply.
+_MACHINE = {  # Environment of a Space, for the markers of requirements.
     "python_version": _PYTHON,
     "python_full_version": f"{_PYTHON}.0",
     "implementation_name": "cpython",
@@ -43,28 +43,29 @@ _DEMO = (
     *(f"checkpoints/*/{name}" for name in ("metrics.json", "metrics-samples.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Bring a photo, or look at images of the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
-    "The test set is fetched from the Hub as the Space starts, since `preload_from_hub` takes no data sets; where\n"
-    "that fails, the demo shows its own samples instead.",
-    "static": "Drop a photo: it is colorized in your browser and goes nowhere else.",
+    "gradio": "Bring a photo, or browse the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
+    "The test set is downloaded from the Hub when the Space starts, since `preload_from_hub` doesn't support data\n"
+    "sets; if that fails, the demo shows its own samples instead.",
+    "static": "Drop a photo: it is colorized in your browser and never leaves it.",
 }
 
 
 def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), root: Path | None = None) -> Upload:
     """Collect the files of a Space: the whole package, samples, exported weights and their records.
 
-    Nothing that only training or tests need, but for the modules of the package itself: a Space imports a part of them.
+    Files that only training or tests need are left out, but the package is uploaded whole, although a Space imports
+    only part of it.
 
     Parameters
     ----------
     repo : str
         ``USER/NAME`` of the Space.
     static : bool
-        The page that colorizes in the browser, as built in ``web/dist``, instead of the Gradio demo.
+        Whether to deploy the static page in ``web/dist``, which colorizes in the browser, instead of the Gradio demo.
     models : sequence of str
-        ``USER/MODEL`` of models on the Hub that the Space's page names.
+        ``USER/MODEL`` of models on the Hub to link from the Space's page.
     root : pathlib.Path, optional
-        The repository; by default the one that this module lies in, or else the current folder.
+        The repository; by default the one that contains this module, or else the current folder.
 
     Returns
     -------
@@ -74,12 +75,12 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
     Raises
     ------
     ValueError
-        If the name can't be a Space's, or this is no repository, or the static page is not built.
+        If the name isn't valid on the Hub, there is no repository, or the static page is not built.
     """
     candidates = [root] if root else [Path(__file__).parents[2], Path.cwd()]
     root = next(filter(_is_clone, candidates), None)
     if root is None:
-        raise ValueError("a Space is made of the repository's files; this is an installed package: run it in a clone")
+        raise ValueError("a Space needs the repository's files, and this is an installed package: run it in a clone")
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     details: dict[str, Any] = {"license": project["license"].lower(), "models": list(models) or None}
     if static:
@@ -101,14 +102,14 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
 
 
 def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
-    """List what the demo needs directly, in the versions that are tested.
+    """List the demo's direct dependencies with the tested versions.
 
     Parameters
     ----------
     root : pathlib.Path
-        The repository, which has the versions in ``requirements-lock.txt``.
+        The repository, whose ``requirements-lock.txt`` has the versions.
     project : dict
-        The table ``project`` of its ``pyproject.toml``: needed are ``dependencies`` and the extra ``app``.
+        The table ``project`` of its ``pyproject.toml``, with ``dependencies`` and the extra ``app``.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def pin_requirements(root: Path, project: dict[str, Any]) -> dict[str, str]:
     """
     extras = project.get("optional-dependencies", {})
     wanted = [Requirement(line) for line in [*project["dependencies"], *extras["app"]]]
-    for requirement in wanted:  # An extra may name others of the project itself; what they list is seen here too.
+    for requirement in wanted:  # Grows in the loop: an extra may include other extras of the project.
         if requirement.name == project["name"]:
             wanted += [Requirement(line) for extra in sorted(requirement.extras) for line in extras[extra]]
     needed = {canonicalize_name(r.name) for r in wanted if r.name != project["name"] and _applies(r)}
@@ -151,7 +152,7 @@ def _applies(requirement: Requirement) -> bool:
 
 
 def _find_demo(root: Path) -> dict[str, Path]:
-    """Find the demo's files by the explicit list of patterns."""
+    """Return the demo's files by their path in the repository."""
     paths = [path for pattern in _DEMO for path in sorted(root.glob(pattern))]
     return {path.relative_to(root).as_posix(): path for path in paths}
 
@@ -163,10 +164,10 @@ def _readme(sdk: str, **details: Any) -> bytes:
         colorFrom="gray",
         colorTo="indigo",
         sdk=sdk,
-        short_description="Gives color to grayscale images on a CPU",  # At most 60 characters, or the Hub refuses it.
+        short_description="Colorizes grayscale images on a CPU",  # The Hub refuses more than 60 characters.
         tags=["image-colorization", MARK],
         **details,
     )
-    text = f"A grayscale image goes in, a color image comes out. {_TEXTS[sdk]}"
-    guess = "Colors are plausible guesses, not a record of what was there."
-    return f"---\n{card.to_yaml()}\n---\n\n# Colorizer\n\n{text}\n\n{guess}\n".encode()
+    limits = "The colors are plausible guesses, not evidence of how things looked."
+    text = f"Colorizes grayscale images. {_TEXTS[sdk]}"
+    return f"---\n{card.to_yaml()}\n---\n\n# Colorizer\n\n{text}\n\n{limits}\n".encode()

@@ -46,8 +46,8 @@ def test_deploy_uploads_what_the_demo_needs(hub: Hub, capsys: pytest.CaptureFixt
     assert (card.sdk, card.sdk_version, card.python_version) == ("gradio", pins["gradio"], "3.11")
     assert (card.app_file, card.license) == ("app.py", "mit")
     assert (card.models, card.datasets) == (["ada/unet"], ["uoft-cs/cifar10"])
-    assert "preload_from_hub" not in card.to_dict()  # It takes no data sets, as the page says.
-    assert "fetched from the Hub as the Space starts" in repo.files["README.md"].decode()
+    assert "preload_from_hub" not in card.to_dict()  # It doesn't support data sets, as the page says.
+    assert "downloaded from the Hub when the Space starts" in repo.files["README.md"].decode()
 
     # What is no longer part of the demo goes with the next update; what somebody added elsewhere stays.
     repo.commit(repo.files | {"colorizer/old.py": b"", "notes.txt": b""})
@@ -129,7 +129,7 @@ def test_space_of_the_current_folder_and_model_without_its_files(tmp_path: Path,
         plan_space("ada/demo")
     for name in ("model.tflite", "config.json"):
         shutil.copy(ROOT / "checkpoints/unet" / name, tmp_path)
-    with pytest.raises(ValueError, match=r"model\.keras of .* is not there"):
+    with pytest.raises(ValueError, match=r"model\.keras of .* is missing"):
         plan_model("ada/net", str(tmp_path))
 
 

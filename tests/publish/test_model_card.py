@@ -92,7 +92,7 @@ def test_push_refuses_a_record_of_other_weights(hub: Hub, tmp_path: Path, capsys
     shutil.copytree(Checkpoint.find("autoencoder").folder, folder)
     config = json.loads((folder / "config.json").read_text())
     for name, key, words in (
-        ("metrics.json", "model_sha256", "metrics.json was measured on other weights"),
+        ("metrics.json", "model_sha256", "metrics.json was measured with weights other than"),
         ("config.json", "model_sha256", "its model.keras is not the one that config.json records"),
     ):
         (folder / name).write_text(json.dumps({**config, key: "0" * 64}))
@@ -100,5 +100,5 @@ def test_push_refuses_a_record_of_other_weights(hub: Hub, tmp_path: Path, capsys
         assert words in capsys.readouterr().err
     (folder / "config.json").unlink()
     assert main(["push", "ada/mine", "--model", str(folder)]) == 2
-    assert "no config.json" in capsys.readouterr().err
+    assert "no config.json, the training record" in capsys.readouterr().err
     assert hub.requests == []
