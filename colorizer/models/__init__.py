@@ -1,1 +1,1 @@
-"""The networks, a file each; `BUILDERS` names them."""
+"""The networks as Keras models, one per file."""

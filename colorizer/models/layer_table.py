@@ -1,4 +1,4 @@
-"""The layers of a network as a table: made of the Keras model for the record, drawn by the demo without Keras."""
+"""Table of a network's layers, made from the Keras model for its record; the demo draws it without Keras."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -6,25 +6,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-_SIDE = 64  # Height and width at which shapes are told of a network that takes any.
+_SIDE = 64  # Height and width for the shapes of a network that accepts any.
 
 
 def list_layers(model: "keras.Model", stride: int = 2) -> list[dict[str, Any]]:
-    """List the layers of a model from its input to its output; needs Keras.
+    """List the layers of a model, in order. Needs Keras.
 
     Parameters
     ----------
     model : keras.Model
-        A functional model; of models within it the layers are listed in their place.
+        A functional model; nested models are replaced with their layers.
     stride : int
-        Pixels of luma along each side of a cell of the U-Net's chroma grid, on which its hints lie.
+        Pixels of luma along each side of a cell of the U-Net's chroma grid, which its hints use as well.
 
     Returns
     -------
     list of dict
-        ``name``, ``type`` (Keras's name of the class), ``shape`` of one output without the batch, ``parameters``, and,
-        within a model of its own, that one's name as ``part``. Shapes of a network that takes any size are those for
-        an input of 64 x 64.
+        ``name``, ``type`` (the Keras class), ``shape`` of the output without the batch axis, ``parameters``, and, in a
+        nested model, its name as ``part``. Shapes of a network that accepts any size are for an input of 64 x 64.
     """
     import keras
 
@@ -43,7 +42,7 @@ def list_layers(model: "keras.Model", stride: int = 2) -> list[dict[str, Any]]:
 
 
 def _fix_size(tensor: "keras.KerasTensor", stride: int) -> "keras.KerasTensor":
-    """Make an input of 64 x 64; the U-Net's hints lie on its chroma grid."""
+    """Make an input for luma of 64 x 64; the U-Net's hints have the size of its chroma grid."""
     import keras
 
     side = _SIDE // stride if tensor.name == "hints" else _SIDE

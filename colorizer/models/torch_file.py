@@ -1,7 +1,7 @@
-"""Reading tensors from a PyTorch file of the legacy format, without PyTorch and without running what a pickle holds.
+"""Read tensors from a PyTorch file in the legacy format, without PyTorch, and without running code in the pickle.
 
-Such a file is five pickles (magic number, protocol version, properties of the machine, the state dict, the keys of the
-storages) followed by the storages themselves: an 8-byte count of elements and the elements, for each key.
+Such a file is five pickles (magic number, protocol version, system information, state dict, storage keys), followed for
+each key by its storage: the number of elements in 8 bytes, and the elements.
 """
 
 import pickle
@@ -34,22 +34,22 @@ def read_state_dict(data: bytes) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     data : bytes
-        The whole ``.pth`` file.
+        Content of the ``.pth`` file.
 
     Returns
     -------
     dict of str to ndarray
-        float32 or int64 arrays by name, in PyTorch's order of axes: (out, in, height, width) for convolutions.
+        float32 or int64 arrays by name, with PyTorch's order of axes: (out, in, height, width) for convolutions.
 
     Raises
     ------
     ValueError
-        If the file is not of the legacy format, is cut, or holds anything but float32 and int64 tensors.
+        If the file is not in the legacy format, is truncated, or contains anything but float32 and int64 tensors.
     """
     stream = BytesIO(data)
     try:
         if _Unpickler(stream).load() != _MAGIC:
-            raise ValueError("not a PyTorch file of the legacy format")
+            raise ValueError("not a PyTorch file in the legacy format")
         _Unpickler(stream).load()
         _Unpickler(stream).load()
         tensors: dict[str, _Tensor] = _Unpickler(stream).load()
@@ -60,23 +60,23 @@ def read_state_dict(data: bytes) -> dict[str, NDArray[Any]]:
             size = int.from_bytes(stream.read(8), "little") * dtypes[key].itemsize
             content = stream.read(size)
             if len(content) < size or not size:
-                raise EOFError(f"storage {key} is cut")
+                raise EOFError(f"storage {key} is truncated")
             storages[key] = np.frombuffer(content, dtypes[key])
         arrays = {}
         for name, (storage, offset, shape, strides) in tensors.items():
             flat = storages[storage.key]
             last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
             if min(offset, *shape, *strides, 0) < 0 or last >= len(flat):
-                raise ValueError(f"{name} leaves its storage")
+                raise ValueError(f"{name} exceeds its storage")
             steps = [stride * flat.itemsize for stride in strides]
             arrays[name] = np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
         return arrays
     except (pickle.UnpicklingError, EOFError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a PyTorch file of the legacy format: {error}") from error
+        raise ValueError(f"not a PyTorch file in the legacy format: {error}") from error
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the few names that a state dict needs, and refuses all others."""
+    """Allows only the names that a state dict needs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -97,5 +97,5 @@ class _Unpickler(pickle.Unpickler):
 def _rebuild_tensor(
     storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> _Tensor:
-    """Take the place of PyTorch's function of nearly this name; what follows the strides serves gradients."""
+    """Replace PyTorch's `_rebuild_tensor_v2`; the arguments after the strides are for gradients."""
     return _Tensor(storage, offset, tuple(shape), tuple(strides))

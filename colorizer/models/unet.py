@@ -1,4 +1,4 @@
-r"""The chroma U-Net: luma and hints in, a distribution over chroma out, at any height and width.
+r"""The chroma U-Net: predicts a distribution over chroma from luma and hints, at any height and width.
 
     luma (H, W, 1) --EfficientNet-Lite0--> 1/4 --(+)--> 1/8 ----> 1/16 ----> 1/32
                                             |    ^       |          |          | + mean over the image
@@ -7,12 +7,12 @@ r"""The chroma U-Net: luma and hints in, a distribution over chroma out, at any 
                          |                  \--1x1--> logits      |           |
                          \--maxima of 2x2, 4x4, 8x8, 3x3, from zero-'----------'
 
-The encoder was trained to classify ImageNet: colors follow from what things are. The decoder brings its features back
-to a quarter of the size by residual blocks of two 3x3 convolutions. Nothing works at full size: chroma predicted at a
-quarter of the size costs next to no error, since the picture keeps its own luma. Logits are those of a distribution
-over chroma rather than one color, so that one network gives the color of least error, a vivid one, several, and a
-measure of uncertainty. Hints also enter the decoder at its coarser scales, where a cell covers what a hint is meant
-for: from a quarter of the size alone they hardly spread.
+The encoder is pretrained to classify ImageNet, since colors depend on what things are. The decoder upsamples its
+features to a quarter of the input's size, with residual blocks of two 3x3 convolutions. Nothing runs at full size:
+predicting chroma at a quarter of the size adds almost no error, since the picture keeps its own luma. The output is a
+distribution over chroma rather than one color, so that one network gives the color of least error, vivid ones, several
+alternatives, and a measure of uncertainty. Hints also enter the decoder at its coarser scales, where a cell covers
+about as much as a hint is meant for; entering only at a quarter of the size, they hardly spread.
 
 References
 ----------
@@ -31,11 +31,11 @@ from colorizer.models.efficientnet_lite import apply_stages, apply_stem
 STRIDE = 4
 """Pixels of luma along each side of a cell of the chroma grid."""
 MULTIPLE = 32
-"""Height and width of luma are multiples of this."""
+"""Height and width of luma must be multiples of this."""
 
 
 def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout: float = 0.1) -> keras.Model:
-    """Build the U-Net, its weights random.
+    """Build the U-Net with random weights.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     Raises
     ------
     ValueError
-        If there are not four positive widths.
+        If `widths` is not four positive numbers.
     """
     if len(widths) != 4 or min(widths) < 1:
         raise ValueError(f"widths must be 4 positive numbers, got {widths}")
     luma = keras.Input((None, None, 1), name="luma")
     hints = keras.Input((None, None, 3), name="hints")
     fixed = layers.Rescaling([10.0, 10.0, 1.0], name="hints_scaling")(hints)
-    # With the signs apart, max pooling keeps the colors that were given, however few cells they fill.
+    # With separate signs, max pooling keeps the hinted colors, however few cells they fill.
     above = layers.ReLU(name="hints_above")(fixed)
     below = layers.ReLU(name="hints_below")(layers.Rescaling(-1.0, name="hints_negative")(fixed))
     signs = layers.Concatenate(name="hints_signs")([above, below])
@@ -97,19 +97,19 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
         x = layers.Add(name=f"up{scale}_joined")(joined)
         x = _residual_block(x, f"decoder{scale}")
 
-    # float32 whatever the precision of training: bfloat16 has too few digits for logits.
+    # float32 even under mixed precision: bfloat16 has too few digits for logits.
     x = layers.ReLU(name="chroma_relu")(x)
     chroma = layers.Conv2D(bins, 1, dtype="float32", name="chroma")(x)
     return keras.Model({"luma": luma, "hints": hints}, {"chroma": chroma}, name="unet")
 
 
 def _normalize(features: keras.KerasTensor, deviation: float, name: str) -> keras.KerasTensor:
-    """Bring features to unit variance by their standard deviation, measured on photographs with ImageNet's weights."""
+    """Scale features to unit variance, by their standard deviation on photographs with the ImageNet weights."""
     return layers.Rescaling(1 / deviation, name=f"{name}_scaling")(features)
 
 
 def _project_hints(hints: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
-    # From zero: the pretrained encoder starts undisturbed. Without bias: no hints, no change.
+    # Initialized to zero, so that the pretrained encoder starts undisturbed. Without bias, no hints mean no change.
     convolution = layers.Conv2D(width, 3, padding="same", use_bias=False, kernel_initializer="zeros", name=name)
     return convolution(hints)
 
@@ -124,6 +124,6 @@ def _residual_block(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     y = layers.ReLU(name=f"{name}_a_relu")(x)
     y = layers.Conv2D(width, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_a")(y)
     y = layers.ReLU(name=f"{name}_b_relu")(y)
-    # A block starts as the identity, which lets gradients reach all scales from the first step without normalization.
+    # Each block starts as the identity, so that gradients reach all scales from the first step without normalization.
     y = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros", name=f"{name}_b")(y)
     return layers.Add(name=f"{name}_add")([x, y])

@@ -77,7 +77,7 @@ def test_without_the_wheel_the_error_says_how_to_get_it(monkeypatch):
 def test_another_file_is_not_taken_for_the_weights(monkeypatch, tmp_path):
     (tmp_path / "other.pth").write_bytes(b"other")
     monkeypatch.setattr(efficientnet_lite, "find_weights", lambda variant: tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="is not the known file"):
+    with pytest.raises(ValueError, match="is not the expected file"):
         read_folded()
 
 
@@ -105,5 +105,5 @@ def test_other_files_are_refused(content):
 
 def test_a_cut_file_is_refused():
     data = find_weights().read_bytes()
-    with pytest.raises(ValueError, match="is cut"):
+    with pytest.raises(ValueError, match="is truncated"):
         read_state_dict(data[:-1000])
