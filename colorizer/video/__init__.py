@@ -1,16 +1,16 @@
-"""Videos: reading, temporally stable coloring, and writing, with sound and everything else that they hold.
+"""Videos: reading, temporally stable colorization, and writing, with sound and everything else they contain.
 
-This module itself has only names, so that commands can tell videos from images without PyAV.
+This module itself has only constants, so that commands can tell videos from images without PyAV.
 """
 
 EXTENSIONS = frozenset(
     (".3gp", ".avi", ".divx", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm")
 )
-"""Extensions of videos, in lower case and with the dot."""
+"""Extensions of videos that can be read, in lower case and with the dot."""
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Extensions of videos that can be written, and FFmpeg's names of their formats."""
+"""FFmpeg's names of the formats that can be written, by extension."""
 
 
 class VideoError(ValueError):
-    """A video can't be read or written; the message says which and why, in words for its owner."""
+    """A video can't be read or written; the message says which and why."""

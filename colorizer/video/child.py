@@ -1,7 +1,7 @@
-"""A process that reads, colors and writes one video of a stranger: ``python -m colorizer.video.child``.
+"""Sandboxed process that reads, colorizes and writes one untrusted video: ``python -m colorizer.video.child``.
 
-Only this process touches the file, within limits, so that it can't harm the server, whatever it contains. It sends luma
-planes to the parent process, which has the network, and gets chroma back. See `colorizer.video.messages`.
+Only this process opens the file, and its memory, CPU time and output are limited, so that no file can harm the server.
+It sends luma planes to the parent process, which has the network, and gets chroma back, see `colorizer.video.messages`.
 """
 
 import errno
@@ -34,46 +34,46 @@ _MOST_CORES = 4
 
 
 def main() -> None:
-    """Answer one request."""
+    """Read one request from standard input, and write the response to standard output."""
     warnings.simplefilter("ignore")
     received = receive(sys.stdin.buffer)
     if received is None:
         return
-    question, _ = received
+    request, _ = received
     cv2.setNumThreads(1)
-    with suppress(AttributeError, OSError, ValueError):  # Not available on every system; or there are fewer cores.
+    with suppress(AttributeError, OSError, ValueError):  # Not available on every system, or there are fewer cores.
         os.nice(10)  # Photos have priority over videos.
-        # An encoder has a thread per core, and each takes memory.
+        # Encoders start a thread per core, and each takes memory.
         os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MOST_CORES))
     limit_memory(MEMORY)
-    limit_time(question.pop("processor_seconds"))
-    _limit_files(question.pop("most_bytes"))
-    name = Path(question["path"]).name
+    limit_time(request.pop("processor_seconds"))
+    _limit_file_size(request.pop("most_bytes"))
+    name = Path(request["path"]).name
     arrays: list[NDArray[Any]] = []
     try:
-        answer, arrays = _answer(**question)
+        response, arrays = _respond(**request)
     except (VideoError, MemoryError, OSError, cv2.error) as error:
-        answer = _explain(error, name)
-    send(sys.stdout.buffer, answer, arrays)
+        response = _explain(error, name)
+    send(sys.stdout.buffer, response, arrays)
 
 
-def _answer(path: str, limits: Message, target: str | None, vividness: float) -> tuple[Message, list[NDArray[Any]]]:
-    bounds, source = Limits(**limits), Path(path)
-    length = measure(source, bounds)
+def _respond(path: str, limits: Message, target: str | None, vividness: float) -> tuple[Message, list[NDArray[Any]]]:
+    checked, source = Limits(**limits), Path(path)
+    length = measure_length(source, checked)
     if target is None:
         # Not the first frame, which is often black.
         return {"done": {"seconds": length}}, [read_frame(source, length / 3)]
-    summary = _colorize(source, Path(target), vividness, bounds)
+    summary = _colorize(source, Path(target), vividness, checked)
     return {"done": asdict(summary)}, []
 
 
-def measure(path: Path, limits: Limits) -> float:
+def measure_length(path: Path, limits: Limits) -> float:
     """Measure the length of a video in seconds, without decoding it.
 
     Raises
     ------
     VideoError
-        If it is too long, or its pictures are too large.
+        If it is too long, or its frames are too large.
     """
     with open_video(path) as container:
         stream = choose_stream(container, path)
@@ -84,7 +84,7 @@ def measure(path: Path, limits: Limits) -> float:
                 "limit: make it smaller first"
             )
         count, first, last = 0, math.inf, -math.inf
-        with suppress(av.error.InvalidDataError):  # Broken from here on; use what came before.
+        with suppress(av.error.InvalidDataError):  # Damaged from here on; use what came before.
             for packet in container.demux(stream):
                 ticks = packet.pts if packet.pts is not None else packet.dts
                 count += packet.size > 0
@@ -99,8 +99,8 @@ def measure(path: Path, limits: Limits) -> float:
     return seconds if count else 0.0
 
 
-class _Asked:
-    """Stands in for a `Colorizer`: asks the parent process."""
+class _RemotePredictor:
+    """Stands in for a `Colorizer`, and asks the parent process for its predictions."""
 
     def predict_chroma(
         self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
@@ -120,12 +120,12 @@ def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> S
                 f"{source.name} has {deepest} bits per sample, and this page writes 8: convert it to 8 bits first"
             )
 
-    def tell(done: int, total: int | None) -> None:
+    def report(done: int, total: int | None) -> None:
         if done > limits.frames:  # More frames than packets.
             raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: shorten it first")
         send(sys.stdout.buffer, {"frames": done, "total": total})
 
-    return colorize_video(source, target, _Asked(), vividness=vividness, progress=tell)
+    return colorize_video(source, target, _RemotePredictor(), vividness=vividness, progress=report)
 
 
 def _explain(error: Exception, name: str) -> Message:
@@ -142,8 +142,8 @@ def _explain(error: Exception, name: str) -> Message:
     raise error
 
 
-def _limit_files(size: int) -> None:
-    """Limit the size of files that are written, where the system can."""
+def _limit_file_size(size: int) -> None:
+    """Limit the size of files that this process writes, in bytes, if the system supports it."""
     if sys.platform != "win32":
         import resource
 

@@ -1,4 +1,4 @@
-"""`colorize_video`: a video in, the same video in color out; memory doesn't grow with its length."""
+"""Colorize a video; memory use doesn't grow with its length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,36 +22,36 @@ from colorizer.video.writing import Part, Plan, join_parts, open_encoder, plan_w
 
 PART_SECONDS = 10.0
 """Seconds per part; a run that is interrupted loses no more than that."""
-_TOGETHER = 8  # Frames that go through the network at once.
-_PIXELS_TOGETHER = 1 << 24
+_BATCH = 8  # Frames per batch,
+_BATCH_PIXELS = 1 << 24  # and their pixels.
 
-Tell = Callable[[int, int | None], None]
-"""Called with the number of frames that are done, and the total, or None if that is unknown."""
+ReportProgress = Callable[[int, int | None], None]
+"""Called with the number of finished frames, and the total, or None if that is unknown."""
 
 
 class ChromaPredictor(Protocol):
-    """Predicts the color of frames: a `Colorizer`, or something that asks one in another process."""
+    """Predicts the chroma of frames: a `Colorizer`, or a proxy for one in another process."""
 
     def predict_chroma(
         self, lumas: Sequence[NDArray[np.uint8]], *, vividness: float, detail: int | None
     ) -> list[NDArray[np.float32]]:
-        """Predict small chroma of luma planes, see `Colorizer.predict_chroma`."""
+        """Predict low-resolution chroma of luma planes, see `Colorizer.predict_chroma`."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Outcome of a video.
+    """Summary of a colorized video.
 
     Attributes
     ----------
     frames : int
-        Frames that were written.
+        Number of frames written.
     height, width : int
-        Size of a stored frame.
+        Size of a stored frame, before rotation.
     seconds : float
-        From the first frame to the last.
+        Time from the first frame to the last.
     damaged : tuple of float
-        Times, in seconds, of damaged frames, which were left out or repaired.
+        Times in seconds of damaged frames, which were dropped or repaired; infinity if the file breaks off.
     notes : tuple of str
         What couldn't be kept as it was, and whether the run was resumed, in words.
     """
@@ -74,35 +74,35 @@ def colorize_video(
     lossless: bool = False,
     every: int = EVERY,
     max_pixels: int = MAX_PIXELS,
-    progress: Tell | None = None,
+    progress: ReportProgress | None = None,
     part_seconds: float = PART_SECONDS,
 ) -> Summary:
     """Colorize a video, with colors that are stable from frame to frame.
 
-    The video's own luma, timing, sound, subtitles, chapters and flags are kept; `Summary.notes` says what couldn't be.
-    An interrupted run leaves its finished parts in a hidden folder beside the target, and the same call resumes it.
-    The target gets its name only once it is complete.
+    The video's luma, timing, sound, subtitles, chapters and flags are kept; `Summary.notes` lists exceptions. An
+    interrupted run leaves its finished parts in a hidden folder beside the target, and the same call resumes it. The
+    target is renamed to its final name once it is complete.
 
     Parameters
     ----------
     source : str or pathlib.Path
         MP4, MOV, MKV, WebM, AVI or MPEG.
     target : str or pathlib.Path
-        ``.mp4``, ``.mov`` or ``.mkv``, which is replaced if it exists.
+        ``.mp4``, ``.mov`` or ``.mkv``; replaced if it exists.
     colorizer : Colorizer
         The model, or another `ChromaPredictor`.
     vividness, detail
         As in `Colorizer.colorize`.
     lossless : bool
-        FFV1 instead of H.264, in ``.mkv``.
+        Encode as FFV1 in ``.mkv`` instead of H.264.
     every : int
-        The network sees every n-th frame; the others take their color from those before.
+        Run the network on every n-th frame; other frames take their colors from those before.
     max_pixels : int
-        Largest H x W of a frame that is accepted.
+        Maximum H x W of a frame.
     progress : callable, optional
-        Called with the number of frames that are done, and the total. If it raises, the run stops.
+        Called with the number of finished frames, and the total or None. If it raises, the run stops.
     part_seconds : float
-        Seconds per part: an interrupted run can be resumed between two parts.
+        Seconds per part; an interrupted run resumes after the last finished part.
 
     Returns
     -------
@@ -112,8 +112,10 @@ def colorize_video(
     Raises
     ------
     VideoError
-        If the video can't be read, has frames that are too large, or can't be written as requested; raised before
-        the first frame where possible.
+        If the video can't be read, its frames are too large, or it can't be written as requested; raised before the
+        first frame if possible.
+    ValueError
+        If `every` is less than 1.
     OSError
         If a file can't be read or written.
     """
@@ -158,9 +160,9 @@ def _color(
     unfinished: Unfinished,
     steadier: Steadier,
     part_seconds: float,
-    progress: Tell | None,
+    progress: ReportProgress | None,
 ) -> Progress:
-    """Color the rest of the video, part by part."""
+    """Colorize the rest of the video, part by part."""
     done = unfinished.load()
     steadier.state = done.state
     film.damaged = list(done.damaged)
@@ -168,15 +170,15 @@ def _color(
     if progress is not None:
         progress(done.frames, total)
     frames = film.frames(done.last if done.frames else None)
-    together = max(1, min(_TOGETHER, _PIXELS_TOGETHER // (look.height * look.width)))
+    batch_size = max(1, min(_BATCH, _BATCH_PIXELS // (look.height * look.width)))
     following = next(frames, None)
     while following is not None:
         first = done.first if done.frames else following.pts
         count, last, end = done.frames, following.pts, following.pts + part_seconds / film.time_base
-        with unfinished.begin() as path, Part(path, open_encoder(film, look, plan)) as part:
+        with Part(unfinished.begin(), open_encoder(film, look, plan)) as part:
             while following is not None and following.pts < end:
                 batch: list[VideoFrame] = []
-                while following is not None and following.pts < end and len(batch) < together:
+                while following is not None and following.pts < end and len(batch) < batch_size:
                     batch.append(following)
                     following = next(frames, None)
                 for frame in _color_batch(batch, look, steadier):
@@ -185,7 +187,7 @@ def _color(
                 if progress is not None:
                     progress(count, total)
             part.add(None)
-        # Damaged frames that were read ahead are counted when their turn comes.
+        # Damaged frames that were read ahead are counted with their own part.
         damaged = tuple(seconds for seconds in film.damaged if seconds <= last * film.time_base)
         done = Progress(count, first, last, damaged, steadier.state)
         unfinished.finish(done)
@@ -207,7 +209,7 @@ def _predict(
 
 
 def _fingerprint(predict: Callable[[list[NDArray[np.uint8]]], list[NDArray[np.float32]]]) -> list[float]:
-    """Fingerprint weights and settings by what they predict for a test picture."""
+    """Fingerprint weights and settings by their prediction for a test image."""
     rows, columns = np.mgrid[:96, :128].astype(np.float32)
     picture = 128 + 60 * np.sin(rows / 9) * np.cos(columns / 13) + columns / 4
     chroma = predict([picture.astype(np.uint8)])[0]

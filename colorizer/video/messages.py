@@ -1,6 +1,6 @@
-"""Messages between two processes about a video: a line of JSON, followed by raw arrays.
+"""Messages between the server and a video process: a line of JSON, followed by raw arrays.
 
-The processes don't trust each other: messages are limited in size, and nothing in them is executed.
+The processes don't trust each other: messages are limited in size, and contain nothing that could be executed.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST_LINE = 100_000  # Bytes.
-_MOST_BYTES = 200_000_000  # Arrays per message.
+_MOST_BYTES = 200_000_000  # Of the arrays of a message.
 _KINDS = {"uint8": np.uint8, "float32": np.float32}
 
 Message = dict[str, Any]
@@ -26,11 +26,11 @@ class Limits:
     Attributes
     ----------
     seconds : float
-        From the first frame to the last.
+        Maximum time from the first frame to the last.
     lines : int
-        Lines of a 16:9 picture; other pictures may have as many pixels.
+        Maximum height of a 16:9 frame; other frames may have as many pixels.
     rate : int
-        Frames per second, on average over a video of the full length.
+        Maximum average frame rate of a video of the maximum length.
     """
 
     seconds: float = 30
@@ -39,17 +39,17 @@ class Limits:
 
     @property
     def pixels(self) -> int:
-        """Most pixels of a frame."""
+        """Maximum number of pixels of a frame."""
         return self.lines * self.lines * 16 // 9
 
     @property
     def frames(self) -> int:
-        """Most frames of a video."""
+        """Maximum number of frames of a video."""
         return round(self.seconds * self.rate)
 
 
 def send(stream: BinaryIO, message: Message, arrays: Sequence[NDArray[Any]] = ()) -> None:
-    """Write a message."""
+    """Write a message, with uint8 or float32 arrays."""
     head = {**message, "arrays": [[array.dtype.name, *array.shape] for array in arrays]}
     stream.write(json.dumps(head).encode() + b"\n")
     for array in arrays:
@@ -58,7 +58,7 @@ def send(stream: BinaryIO, message: Message, arrays: Sequence[NDArray[Any]] = ()
 
 
 def receive(stream: BinaryIO) -> tuple[Message, list[NDArray[Any]]] | None:
-    """Read a message; None at the end of the stream, or if it isn't a message."""
+    """Read a message; return None at the end of the stream, or if it is invalid or too large."""
     line = stream.readline(_LONGEST_LINE)
     if not line.endswith(b"\n"):
         return None

@@ -1,7 +1,7 @@
-"""The planes of a film's frames: luma as the network sees it, and chroma as the film's own color space has it.
+"""Convert between a film's stored planes, and the luma and chroma of the network.
 
-A gray film in limited range and Rec. 709 stays that, level by level. Of the chroma that is predicted, Rec. 601 in full
-range, B' - Y' and R' - Y' are what counts; another matrix divides them by other numbers.
+The film's luma is kept level by level, whatever its range and color matrix. Predicted chroma is full-range Rec. 601;
+another matrix scales the same differences B' - Y' and R' - Y' by other factors.
 
 References
 ----------
@@ -23,35 +23,35 @@ from colorizer.imaging.upsampling import fit_chroma
 from colorizer.video import VideoError
 from colorizer.video.steadying import shrink
 
-_KR, _KB = 0.299, 0.114  # Of predicted chroma.
-# FFmpeg's numbers of matrices, those of H.273, and their weights of R' and B' in luma.
+_KR, _KB = 0.299, 0.114  # Luma weights of predicted chroma.
+# Luma weights of R' and B', by the number of the matrix in H.273, which FFmpeg uses as well.
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (_KR, _KB), 6: (_KR, _KB), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 _UNKNOWN, _OF_RGB = 2, 0
-_HIGH_DEFINITION = 720  # Rows from which players take a film that tells no matrix for Rec. 709.
+_HIGH_DEFINITION = 720  # Height from which players assume Rec. 709 if the matrix is unspecified.
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 _PLANAR = re.compile(r"(?:yuvj?4\d\dp|gray)(\d*)(le|be)?|nv(?:12|21|16|24)")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a film stores its pictures, and how they are stored again.
+    """How a film and its result store their frames.
 
     Attributes
     ----------
     height, width : int
-        Of the stored picture, before it is turned.
+        Size of a stored frame, before rotation.
     bits : int
-        Of a sample.
+        Bits per sample, at least 8.
     full_range : bool
-        Whether luma fills all levels, instead of 16 to 235 of 255.
+        Whether luma uses all levels, instead of 16 to 235 of 255.
     matrix : int
-        Color matrix, one of H.273's numbers.
+        Number of the color matrix in H.273.
     scale : (float, float)
-        What the predicted Cb and Cr are multiplied by for this matrix.
+        Factors from predicted Cb and Cr to those of this matrix.
     rotation : int
-        Degrees counterclockwise by which players turn the picture.
+        Degrees counterclockwise by which players rotate the picture.
     aspect : Fraction
-        Width of a pixel over its height.
+        Sample aspect ratio: width of a pixel over its height.
     interlaced : bool
         Whether a frame holds two fields.
     target : str
@@ -71,16 +71,27 @@ class Look:
 
 
 def describe(frame: VideoFrame, aspect: Fraction | None, interlaced: bool, name: str) -> Look:
-    """Find out how a film stores its pictures from its first one.
+    """Determine how a film stores its frames.
+
+    Parameters
+    ----------
+    frame : av.video.frame.VideoFrame
+        The first frame.
+    aspect : Fraction, optional
+        Sample aspect ratio of the stream.
+    interlaced : bool
+        Whether frames are interlaced.
+    name : str
+        Name of the file, for messages.
 
     Raises
     ------
     VideoError
-        If it is stored in a way that can't be colorized: with transparency, in floats, or as deep RGB.
+        If the pixel format can't be colorized: with transparency, in floats, or RGB with more than 8 bits.
     """
     kind = frame.format
     if any(component.is_alpha for component in kind.components) and not kind.has_palette:
-        raise VideoError(f"{name} has transparency ({kind.name}), which is not supported: lay it on a background first")
+        raise VideoError(f"{name} has transparency ({kind.name}), which is not supported: flatten it first")
     bits = max(component.bits for component in kind.components)
     is_rgb = kind.is_rgb or kind.has_palette or kind.is_bayer
     if bits > 16 or "f" in kind.name.removeprefix("gray")[:3] or (is_rgb and bits > 8):
@@ -94,8 +105,8 @@ def describe(frame: VideoFrame, aspect: Fraction | None, interlaced: bool, name:
             ("yuvj", "gray") if frame.color_range == 0 else "yuvj"
         )
         if matrix not in (*_WEIGHTS, _UNKNOWN, _OF_RGB):
-            raise VideoError(f"{name} has colors of a kind that is not supported (matrix {matrix} of ITU-T H.273)")
-        matrix = _UNKNOWN if matrix == _OF_RGB else matrix  # Of a gray film that says it is RGB, as some do.
+            raise VideoError(f"{name} has a color matrix that is not supported ({matrix} in ITU-T H.273)")
+        matrix = _UNKNOWN if matrix == _OF_RGB else matrix  # Some gray films claim to be RGB.
         weight_r, weight_b = _WEIGHTS[matrix if matrix != _UNKNOWN else 1 if height >= _HIGH_DEFINITION else 6]
         scale = ((1 - _KB) / (1 - weight_b), (1 - _KR) / (1 - weight_r))
     layout = "yuv444p" if height % 2 or width % 2 else "yuv420p"
@@ -106,7 +117,7 @@ def describe(frame: VideoFrame, aspect: Fraction | None, interlaced: bool, name:
 
 
 def read_luma(frame: VideoFrame, look: Look) -> NDArray[Any]:
-    """Read the luma of a frame as it is stored: (H, W) uint8, or uint16 where it has more than 8 bits."""
+    """Read the stored luma of a frame: (H, W) uint8, or uint16 if it has more than 8 bits."""
     match = _PLANAR.fullmatch(frame.format.name)
     if match:
         return view(frame, 0, big_endian=match[2] == "be")
@@ -116,7 +127,7 @@ def read_luma(frame: VideoFrame, look: Look) -> NDArray[Any]:
 
 
 def view(frame: VideoFrame, index: int, big_endian: bool = False) -> NDArray[Any]:
-    """Give a plane of a frame as an (H, W) array, uint8 or uint16, over the frame's own memory."""
+    """Return a plane of a frame as an (H, W) uint8 or uint16 array that shares its memory."""
     plane = frame.planes[index]
     deep = max(component.bits for component in frame.format.components) > 8
     kind = np.dtype(np.uint8 if not deep else ">u2" if big_endian else "<u2")
@@ -125,7 +136,7 @@ def view(frame: VideoFrame, index: int, big_endian: bool = False) -> NDArray[Any
 
 
 def to_full(luma: NDArray[Any], look: Look) -> NDArray[np.uint8]:
-    """Bring stored luma (H, W) to 8 bits in full range."""
+    """Convert stored luma (H, W) to 8 bits and full range."""
     if look.bits > 8:
         luma = (luma >> (look.bits - 8)).astype(np.uint8)
     if look.full_range:
@@ -137,12 +148,12 @@ _STRETCH = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(
 
 
 def turn(picture: NDArray[Any], degrees: int) -> NDArray[Any]:
-    """Turn a picture (H, W, ...) counterclockwise, by the nearest quarter of a circle."""
+    """Rotate a picture (H, W, ...) counterclockwise, to the nearest multiple of 90 degrees."""
     return np.ascontiguousarray(np.rot90(picture, round(degrees / 90)))
 
 
 def to_square(picture: NDArray[Any], aspect: Fraction | None) -> NDArray[Any]:
-    """Stretch a picture (H, W, ...) whose pixels are not square, along its width."""
+    """Resize a picture (H, W, ...) along its width so that its pixels become square."""
     if not aspect or aspect == 1:
         return picture
     width = max(1, min(round(picture.shape[1] * aspect), 8 * picture.shape[1]))
@@ -152,20 +163,25 @@ def to_square(picture: NDArray[Any], aspect: Fraction | None) -> NDArray[Any]:
 def add_color(
     frame: VideoFrame, stored: NDArray[Any], luma: NDArray[np.uint8], chroma: NDArray[np.float32], look: Look
 ) -> VideoFrame:
-    """Make a frame of the result: the film's own luma, and chroma that is led by its edges.
+    """Make a frame of the result from the film's own luma and predicted chroma, upsampled guided by the luma.
 
     Parameters
     ----------
     frame : av.video.frame.VideoFrame
-        The film's frame; its time and flags go along.
+        The film's frame, whose time and flags are kept.
     stored : (H, W) uint8 or uint16
-        Its luma as it is stored, see `read_luma`.
+        Its stored luma, see `read_luma`.
     luma : (H, W) uint8
-        The same in 8 bits and full range.
+        Its luma in 8 bits and full range.
     chroma : (h, w, 2) float32
-        Steady Cb and Cr of the upright picture, in [-0.5, 0.5].
+        Steadied Cb and Cr of the upright picture, in [-0.5, 0.5].
     look : Look
-        How the film stores its pictures.
+        How the film stores its frames.
+
+    Returns
+    -------
+    av.video.frame.VideoFrame
+        A frame in the pixel format `Look.target`; may be the given one.
     """
     result = frame.reformat(format=look.target) if frame.format.name != look.target else frame
     result.make_writable()
@@ -173,7 +189,7 @@ def add_color(
         view(result, 0)[:] = stored
     chroma = turn(chroma, -look.rotation)
     planes = view(result, 1), view(result, 2)
-    # The two fields of an interlaced frame are pictures of their own, a line each in turn.
+    # The two fields of an interlaced frame are separate pictures, in alternating lines.
     for rows in (slice(0, None, 2), slice(1, None, 2)) if look.interlaced and luma.shape[0] >= 4 else (slice(None),):
         codes = _encode(luma[rows], chroma, planes[0][rows].shape, look)
         for plane, code in zip(planes, codes, strict=True):
@@ -186,20 +202,19 @@ def add_color(
 def _encode(
     luma: NDArray[np.uint8], chroma: NDArray[np.float32], size: tuple[int, ...], look: Look
 ) -> list[NDArray[Any]]:
-    """Bring chroma to the size of the chroma planes and to the levels of their samples."""
+    """Upsample chroma to the size of the chroma planes, and convert it to sample levels."""
     height, width = size
     guide = shrink(luma)
     chroma = resize(chroma, guide.shape[0], guide.shape[1], cv2.INTER_LINEAR)
     slope, offset = fit_chroma(guide, chroma)
     luma = resize(luma, height, width, cv2.INTER_AREA)
     unit = 2 ** (look.bits - 8)
-    span, most = (255, 255) if look.full_range else (224, 240)
+    span = 255 if look.full_range else 224
+    lowest, highest = (0, 256 * unit - 1) if look.full_range else (16 * unit, 240 * unit)
     codes = []
     for i, scale in enumerate(look.scale):
         factor = np.float32(scale * span * unit)
         plane = resize(slope[..., i] * factor / 255, height, width, cv2.INTER_LINEAR) * luma
         plane += resize(offset[..., i] * factor + 128 * unit, height, width, cv2.INTER_LINEAR)
-        least = (0 if look.full_range else 16) * unit
-        top = most * unit if not look.full_range else 256 * unit - 1
-        codes.append(np.rint(np.clip(plane, least, top)).astype(np.uint8 if look.bits == 8 else np.uint16))
+        codes.append(np.rint(np.clip(plane, lowest, highest)).astype(np.uint8 if look.bits == 8 else np.uint16))
     return codes

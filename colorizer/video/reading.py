@@ -1,4 +1,4 @@
-"""Reading videos: properties, and frames in order, each with its time."""
+"""Read videos: their properties, and frames in order of time."""
 
 import math
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.video import VideoError
 from colorizer.video.planes import to_square, turn
 
-# Chosen by what a file contains, whatever it is called. Playlists, which lead to other files and hosts, are none.
+# Chosen by a file's content, not its name. No playlists, which refer to other files and hosts.
 _DEMUXERS = "mov,matroska,avi,mpeg,mpegts"
-_SEEK_BACK = Fraction(3)  # Seconds before the wanted frame: frames right after a seek are not always intact.
+_SEEK_BACK = Fraction(3)  # Seconds to seek before the wanted frame: frames right after a seek may be damaged.
 _ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: a cover image.
 _PROGRESSIVE = 1  # FFmpeg's AV_FIELD_PROGRESSIVE
 
 
 def open_video(path: Path) -> InputContainer:
-    """Open a file as a video, and only that one file.
+    """Open a file as a video, without access to any other file.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_video(path: Path) -> InputContainer:
 
 @dataclass
 class Film:
-    """An open video: its main stream of pictures, and its properties.
+    """An open video: its main video stream, and its properties.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class Film:
     container : av.container.InputContainer
         The file, opened.
     stream : av.video.stream.VideoStream
-        The pictures; covers are ignored.
+        The video stream; cover images are ignored.
     first : av.video.frame.VideoFrame
-        The first picture that can be decoded.
+        The first frame that can be decoded.
     damaged : list of float
-        Times, in seconds, of frames that couldn't be decoded or had to be repaired, as far as frames were read;
-        infinity if the file breaks off.
+        Times in seconds of frames read so far that couldn't be decoded or had to be repaired; infinity if the file
+        breaks off.
     """
 
     path: Path
@@ -73,11 +73,11 @@ class Film:
     stream: VideoStream
     first: VideoFrame = field(init=False)
     damaged: list[float] = field(default_factory=list)
-    _counted: float = -math.inf  # Seconds up to which an earlier run noted what is damaged.
+    _counted: float = -math.inf  # Seconds up to which an earlier run recorded damaged frames.
 
     @classmethod
     def open(cls, path: Path, *, max_pixels: int = MAX_PIXELS) -> "Film":
-        """Open a file; `VideoError` if it has no pictures, none that can be decoded, or larger ones than is allowed."""
+        """Open a file; raise `VideoError` if no frame can be decoded, or frames have more than `max_pixels`."""
         container = open_video(path)
         try:
             stream = choose_stream(container, path)
@@ -121,7 +121,7 @@ class Film:
 
     @property
     def total(self) -> int | None:
-        """Number of frames, or an estimate; None if it is unknown."""
+        """Number of frames, possibly estimated; None if it is unknown."""
         if self.stream.frames:
             return self.stream.frames
         if self.container.duration:
@@ -130,19 +130,29 @@ class Film:
 
     @property
     def is_interlaced(self) -> bool:
-        """Whether a frame holds two fields, of different times."""
+        """Whether a frame holds two fields from different times."""
         return self.first.interlaced_frame or self.stream.codec_context.field_order > _PROGRESSIVE
 
     def frames(self, after: int | None = None) -> Iterator[VideoFrame]:
-        """Decode the frames, or those after the one with the given time.
+        """Decode all frames, or those after a given time.
 
-        Each has a time later than that of the one before: where a file tells none, or one that doesn't fit, it is put
-        one step later.
+        Times are strictly increasing: a frame without a time is put one step after the one before, and a frame whose
+        time is too early one tick after it.
 
         Parameters
         ----------
         after : int, optional
-            Time of a frame, in ticks, as an earlier reading of this file gave it.
+            Time of a frame in ticks, from an earlier reading of this file.
+
+        Yields
+        ------
+        av.video.frame.VideoFrame
+            Frames of the same size and pixel format as the first.
+
+        Raises
+        ------
+        VideoError
+            If the video is encrypted, or changes its size.
         """
         if after is not None:
             self._counted = float(after * self.time_base)
@@ -168,7 +178,7 @@ class Film:
         return None
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Decode what can be decoded, and note the times of what can't."""
+        """Decode frames, and record the times of those that are damaged."""
         try:
             for packet in self.container.demux(self.stream):
                 if packet.has_sidedata("encryption_info"):
@@ -182,17 +192,17 @@ class Film:
                     if frame.is_corrupt:
                         self._note(frame.pts)
                     yield frame
-        except av.error.InvalidDataError:  # Of a container that is broken from here on: what came before counts.
+        except av.error.InvalidDataError:  # The container is damaged from here on; keep what came before.
             self._note(None)
 
     def _note(self, ticks: int | None) -> None:
-        """Note a damaged frame, unless an earlier run did."""
+        """Record a damaged frame, unless an earlier run did."""
         seconds = float(ticks * self.time_base) if ticks is not None else math.inf
         if seconds > self._counted:
             self.damaged.append(seconds)
 
     def _seek(self, ticks: int) -> None:
-        """Seek to a key frame at or before a time; to the beginning if the file can't be searched."""
+        """Seek to a key frame at or before a time; to the beginning if the file isn't seekable."""
         if ticks > (self.stream.start_time or 0):
             with suppress(av.error.FFmpegError):
                 self.container.seek(ticks, stream=self.stream)
@@ -200,7 +210,7 @@ class Film:
         self._rewind()
 
     def _rewind(self) -> None:
-        """Reopen the file: not every demuxer jumps to the very first frame."""
+        """Reopen the file: not every demuxer can seek to the very first frame."""
         self.container.close()
         self.container = open_video(self.path)
         self.stream = choose_stream(self.container, self.path)
@@ -223,26 +233,28 @@ class Film:
 
 
 def read_frame(path: Path, seconds: float, *, max_pixels: int = MAX_PIXELS) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Read the frame that is shown at a time, upright and with square pixels.
+    """Read the frame that is shown at a given time, upright and with square pixels.
 
     Parameters
     ----------
     path : pathlib.Path
         A video.
     seconds : float
-        Since its beginning.
+        Time since its beginning, at least 0.
     max_pixels : int
-        Largest H x W of a frame that is accepted.
+        Maximum H x W of a frame.
 
     Returns
     -------
     (H, W, 3) uint8
-        RGB.
+        The frame in RGB.
 
     Raises
     ------
     VideoError
-        If it can't be read, has frames that are too large, or ends before that time.
+        If the video can't be read, its frames are too large, or it ends before that time.
+    OSError
+        If the file can't be read.
     """
     if not seconds >= 0:
         raise VideoError(f"the time of a frame must be at least 0 seconds, got {seconds}")
@@ -262,14 +274,14 @@ def read_frame(path: Path, seconds: float, *, max_pixels: int = MAX_PIXELS) -> n
 
 
 def choose_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Choose the stream of pictures, passing over covers; `VideoError` if there is none that can be decoded."""
+    """Return the first video stream that isn't a cover image; raise `VideoError` if none can be decoded."""
     for stream in container.streams.video:
         if stream.disposition.value & _ATTACHED_PICTURE:
             continue
         if stream.codec_context is None:
-            raise VideoError(f"{path.name} is encoded in a way that this build of FFmpeg can't decode")
+            raise VideoError(f"{path.name} uses a codec that this build of FFmpeg can't decode")
         if stream.codec_context.codec_tag in ("encv", "drmi"):
             raise VideoError(f"{path.name} is encrypted")
         stream.thread_type = "AUTO"
         return stream
-    raise VideoError(f"{path.name} has no video in it")
+    raise VideoError(f"{path.name} has no video stream")

@@ -15,8 +15,8 @@ import numpy as np
 
 from colorizer.video.steadying import State
 
-_ALIKE = 2e-3  # Of chroma: no other weights come so close.
-_PROBE = 1 << 20  # Bytes at the beginning, middle and end of a file that tell it from others.
+_TOLERANCE = 2e-3  # Of predicted chroma: other weights differ by more.
+_PROBE = 1 << 20  # Bytes at the beginning, middle and end of a file that identify it.
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Unfinished:
     folder : pathlib.Path
         Path of the folder.
     notes : list of str
-        What was found there, in words.
+        Whether an earlier run was resumed or discarded, in words.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Unfinished:
         unfinished = cls(folder)
         record = {"source": _describe(source), "settings": settings, "versions": _versions()}
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished._take_up(record, fingerprint)
+        unfinished._resume(record, fingerprint)
         try:
             yield unfinished
         finally:
@@ -80,7 +80,7 @@ class Unfinished:
             if not unfinished._count:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _take_up(self, record: dict[str, Any], fingerprint: list[float]) -> None:
+    def _resume(self, record: dict[str, Any], fingerprint: list[float]) -> None:
         path = self.folder / "record.json"
         found: dict[str, Any] = {}
         with suppress(OSError, ValueError):
@@ -89,7 +89,7 @@ class Unfinished:
         weights_differ = (
             not isinstance(before, list)
             or len(before) != len(fingerprint)
-            or not np.allclose(before, fingerprint, rtol=0, atol=_ALIKE)
+            or not np.allclose(before, fingerprint, rtol=0, atol=_TOLERANCE)
         )
         differ = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
         differ += ["weights"] * weights_differ
@@ -110,7 +110,7 @@ class Unfinished:
         return [self._name(".packets", number) for number in range(self._count)]
 
     def load(self) -> Progress:
-        """Return the progress of the earlier run, and note it."""
+        """Return the progress of the earlier run, if there is one, and note it."""
         if not self._count:
             return Progress()
         with np.load(self._name(".npz", self._count - 1)) as saved:
@@ -119,13 +119,12 @@ class Unfinished:
             self.notes.append(f"resumed after the first {frames} frames, which were done")
             return Progress(frames, first, last, tuple(saved["damaged"].tolist()), state)
 
-    @contextmanager
-    def begin(self) -> Iterator[Path]:
-        """Return the path of the next part, under a name that marks it as unfinished."""
-        yield self._name(".part")
+    def begin(self) -> Path:
+        """Return the path to write the next part to; its name marks it as unfinished."""
+        return self._name(".part")
 
     def finish(self, done: Progress) -> None:
-        """Mark the part as finished, and save the progress."""
+        """Mark the current part as finished, and save the progress."""
         assert done.state is not None
         arrays: dict[str, Any] = {"luma": done.state.luma, "chroma": done.state.chroma, "count": done.state.count}
         arrays["progress"] = np.array([done.frames, done.first, done.last, done.state.index], np.int64)
@@ -138,13 +137,13 @@ class Unfinished:
         self._count += 1
 
     def remove(self) -> None:
-        """Remove the folder when the video is complete."""
+        """Remove the folder once the video is complete."""
         self._count = 0
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    """Fingerprint a file without reading all of it."""
+    """Identify a file without reading all of it."""
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:

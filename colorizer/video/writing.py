@@ -1,7 +1,7 @@
-"""Films written: what is kept is decided before the first frame, pictures are encoded in parts, and joined at the end.
+"""Write videos: decide what to keep before the first frame, encode frames in parts, and join the parts at the end.
 
-A part is what an encoder gave for some ten seconds, from a key frame on. That all parts are joined without encoding
-again is what lets a run go on where another was stopped.
+A part is the encoder's output for about ten seconds, starting with a key frame. Parts are joined without re-encoding,
+so an interrupted run can be resumed.
 """
 
 import heapq
@@ -32,11 +32,11 @@ from colorizer.video.reading import Film, open_video
 
 _LOSSY = ("libx264", {"preset": "medium", "crf": "18"})
 _LOSSLESS = ("ffv1", {"level": "3", "slicecrc": "1", "g": "1"})
-_AUDIO_RATE = 192_000  # Bits a second of AAC.
+_AUDIO_RATE = 192_000  # Bits per second of AAC.
 _AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
-_HEADER = struct.Struct("<qq?I")  # Time, duration, whether it is a key frame, and bytes of a packet.
-# Of the file that is read, not of the film.
+_HEADER = struct.Struct("<qq?I")  # A packet's time, duration, whether it is a key frame, and size in bytes.
+# Metadata that describe the source file rather than the film.
 _STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration", "handler_name"}
 _STALE_STARTS = ("_statistics", "bps", "number_of_", "duration")
 
@@ -48,15 +48,15 @@ class Plan:
     Attributes
     ----------
     copied : tuple of int
-        Indices of the streams whose packets are copied as they are.
+        Indices of the streams whose packets are copied.
     encoded : tuple of int
-        Indices of the streams of sound that the container doesn't take as they are, and which become AAC.
+        Indices of the audio streams that the container doesn't support, and that are re-encoded as AAC.
     notes : tuple of str
-        What doesn't stay as it was, in words.
+        What can't be kept as it was, in words.
     codec : str
         FFmpeg's name of the encoder.
     options : dict
-        And its options.
+        Options of the encoder.
     """
 
     copied: tuple[int, ...]
@@ -67,42 +67,44 @@ class Plan:
 
 
 def plan_writing(film: Film, look: Look, target: Path, lossless: bool) -> Plan:
-    """Decide how a film is written, and what goes along.
+    """Decide how a film is written, and which of its streams are kept.
 
     Raises
     ------
     VideoError
-        If the file can't hold such a film.
+        If the target's format can't hold the film.
     """
     suffix = target.suffix.lower()
     if suffix not in CONTAINERS:
-        raise VideoError(f"can't write {target.name}: a video's extension is one of {', '.join(CONTAINERS)}")
+        raise VideoError(f"can't write {target.name}: the extension of a video must be one of {', '.join(CONTAINERS)}")
     if lossless and suffix != ".mkv":
-        raise VideoError(f"lossless video is written to .mkv only: choose an output that ends in it, not {target.name}")
+        raise VideoError(f"lossless video needs an output that ends in .mkv, not {target.name}")
     if look.bits > 8 and not lossless:
         raise VideoError(
-            f"{film.path.name} has {look.bits} bits per sample, which only lossless .mkv keeps: "
-            "ask for lossless and for an output that ends in .mkv"
+            f"{film.path.name} has {look.bits} bits per sample, which only lossless video keeps: "
+            "choose lossless, and an output that ends in .mkv"
         )
     codec, options = _LOSSLESS if lossless else _LOSSY
     notes = []
     copied, encoded, lost = [], [], dict.fromkeys(("audio", "subtitle", "attachment", "data", "video"), 0)
     plan = Plan((), (), (), codec, dict(options))
     for stream in film.container.streams:
-        if stream.index == film.stream.index or _is_of_chapters(stream, film.container):
+        if stream.index == film.stream.index or _has_chapter_titles(stream, film.container):
             continue
-        if _takes(film, look, target, plan, stream):
+        if _supports(film, look, target, plan, stream):
             copied.append(stream.index)
         elif stream.type == "audio" and stream.codec_context is not None:
             encoded.append(stream.index)
         else:
             lost[stream.type if stream.type in lost else "data"] += 1
     if encoded:
-        notes.append(f"{_count(len(encoded), 'audio track')} became AAC, since {suffix} takes no other of its kind")
+        notes.append(
+            f"{_count(len(encoded), 'audio track')} re-encoded as AAC, since {suffix} doesn't support the codec"
+        )
     for kind, count in lost.items():
         if count:
-            advice = "; .mkv may take more" if suffix != ".mkv" and kind in ("subtitle", "attachment", "audio") else ""
-            notes.append(f"{_count(count, f'{kind} track')} left out, which {suffix} doesn't take{advice}")
+            advice = "; .mkv may" if suffix != ".mkv" and kind in ("subtitle", "attachment", "audio") else ""
+            notes.append(f"{_count(count, f'{kind} track')} left out, since {suffix} doesn't support it{advice}")
     return Plan(tuple(copied), tuple(encoded), tuple(notes), codec, dict(options))
 
 
@@ -110,13 +112,13 @@ def _count(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' * (count != 1)}"
 
 
-def _is_of_chapters(stream: Stream, container: InputContainer) -> bool:
-    """Tell whether a stream holds the titles of chapters, as MP4 has them; they are written from the chapters."""
+def _has_chapter_titles(stream: Stream, container: InputContainer) -> bool:
+    """Whether a stream holds chapter titles, as in MP4; they are written from the chapters instead."""
     return stream.type == "data" and "mov" in container.format.name and bool(container.chapters())
 
 
-def _takes(film: Film, look: Look, target: Path, plan: Plan, stream: Stream) -> bool:
-    """Try whether the container takes a stream as it is, by writing the beginning of a file to nowhere."""
+def _supports(film: Film, look: Look, target: Path, plan: Plan, stream: Stream) -> bool:
+    """Test whether the container supports a stream, by writing the header of a file to memory."""
     if stream.type == "attachment" and target.suffix.lower() != ".mkv":
         return False
     if stream.type not in ("audio", "subtitle", "attachment"):
@@ -132,12 +134,12 @@ def _takes(film: Film, look: Look, target: Path, plan: Plan, stream: Stream) -> 
 
 
 def open_encoder(film: Film, look: Look, plan: Plan) -> VideoCodecContext:
-    """Make an encoder for a part of the film."""
+    """Open an encoder for a part of the film."""
     context = av.CodecContext.create(plan.codec, "w")
     assert isinstance(context, VideoCodecContext)
     context.options = dict(plan.options)
     _set_up(context, film, look)
-    context.flags |= Flags.global_header  # As the containers ask for: all parts share one header.
+    context.flags |= Flags.global_header  # Required by the containers: all parts share one header.
     context.open()
     return context
 
@@ -156,14 +158,14 @@ def _set_up(context: Any, film: Film, look: Look) -> None:
 
 
 class Part:
-    """A part of the film on its way to a file: frames go in, packets are written as the encoder gives them.
+    """Encodes a part of the film, and writes its packets to a file.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file.
+        The file to write.
     encoder : av.video.codeccontext.VideoCodecContext
-        A new one.
+        A new encoder, see `open_encoder`.
     """
 
     def __init__(self, path: Path, encoder: VideoCodecContext) -> None:
@@ -179,7 +181,7 @@ class Part:
     def add(self, frame: VideoFrame | None) -> None:
         """Encode a frame; None ends the part."""
         if frame is not None:
-            frame.pict_type = 0  # As the encoder likes it, whatever it was.
+            frame.pict_type = 0  # Let the encoder choose, whatever it was in the source.
         for packet in self._encoder.encode(frame):
             content = bytes(packet)
             pts = 0 if packet.pts is None else packet.pts
@@ -197,16 +199,22 @@ def _read_part(path: Path) -> Iterator[Packet]:
 
 
 def join_parts(film: Film, look: Look, plan: Plan, parts: Sequence[Path], target: Path, suffix: str) -> None:
-    """Write the film from its parts, with what else of it is kept.
+    """Write the video from its encoded parts, and the source's other streams and metadata.
 
     Parameters
     ----------
+    film : Film
+        The source.
+    look : Look
+        How it stores its frames.
+    plan : Plan
+        How the video is written.
     parts : sequence of pathlib.Path
-        What `Part` wrote, in order.
+        Files that `Part` wrote, in order.
     target : pathlib.Path
-        The file to write, under a name of any ending.
+        The file to write, with any extension.
     suffix : str
-        Of `colorizer.video.CONTAINERS`.
+        Extension that determines the format, one of `colorizer.video.CONTAINERS`.
     """
     with ExitStack() as stack:
         others = stack.enter_context(open_video(film.path))
@@ -223,21 +231,21 @@ def join_parts(film: Film, look: Look, plan: Plan, parts: Sequence[Path], target
         sounds = {i: _Sound(out, others.streams[i]) for i in plan.encoded}
         out.start_encoding()
         depth = video.codec_context.reorder_depth
-        pictures = _in_time(chain.from_iterable(map(_read_part, parts)), depth, film.step)
+        pictures = _set_decoding_times(chain.from_iterable(map(_read_part, parts)), depth, film.step)
         wanted = [others.streams[i] for i in (*copies, *sounds) if others.streams[i].type != "attachment"]
         rest = _copy_packets(others, wanted, copies, sounds) if wanted else iter(())
-        for packet in _merge(_place(pictures, video, film.time_base), rest):
+        for packet in _merge(_assign_stream(pictures, video, film.time_base), rest):
             out.mux(packet)
 
 
-def _place(packets: Iterator[Packet], stream: Stream, time_base: Fraction) -> Iterator[Packet]:
+def _assign_stream(packets: Iterator[Packet], stream: Stream, time_base: Fraction) -> Iterator[Packet]:
     for packet in packets:
         packet.stream, packet.time_base = stream, time_base
         yield packet
 
 
-def _in_time(packets: Iterator[Packet], depth: int, step: int) -> Iterator[Packet]:
-    """Give packets the times at which they are decoded: those at which they are shown, in order, `depth` earlier."""
+def _set_decoding_times(packets: Iterator[Packet], depth: int, step: int) -> Iterator[Packet]:
+    """Set the decoding times (DTS) of packets: their presentation times (PTS), sorted and delayed by `depth`."""
     times: list[int] = []
     first = 0
     for i, packet in enumerate(packets):
@@ -249,7 +257,7 @@ def _in_time(packets: Iterator[Packet], depth: int, step: int) -> Iterator[Packe
 
 
 def _merge(one: Iterator[Packet], other: Iterator[Packet]) -> Iterator[Packet]:
-    """Give the packets of two iterators in the order of their times, so that none waits in memory for the others."""
+    """Merge the packets of two iterators in the order of their times, without buffering."""
 
     def time(packet: Packet) -> float:
         ticks = packet.dts if packet.dts is not None else packet.pts
@@ -270,13 +278,13 @@ def _copy_packets(
                 packet.stream = copies[index]
                 yield packet
     except av.error.InvalidDataError:
-        pass  # Of a container that is broken from here on, which was told of the pictures.
+        pass  # The container is damaged from here on, as already reported for the frames.
     for sound in sounds.values():
         yield from sound.end()
 
 
 class _Sound:
-    """A track of sound that is encoded as AAC."""
+    """An audio track that is re-encoded as AAC."""
 
     def __init__(self, out: OutputContainer, source: Stream) -> None:
         rate = source.codec_context.sample_rate

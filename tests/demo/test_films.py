@@ -16,7 +16,7 @@ from colorizer.demo import films
 from colorizer.demo.decoding import InTurn
 from colorizer.demo.tabs import video
 from colorizer.video import VideoError
-from colorizer.video.child import measure
+from colorizer.video.child import measure_length
 from colorizer.video.messages import Limits, receive, send
 
 LIMITS = Limits()
@@ -103,8 +103,8 @@ def test_size_and_length_are_bounded_before_a_frame_is_decoded(
     film: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, message: str
 ):
     with pytest.raises(VideoError, match=message):
-        measure(film, limits)
-    assert measure(film, LIMITS) == pytest.approx(29 / 25)
+        measure_length(film, limits)
+    assert measure_length(film, LIMITS) == pytest.approx(29 / 25)
 
 
 def write_playlists(folder: Path, private: Path, address: str) -> None:
@@ -134,7 +134,7 @@ def test_playlists_are_refused_under_any_name(tmp_path: Path):
         write_playlists(folder, private, f"127.0.0.1:{listener.getsockname()[1]}")
         for path in set(folder.iterdir()) - {private}:
             with pytest.raises(VideoError, match="is not a video that can be read"):
-                measure(path, LIMITS)
+                measure_length(path, LIMITS)
         with pytest.raises(VideoError, match=r"hls-address\.mp4 is not a video that can be read"):
             films.read_still(folder / "hls-address.mp4", LIMITS)
         with pytest.raises(BlockingIOError):  # Nobody has called.

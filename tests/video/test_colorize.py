@@ -142,8 +142,8 @@ def test_what_a_container_does_not_take_is_told(tmp_path: Path) -> None:
     source = write_video(tmp_path / "gray.mkv", moving(20), sound="pcm_u8", subtitles=True, attachment=True)
     summary = colorize_video(source, tmp_path / "color.mp4", OneColor())
     notes = " | ".join(summary.notes)
-    assert "1 audio track became AAC" in notes
-    assert "1 subtitle track left out, which .mp4 doesn't take; .mkv may take more" in notes
+    assert "1 audio track re-encoded as AAC" in notes
+    assert "1 subtitle track left out, since .mp4 doesn't support it; .mkv may" in notes
     assert "1 attachment track left out" in notes
     with av.open(str(tmp_path / "color.mp4")) as result:
         assert [stream.type for stream in result.streams] == ["video", "audio"]
@@ -288,7 +288,7 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     expected = dict.fromkeys([*texts, "picture.mp4"], "not a video that can be read")
-    for name, words in (expected | {"empty.mp4": "is empty", "sound.mp4": "has no video in it"}).items():
+    for name, words in (expected | {"empty.mp4": "is empty", "sound.mp4": "has no video stream"}).items():
         with pytest.raises(VideoError, match=words):
             colorize_video(tmp_path / name, tmp_path / "color.mp4", OneColor())
     assert not list(tmp_path.glob(".*"))
@@ -297,12 +297,12 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
 
 def test_films_that_can_not_be_held_are_refused_before_the_first_frame(tmp_path: Path) -> None:
     deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
-    with pytest.raises(VideoError, match=r"has 10 bits per sample.*lossless and for an output that ends in .mkv"):
+    with pytest.raises(VideoError, match=r"has 10 bits per sample.*lossless, and an output that ends in .mkv"):
         colorize_video(deep, tmp_path / "color.mp4", OneColor())
     gray = write_video(tmp_path / "gray.mp4", moving(3))
-    with pytest.raises(VideoError, match=r"lossless video is written to .mkv only"):
+    with pytest.raises(VideoError, match=r"lossless video needs an output that ends in .mkv"):
         colorize_video(gray, tmp_path / "color.mp4", OneColor(), lossless=True)
-    with pytest.raises(VideoError, match=r"extension is one of .mp4, .mov, .mkv"):
+    with pytest.raises(VideoError, match=r"extension of a video must be one of .mp4, .mov, .mkv"):
         colorize_video(gray, tmp_path / "color.avi", OneColor())
     with pytest.raises(VideoError, match="is the source itself"):
         colorize_video(gray, gray, OneColor())
