@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from colorizer.batch.names import fit_name, read_name
 from colorizer.batch.plan import Job, name_results
-from colorizer.batch.report import ERRORS, Outcome, explain, pass_over, write_csv
+from colorizer.batch.report import ERRORS, Outcome, explain, ignore, write_csv
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, encode_image
 from colorizer.imaging.metadata import Metadata
@@ -52,14 +52,14 @@ def colorize_archive(
     output: Path,
     colorize: Colorize,
     limits: Limits = Limits(),
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     decode: Decode = decode_with_metadata,
     mark: Callable[[Metadata], Metadata] = dict,
 ) -> list[Outcome]:
     """Colorize images and write the results and a report, ``report.csv``, into a ZIP archive.
 
-    A broken image doesn't stop the others. Results are named as those of a folder in the format ``same`` are, with
-    ``-color`` at the end; where two files have one name, the second gets a number.
+    A broken image doesn't stop the others. Results are named as for a folder in the format ``same``, with ``-color``
+    appended; if two files have the same name, the second gets a number.
 
     Parameters
     ----------
@@ -68,20 +68,20 @@ def colorize_archive(
     output : pathlib.Path
         The ZIP archive to write.
     colorize : callable
-        Makes the result of an image: (H, W, 3) or (H, W, 4) uint8, RGB or RGBA, in and out. It is given the job, too.
+        Colorizes an image, (H, W, 3) or (H, W, 4) uint8, RGB or RGBA; called with the image and its job.
     limits : Limits
         Checked before anything is decoded. Archives declare the sizes of their files; no more than that is read.
-    tell : callable
-        Called with the number of images that are done, and of all images.
+    progress : callable
+        Called with the number of finished images and the total.
     decode : callable
         Decodes an image.
     mark : callable
-        Adds the marks of a colorized result to an image's metadata.
+        Marks an image's metadata as those of a colorized result.
 
     Returns
     -------
     list of Outcome
-        The outcome of each image, in order, followed by files of other kinds, which are passed over.
+        The outcomes of the images, in order, followed by those of ignored files.
 
     Raises
     ------
@@ -107,12 +107,12 @@ def colorize_archive(
         unfinished = output.with_suffix(".part")
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
             for job, entry in zip(jobs, entries, strict=True):
-                tell(len(outcomes), len(entries))
+                progress(len(outcomes), len(entries))
                 outcome, content = _colorize_entry(job, entry, colorize, limits, decode, mark)
                 if content:
                     archive.writestr(Path(job.targets[0]).as_posix(), content)
                 outcomes.append(outcome)
-            outcomes += [pass_over(entry.name) for entry in found if not entry.is_image]
+            outcomes += [ignore(entry.name) for entry in found if not entry.is_image]
             archive.writestr(REPORT, write_csv(outcomes))
     unfinished.replace(output)
     return outcomes
@@ -149,7 +149,7 @@ def _colorize_entry(
 
 
 def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
-    """List the files in an archive, which stays open; any other file is listed itself."""
+    """List the files in an archive, which stays open; for any other file, list the file itself."""
     with path.open("rb") as file:
         begin = file.read(4)
     if begin not in _ARCHIVES:

@@ -1,4 +1,4 @@
-"""File names from strangers' archives: decoded, and made safe for any system."""
+"""Decode file names from untrusted archives, and make them safe for any system."""
 
 import re
 import zipfile
@@ -15,8 +15,8 @@ _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT
 def read_name(member: zipfile.ZipInfo) -> str:
     """Decode the name of an archive's member.
 
-    Names that aren't marked as UTF-8 are tried as UTF-8 and Japanese anyway; others are code page 437, as the format
-    specifies.
+    Names that aren't marked as UTF-8 are still tried as UTF-8 and as Japanese (code page 932); the rest are decoded as
+    code page 437, as the format specifies.
     """
     name = member.orig_filename
     if member.flag_bits & _UTF8:

@@ -1,4 +1,4 @@
-"""Options of `colorizer colorize`, in a form that can be sent to other processes and machines."""
+"""Options of ``colorizer colorize``, which can be pickled for other processes and machines."""
 
 import json
 from collections.abc import Mapping
@@ -51,59 +51,71 @@ class PaintOptions(ColorOptions):
                 raise UsageError(f"{option} must be at least {least}, got {value}")
 
     def digest(self, model: str | Path) -> str:
-        """Make a digest of these settings and of a model's weights; `ModelError` if there is no such model."""
+        """Compute a digest of these settings and of a model's weights; raise `ModelError` if there is no such model."""
         settings = asdict(self)
-        for allowance in ("max_pixels", "accept_truncated"):  # They don't change results.
-            del settings[allowance]
+        for option in ("max_pixels", "accept_truncated"):  # They don't change results.
+            del settings[option]
         return digest_settings(settings, Checkpoint.find(model).weights_sha256)
 
     @property
     def endings(self) -> list[str]:
-        """Endings of the names of an image's results, in the order in which `paint` returns them."""
+        """Suffixes of the names of an image's results, in the order in which `paint` returns them."""
         endings = [f"-{i + 1}" for i in range(self.alternatives)] if self.alternatives else [""]
         return endings + (["-uncertainty"] if self.uncertainty else [])
 
 
 def check_model(model: Colorizer, options: PaintOptions) -> None:
-    """Raise `UsageError` unless the model can do what the options ask for."""
-    asked = {
+    """Raise `UsageError` if the model doesn't support the options."""
+    wanted = {
         "hints": options.hints,
         "alternatives": options.alternatives,
         "uncertainty": options.uncertainty,
         "raw picture": options.raw,
     }
     try:
-        model.require(*(ability for ability, wanted in asked.items() if wanted))
+        model.require(*(ability for ability, value in wanted.items() if value))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
 def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptions) -> list[list[NDArray[np.uint8]]]:
-    """Colorize images as the options ask: for each image, one result for each of ``options.endings``.
+    """Colorize images.
 
-    The results of an image don't depend on the other images.
+    Parameters
+    ----------
+    model : Colorizer
+        The model.
+    images : list of (H, W, 3) or (H, W, 4) uint8
+        RGB or RGBA images of any size.
+    options : PaintOptions
+        How to colorize them.
+
+    Returns
+    -------
+    list of lists of (H, W, 3) or (H, W, 4) uint8
+        For each image, one result for each of ``options.endings``; they don't depend on the other images.
     """
-    asked: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(ColorOptions)}
-    asked["max_pixels"] = options.max_pixels
+    keywords: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(ColorOptions)}
+    keywords["max_pixels"] = options.max_pixels
     if not (options.hints or options.alternatives or options.uncertainty):
-        return [[result] for result in model.colorize_batch(images, raw=options.raw, **asked)]
+        return [[result] for result in model.colorize_batch(images, raw=options.raw, **keywords)]
     painted = []
     for image in images:
         if options.alternatives:
             results = model.colorize_alternatives(
-                image, options.alternatives, hints=options.hints, seed=options.seed, **asked
+                image, options.alternatives, hints=options.hints, seed=options.seed, **keywords
             )
         else:
-            results = [model.colorize(image, hints=options.hints, raw=options.raw, **asked)]
+            results = [model.colorize(image, hints=options.hints, raw=options.raw, **keywords)]
         if options.uncertainty:
-            unsure = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
-            results.append(np.repeat(np.rint(unsure * 255).astype(np.uint8)[..., None], 3, axis=-1))
+            plane = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
+            results.append(np.repeat(np.rint(plane * 255).astype(np.uint8)[..., None], 3, axis=-1))
         painted.append(results)
     return painted
 
 
 def digest_settings(settings: Mapping[str, Any], weights: str) -> str:
-    """Make a digest of settings and of the SHA-256 of weights: results with another digest are outdated."""
+    """Compute a digest of settings and the SHA-256 of weights: results with another digest are outdated."""
     return sha256(json.dumps({**settings, "weights": weights}, sort_keys=True, default=str).encode())
 
 

@@ -1,4 +1,4 @@
-"""Which files `colorizer colorize` reads and writes."""
+"""Plan which files ``colorizer colorize`` reads and writes."""
 
 import tempfile
 from collections import Counter
@@ -31,7 +31,7 @@ DEEPER = " (subfolders are only searched with recursive)"
 
 
 class UsageError(Exception):
-    """The request makes no sense; nothing was done."""
+    """A request makes no sense; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -50,32 +50,32 @@ class Job:
         return all(_has_content(Path(target)) for target in self.targets)
 
     def is_outdated(self, digest: str) -> bool:
-        """Whether results are older than the source, or carry another digest of settings and weights.
+        """Whether results are older than the source, or have another digest of settings and weights.
 
-        Videos, and results without a digest, such as edited ones, count as up to date. Without a digest to compare
-        with, only the times count.
+        Videos, and results without a digest, such as edited ones, count as up to date. If `digest` is empty, only times
+        are compared.
         """
         if self.is_video:
             return False
-        source, fitting = modified(self.source), ("", digest)
+        source, current = modified(self.source), ("", digest)
         return any(
-            modified(target) < source or (digest and _read_digest(target) not in fitting) for target in self.targets
+            modified(target) < source or (digest and _read_digest(target) not in current) for target in self.targets
         )
 
     @property
     def is_video(self) -> bool:
-        """Whether the file to read is a video, by its name."""
+        """Whether the source is a video, by its extension."""
         return is_video(PurePath(self.source))
 
 
 def _read_digest(result: Place) -> str:
-    """Read the digest that a result carries: its metadata are at the beginning or at the end."""
+    """Read the digest in a result's metadata, which is near the beginning or the end of the file."""
     begin, end = read_ends(result, _METADATA_REACH)
     return read_settings(begin) or read_settings(end)
 
 
 def is_image(path: PurePath) -> bool:
-    """Tell whether a file is an image that can be read, by its name."""
+    """Whether a file is an image that can be read, by its extension."""
     return path.suffix.lower() in _list_extensions()
 
 
@@ -83,7 +83,7 @@ _list_extensions = cache(readable_extensions)
 
 
 def is_video(path: PurePath) -> bool:
-    """Tell whether a file is a video, by its name."""
+    """Whether a file is a video, by its extension."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
@@ -95,7 +95,7 @@ def plan_jobs(
     endings: Sequence[str],
     video_suffix: str = ".mp4",
 ) -> tuple[list[Job], list[Path]]:
-    """List the files to read, each with those to write, and the files of folders that are passed over.
+    """List the files to read, each with those to write, and the files to ignore.
 
     Parameters
     ----------
@@ -104,23 +104,23 @@ def plan_jobs(
     output : pathlib.Path
         File or folder of the results.
     format : str, optional
-        Of the images in a folder of results, as on the command line.
+        Image format of the results in a folder, as on the command line.
     recursive : bool
-        Whether to read the folders within folders, too.
+        Whether to read subfolders, too.
     endings : sequence of str
-        What the names of a file's results end in, before their extensions; a result for each.
+        Suffixes of the names of a file's results, before their extensions; one result for each.
     video_suffix : str
         Extension of the results of videos in a folder.
 
     Returns
     -------
-    list of Job and list of pathlib.Path
-        The files to read, videos among them, and those that have none of the extensions that are read.
+    tuple of list of Job, list of pathlib.Path
+        The images and videos to read, and files in folders with other extensions, which are ignored.
 
     Raises
     ------
     UsageError
-        If inputs and output don't fit together.
+        If an input doesn't exist or can't be read, there are no images or videos, or the output doesn't fit the inputs.
     """
     inputs = [found for path in inputs for found in _expand(path)]
     if str(output) == "-":
@@ -208,7 +208,7 @@ def _find_sources(
 def find_files(
     source: Place, output: Place, recursive: bool, place: PurePath = _HERE
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
-    """Walk the folders to read: yield each one's relative path and its files, without hidden ones.
+    """Walk the folders to read, and yield the relative path and the files of each, except hidden ones.
 
     Raises
     ------
@@ -233,27 +233,27 @@ def name_results(
     video_suffix: str = ".mp4",
     numbered: bool = False,
 ) -> list[Job]:
-    """Name the results of files, each of which comes with its relative path in the output.
+    """Name the results of files.
 
-    ``x/a.jpg`` becomes ``x/a.png``, or ``x/a.jpg.png`` if ``x/a.tif`` would become ``x/a.png``, too, or ``x/A.png``,
+    ``x/a.jpg`` becomes ``x/a.png``, or ``x/a.jpg.png`` if ``x/a.tif`` would also become ``x/a.png``, or ``x/A.png``,
     which is the same file on many disks; if there is ``x/A.JPG`` as well, one of them gets a number. With the format
     ``same``, animations on disk become ``.tif``; apart from that, no file is opened.
 
     Parameters
     ----------
     sources : sequence of (Place, pathlib.PurePath)
-        The files.
+        The files, each with its relative path in the output.
     output : Place
         The folder of results.
     format : str, optional
-        Of the images, as on the command line.
+        Image format of the results, as on the command line.
     endings : sequence of str
-        What the names of a file's results end in, before their extensions.
+        Suffixes of the names of a file's results, before their extensions.
     video_suffix : str
         Extension of the results of videos.
     numbered : bool
-        Number files that would still have the same result, instead of raising. A later run with more files may
-        number them differently, so this is for results that no run resumes.
+        Number results that would still have the same name, instead of raising. A later run with more files may number
+        them differently, so this is only for runs that are never resumed.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The engine ``ray`` of `colorizer colorize`: a folder of any size, distributed over the machines of a Ray cluster.
+"""The engine ``ray`` of ``colorizer colorize``: distribute a folder of any size over a Ray cluster.
 
-One task lists the folder in chunks; Ray Data hands them to workers, replaces workers and machines that fail, and pauses
-the listing while all workers are busy. Each worker loads the model once and runs its chunks through
+One task lists the folder in chunks; Ray Data passes them to workers, replaces workers and machines that fail, and
+pauses the listing while all workers are busy. Each worker loads the model once and runs its chunks through
 `colorizer.batch.run.run_images`, as a single machine does, so results and reports are the same. Images never pass
 through Ray; the workers read and write them themselves.
 """
@@ -12,15 +12,15 @@ import pickle
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import cv2
 
 from colorizer.batch.options import PaintOptions
-from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, is_video, name_results
-from colorizer.batch.report import Outcome
+from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, name_results
+from colorizer.batch.report import Outcome, ignore
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.inference.checkpoint import Checkpoint
@@ -29,8 +29,8 @@ from colorizer.inference.runtime import quiet_stderr
 from colorizer.machine import count_cores
 
 _CHUNK_BYTES = 128_000_000  # Total size of its files at which a chunk ends.
-_PLANNED_BYTES = 64_000_000  # Size of chunks and outcomes that wait in Ray: some thousands, however large the cluster.
-_OWN_STORE = 200_000_000  # Size of Ray's object store on a single machine: room for the model's files and the plan.
+_PLANNED_BYTES = 64_000_000  # Limit of chunks and outcomes waiting in Ray: some thousands, however large the cluster.
+_OWN_STORE = 200_000_000  # Size of Ray's object store on a single machine: for the model's files and the chunks.
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class FolderPlan:
     format, recursive, overwrite
         As on the command line.
     chunk_files : int
-        Most files in a chunk, which is redone if its worker dies.
+        Maximum number of files in a chunk, which is redone if its worker dies.
     start : Path
-        Folder that relative paths are relative to.
+        Working directory, for relative paths.
     """
 
     source: Place
@@ -60,47 +60,30 @@ class FolderPlan:
     chunk_files: int = 32
     start: Path = field(default_factory=Path.cwd)
 
-    def check(self) -> list[Place]:
-        """Check the folders before anything is done, and return the files that are passed over.
-
-        Raises
-        ------
-        UsageError
-            If the folders don't fit together, or there is a video, which would keep a worker busy for hours.
-        OSError
-            If a folder can't be listed.
-        """
+    def check(self) -> None:
+        """Raise `UsageError` if the folders don't exist or don't fit together; lists nothing."""
         if not is_folder(self.source):
-            _refuse_video(self.source)
             raise UsageError(f"the Ray engine takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
             raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
-        others = []
-        for place, files in find_files(self.source, self.output, self.recursive):
-            for file in files:
-                path = join_place(self.source, place / file.name)
-                _refuse_video(path)
-                if not is_image(PurePath(file.name)):
-                    others.append(path)
-        return others
 
     def enter(self) -> None:
-        """Make this process resolve relative paths as the process that made the plan does."""
+        """Make relative paths mean the same in this process as in the one that made the plan."""
         places = (self.source, self.output)
         if not all(place.is_absolute() for place in places if isinstance(place, Path)):
             os.chdir(self.start)
 
     def chunks(self) -> Iterator[list[tuple[Job, bool]]]:
-        """Yield the jobs of each chunk, and whether the results of each exist; holds one folder's names at a time.
+        """Yield the jobs of each chunk, and whether the results of each exist; files to ignore have no targets.
 
-        The chunks don't depend on existing results, so that the same plan can be made again.
+        Memory holds the names of one folder at a time. The chunks don't depend on existing results, so that Ray can
+        list them again.
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
         for place, files in find_files(self.source, self.output, self.recursive):
-            images = [file for file in files if is_image(PurePath(file.name))]
-            for job, is_done, file_size in self._jobs(place, images):
+            for job, is_done, file_size in self._jobs(place, files):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size
                 if len(chunk) == self.chunk_files or size >= _CHUNK_BYTES:
@@ -109,21 +92,17 @@ class FolderPlan:
         if chunk:
             yield chunk
 
-    def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
+    def _jobs(self, place: PurePath, files: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
         """Make the jobs of a folder; yield each with whether its results exist, and the size of its file."""
+        images = [file for file in files if is_image(PurePath(file.name))]
         sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
         jobs = name_results(sources, self.output, self.format, self.options.endings)
         existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
         for job, image in zip(jobs, images, strict=True):
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
-
-
-def _refuse_video(place: Place) -> None:
-    if is_video(PurePath(place)):
-        raise UsageError(
-            f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
-            "folder of their own"
-        )
+        for file in files:
+            if not is_image(PurePath(file.name)):
+                yield Job(join_place(self.source, place / file.name), ()), False, 0
 
 
 class Worker:
@@ -149,9 +128,16 @@ class Worker:
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
-        rest = Rest.of(chunk, self._digest)
+        yield from (_ignore(job.source) for job, _ in chunk if not job.targets)
+        rest = Rest.of((pair for pair in chunk if pair[0].targets), self._digest)
         yield from skip(rest.finished)
         yield from run_images(rest.new, rest.outdated, self._model, self._options, self._digest)
+
+
+def _ignore(source: Place) -> Outcome:
+    outcome = ignore(source)
+    # A video would keep one worker busy for hours.
+    return replace(outcome, reason="the Ray engine takes images only") if outcome.job.is_video else outcome
 
 
 def run_on_cluster(
@@ -168,26 +154,26 @@ def run_on_cluster(
     address : str, optional
         Address of the cluster, as in `ray.init`; without it and ``RAY_ADDRESS``, only this machine is used.
     workers : int, optional
-        Processes that colorize, one core each; by default one per core of the cluster.
+        Number of worker processes, one core each; by default one per core of the cluster.
 
     Yields
     ------
     Outcome
-        One for each file.
+        One for each file, including ignored ones.
 
     Raises
     ------
     UsageError
         If there is no cluster at the address, no image in the folder, or two files would have the same result.
     OSError
-        If the cluster fails in a way that Ray can't recover from.
+        If a folder can't be listed, or the cluster fails in a way that Ray can't recover from.
     """
     content = {path.name: path.read_bytes() for path in Checkpoint.find(model).files}
     ray = import_ray()
     _connect(ray, address)
     try:
         _set_up_ray_data(ray)
-        model_files = ray.put(content)  # Once, for all workers.
+        model_files = ray.put(content)  # Shared by all workers.
         planned = ray.data.read_datasource(_plan_source(plan), override_num_blocks=1, num_cpus=0)
         size = {"size": workers} if workers else {"min_size": 1}
         done = planned.map_batches(
@@ -197,12 +183,13 @@ def run_on_cluster(
             compute=ray.data.ActorPoolStrategy(**size),
             num_cpus=1,
         )
-        empty = True
+        has_images = False
         for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for outcomes in batch.to_pydict().get("outcomes", ()):
-                yield from pickle.loads(outcomes)
-                empty = False
-        if empty:
+            for pickled in batch.to_pydict().get("outcomes", ()):
+                outcomes: list[Outcome] = pickle.loads(pickled)
+                has_images |= any(outcome.job.targets for outcome in outcomes)
+                yield from outcomes
+        if not has_images:
             raise UsageError(f"no images in {plan.source}" + ("" if plan.recursive else DEEPER))
     except ray.exceptions.RayError as error:
         cause: BaseException = error
@@ -267,7 +254,7 @@ def _plan_source(plan: FolderPlan) -> Any:
             yield pa.table({"chunk": [pickle.dumps(chunk)]})
 
     class PlanSource(Datasource):
-        # Listing runs on the machine of the command, so that it isn't lost with another machine.
+        # List on the machine of the command, so that losing another machine doesn't lose the listing.
         supports_distributed_reads = False
 
         def estimate_inmemory_data_size(self) -> None:

@@ -1,4 +1,4 @@
-"""Outcomes of the files of a run, in words, and as reports in JSON and CSV."""
+"""Outcomes of the files of a run, and reports of them in JSON and CSV."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ ERRORS = (OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of a job: ``done``, ``skipped`` (its results exist), or ``failed`` or ``passed over`` for a reason."""
+    """Outcome of a job: ``done``, ``skipped`` (its results exist), or ``failed`` or ``ignored`` for a reason."""
 
     job: Job
     status: str
@@ -52,20 +52,20 @@ class Outcome:
         return json.dumps(self.to_record(), ensure_ascii=False) + "\n"
 
 
-def pass_over(source: Place) -> Outcome:
-    """Make the outcome of a file that isn't read because of its extension."""
+def ignore(source: Place) -> Outcome:
+    """Make the outcome of a file that is ignored because of its extension."""
     suffix = PurePath(source).suffix
-    return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
+    return Outcome(Job(source, ()), "ignored", f"{suffix} files are not read" if suffix else "it has no extension")
 
 
 def explain(error: BaseException) -> str:
-    """Say in words why a file failed."""
+    """Describe why a file failed."""
     lack = describe_shortage(error)
     return f"there is {lack} left" if lack else str(error) or type(error).__name__
 
 
 def write_csv(outcomes: Sequence[Outcome]) -> str:
-    """Write a report as a table for spreadsheets, with the columns that the lines of JSON have as keys."""
+    """Format a report as CSV, with the keys of the JSON report as columns."""
     text = io.StringIO()
     records = [outcome.to_record() for outcome in outcomes]
     table = csv.DictWriter(text, list(records[0]))

@@ -1,4 +1,4 @@
-"""Runs over many files: decoding, coloring and encoding overlap, in bounded memory."""
+"""Colorize many files: decoding, colorizing and encoding overlap, in bounded memory."""
 
 import time
 from collections import deque
@@ -26,15 +26,15 @@ Paint = Callable[[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]
 """Colorizes images; returns the results of each, one per target of its job."""
 
 Mark = Callable[[Metadata], Metadata]
-"""Adds the marks of a colorized result to the metadata of its source."""
+"""Marks the metadata of a source as those of a colorized result."""
 
-# Pixels in memory between reading and writing, about ten bytes each; a larger picture goes alone.
+# Pixels in memory between reading and writing, about ten bytes each; a larger picture is processed alone.
 _PIXELS_IN_FLIGHT = 48_000_000
-_LEAST_WEIGHT = 1 << 18  # Pixels that any picture counts as at least: small ones take more memory than their pixels.
-_BATCH = 16  # Small pictures that go through the network at once.
+_LEAST_WEIGHT = 1 << 18  # Minimum pixels that a picture counts as: small ones take more memory than their pixels.
+_BATCH = 16  # Batch size for small pictures.
 _SMALL = 1 << 16  # Pixels; batches of larger pictures are no faster.
 _FETCHES = 4  # Objects of a bucket that are fetched at the same time.
-_REDONE = "redone, since the source, the settings or the weights have changed since the earlier result"
+_REDONE = "redone, since the source, the settings or the weights have changed"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Rest:
 
     @classmethod
     def of(cls, jobs: Iterable[tuple[Job, bool]], digest: str) -> "Rest":
-        """Sort jobs, each with whether its results exist, by comparing the results with the digest."""
+        """Group jobs, each with whether its results exist, by whether the results are up to date with the digest."""
         rest = cls([], [], [])
         for job, is_done in jobs:
             (rest.new if not is_done else rest.outdated if job.is_outdated(digest) else rest.finished).append(job)
@@ -59,18 +59,18 @@ class _Picture:
     pixels: NDArray[np.uint8]
     metadata: Metadata
     seconds: float
-    source: Path | bytes  # For the further pages of a TIFF.
+    source: Path | bytes  # Empty if there are no further pages to read.
 
 
 def skip(jobs: Iterable[Job]) -> Iterator[Outcome]:
-    """Make the outcomes of jobs that were done before."""
+    """Make the outcomes of jobs whose results are up to date."""
     return (Outcome(job, "skipped") for job in jobs)
 
 
 def run_images(
     new: Sequence[Job], outdated: Sequence[Job], model: Colorizer, options: PaintOptions, digest: str
 ) -> Iterator[Outcome]:
-    """Colorize images, then those whose results are outdated, with a note that says so; see `run_jobs`."""
+    """Colorize new images, then those whose results are outdated, with a note that says so; see `run_jobs`."""
     for jobs, notes in ((new, ()), (outdated, (_REDONE,))):
         for outcome in run_jobs(
             jobs,
@@ -85,10 +85,10 @@ def run_images(
 def run_jobs(
     jobs: Sequence[Job], paint: Paint, *, max_pixels: int, accept_truncated: bool = False, mark: Mark = dict
 ) -> Iterator[Outcome]:
-    """Colorize files, and yield each one's outcome as soon as its results are written.
+    """Colorize files, and yield the outcome of each as soon as its results are written.
 
-    While the network works, other threads read the next files and write the last: Pillow and OpenCV don't hold the
-    interpreter's lock. The pixels in memory, not the number of files, limit how far they read ahead.
+    While the network runs, other threads read the next files and write earlier results: Pillow and OpenCV release the
+    GIL. Reading ahead is limited by the pixels in memory, not by the number of files.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def run_jobs(
     max_pixels, accept_truncated
         As in `colorizer.imaging.decode.decode_with_metadata`.
     mark : callable
-        Adds the marks of a colorized result to a source's metadata.
+        Marks a source's metadata as those of a colorized result.
 
     Yields
     ------
@@ -170,7 +170,7 @@ def _fetch_ahead(jobs: Sequence[Job], pool: ThreadPoolExecutor) -> Iterator[tupl
 
 
 def _weigh(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
-    """Estimate from a file's header how much memory it will take, in pixels; each further result counts a third."""
+    """Estimate from a file's header how much memory it will take, in pixels; each additional result adds a third."""
     height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
     pixels = height * width if height * width <= max_pixels else 0
     return max(pixels * (2 + len(job.targets)) // 3, _LEAST_WEIGHT)
@@ -199,7 +199,7 @@ def _paint_each(paint: Paint, images: list[NDArray[np.uint8]]) -> list[list[NDAr
 
 
 def _has_pages(job: Job, picture: _Picture) -> bool:
-    """Whether results hold further pages or frames: only TIFF files do."""
+    """Whether the source has further pages or frames and the results can hold them, as only TIFF can."""
     return "pages" in picture.metadata and all(_format(target) == "TIFF" for target in job.targets)
 
 
@@ -211,7 +211,7 @@ def _paint_pages(
     max_pixels: int,
     mark: Mark,
 ) -> list[bytes]:
-    """Colorize the further pages one by one; return the files, each with all pages."""
+    """Colorize the further pages one by one; return the encoded results, each with all pages."""
     writers = [PageWriter() for _ in job.targets]
     pages = decode_pages(picture.source, max_pixels=max_pixels, name=PurePath(job.source).name)
     for page, (pixels, metadata) in enumerate(pages):

@@ -1,9 +1,8 @@
-"""Places of images and results: folders on this machine, and buckets of object stores.
+"""Storage of images and results: folders on this machine, and buckets of object stores.
 
 A place on disk is a `pathlib.Path`; one in a bucket is a URL, ``s3://BUCKET/...`` or ``gs://BUCKET/...``, as `str`.
-Buckets are reached through `pyarrow.fs`, with the credentials, region and address (``AWS_ENDPOINT_URL``;
-``STORAGE_EMULATOR_HOST`` for a server that needs none) that the providers' own tools use; pyarrow is imported when
-first needed.
+Buckets are accessed through `pyarrow.fs`, with the same credentials, region and address as the providers' own tools
+(``AWS_ENDPOINT_URL``; ``STORAGE_EMULATOR_HOST`` for a server without credentials). pyarrow is imported on first use.
 """
 
 import errno
@@ -35,7 +34,7 @@ class Entry(NamedTuple):
 
 
 def parse_place(text: str) -> Place:
-    """Parse a path or a URL; `ValueError` for a URL of another scheme."""
+    """Parse a path or a URL; raise `ValueError` for a URL of another scheme."""
     scheme, mark, rest = text.partition("://")
     if not mark:
         return Path(text)
@@ -63,7 +62,7 @@ def lies_within(place: Place, folder: Place) -> bool:
 
 
 def is_folder(place: Place) -> bool:
-    """Whether there is such a folder; in a bucket, whether there is anything in it."""
+    """Whether a folder exists; in a bucket, whether there is anything in it."""
     if isinstance(place, Path):
         return place.is_dir()
     from pyarrow.fs import FileType
@@ -73,7 +72,7 @@ def is_folder(place: Place) -> bool:
 
 
 def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
-    """List the files of a folder and the names of the folders in it, sorted; both are empty if there is none.
+    """List the files of a folder and the names of its subfolders, sorted; both are empty if it doesn't exist.
 
     Symbolic links to folders are left out, since they may form a loop.
     """
@@ -89,7 +88,7 @@ def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
     from pyarrow.fs import FileSelector, FileType
 
     filesystem, base = _open(folder)
-    # Of gs://, pyarrow tells a folder from within another only if someone made it as such; most are parts of names.
+    # On gs://, pyarrow lists a subfolder only if it was created as an object; most are only prefixes of names.
     selector = FileSelector(base, allow_not_found=True, recursive=folder.startswith("gs://"))
     for info in filesystem.get_file_info(selector):
         name, _, rest = info.path.removeprefix(base).strip("/").partition("/")
@@ -101,7 +100,7 @@ def list_folder(folder: Place) -> tuple[list[Entry], list[str]]:
 
 
 def modified(place: Place) -> int:
-    """Return when a file was last changed, in nanoseconds; `OSError` if there is none."""
+    """Return when a file was last modified, in nanoseconds since the epoch; raise `OSError` if it doesn't exist."""
     if isinstance(place, Path):
         return place.stat().st_mtime_ns
     filesystem, path = _open(place)
@@ -109,7 +108,7 @@ def modified(place: Place) -> int:
 
 
 def read_ends(place: Place, reach: int) -> tuple[bytes, bytes]:
-    """Read up to `reach` bytes at the beginning and at the end of a file; `OSError` if there is none."""
+    """Read up to `reach` bytes at the beginning and at the end of a file; raise `OSError` if it can't be read."""
     if isinstance(place, Path):
         with place.open("rb") as file:
             begin = file.read(reach)
@@ -122,7 +121,7 @@ def read_ends(place: Place, reach: int) -> tuple[bytes, bytes]:
 
 
 def fetch(source: Place) -> Path | bytes:
-    """Return what an image is decoded from: a path as it is, or an object's bytes; `OSError` if it can't be read."""
+    """Return a path unchanged, or read an object; raise `OSError` if it can't be read."""
     if isinstance(source, Path):
         return source
     filesystem, path = _open(source)
@@ -131,20 +130,20 @@ def fetch(source: Place) -> Path | bytes:
 
 
 def put(target: Place, content: bytes) -> None:
-    """Write a result completely or not at all, and create its folder if needed; `OSError` if that fails."""
+    """Write a result atomically, and create its folder if needed; raise `OSError` if that fails."""
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
         return
     filesystem, path = _open(target)
-    # An object appears once it is complete.
+    # An object becomes visible only once it is complete.
     with _named(target), filesystem.open_output_stream(path) as stream:
         stream.write(content)
 
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Name the missing object in errors, which those of ``gs://`` don't."""
+    """Add the name of a missing object to errors: those of ``gs://`` lack it."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Videos among the files of a run: one at a time, since each keeps all cores busy."""
+"""Colorize the videos of a run, one at a time, since each keeps all cores busy."""
 
 import importlib.util
 import time
@@ -15,24 +15,24 @@ from colorizer.inference.colorizer import Colorizer
 MISSING = "videos need PyAV, which is not installed: pip install .[video]"
 
 Follow = Callable[[Job], AbstractContextManager[Callable[[int, int | None], None]]]
-"""Returns a context with a callback for a video's progress: frames done, and of how many."""
+"""Returns a context manager that gives a progress callback for a video: frames done, and the total if it is known."""
 
 
 def can_read_videos() -> bool:
-    """Tell whether PyAV is installed."""
+    """Whether PyAV is installed."""
     return importlib.util.find_spec("av") is not None
 
 
 def check_videos(options: PaintOptions, format: str | None) -> None:
     """Raise `UsageError` for options that don't apply to videos."""
-    asked = {
+    options_given = {
         "--hint": options.hints,
         "--alternatives": options.alternatives,
         "--uncertainty": options.uncertainty,
         "--raw": options.raw,
         "--format": format,
     }
-    for option, given in asked.items():
+    for option, given in options_given.items():
         if given:
             raise UsageError(f"{option} is for images, and there are videos among the inputs")
 
@@ -40,7 +40,7 @@ def check_videos(options: PaintOptions, format: str | None) -> None:
 def run_videos(
     jobs: Sequence[Job], model: Colorizer, options: PaintOptions, *, lossless: bool, follow: Follow
 ) -> Iterator[Outcome]:
-    """Colorize videos, and yield each one's outcome as soon as its result is written.
+    """Colorize videos, and yield the outcome of each as soon as its result is written.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def run_videos(
     lossless : bool
         As in `colorizer.video.colorize.colorize_video`.
     follow : callable
-        Called with each job for the callback for its progress.
+        Returns a progress bar for a job, see `Follow`.
     """
     from colorizer.video.colorize import colorize_video
 
@@ -84,7 +84,7 @@ def run_videos(
 
 
 def run_frame(job: Job, model: Colorizer, options: PaintOptions, second: float) -> Iterator[Outcome]:
-    """Colorize one frame of a video as an image."""
+    """Colorize the frame of a video that is shown at a time, in seconds, as an image."""
     from colorizer.video.reading import read_frame
 
     started = time.perf_counter()

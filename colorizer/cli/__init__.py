@@ -1,4 +1,4 @@
-"""The command ``colorizer``: ``colorizer COMMAND --help`` is its documentation."""
+"""The command line, ``colorizer``; see ``colorizer COMMAND --help``."""
 
 import argparse
 import logging
@@ -16,14 +16,25 @@ from colorizer.inference.checkpoint import ModelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0 if all was done, 1 if some failed, 2 if what was asked makes no sense."""
-    if sys.stderr is None:  # Closed; those who write to it, of whom there are many, don't ask.
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The arguments; by default, those of the process.
+
+    Returns
+    -------
+    int
+        The exit code: 0 for success, 1 if something failed, 2 for a request that makes no sense, 130 if interrupted.
+    """
+    if sys.stderr is None:  # Closed; most code that writes to it doesn't check.
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It notes each request.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It logs every request at INFO.
     logging.getLogger("huggingface_hub").propagate = False  # It prints its warnings itself.
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # Not every terminal, or file, takes every letter.
+        sys.stdout.reconfigure(errors="backslashreplace")  # Not every terminal or file can encode every character.
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -38,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\ncolorizer: stopped; the results so far are complete, and the same command finishes the rest",
+            "\ncolorizer: interrupted; finished results are complete, and the same command does the rest",
             file=sys.stderr,
         )
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="colorizer", description="Give color to grayscale images.")
+    parser = argparse.ArgumentParser(prog="colorizer", description="Colorize grayscale images and videos.")
     parser.add_argument("--version", action="version", version=f"colorizer {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (colorize, evaluate, publish):

@@ -1,4 +1,4 @@
-"""``colorizer colorize``: images, videos, and folders of them."""
+"""``colorizer colorize``: colorize images, videos, and folders of them."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from colorizer.batch.options import PaintOptions, check_model
 from colorizer.batch.plan import Job, UsageError, check_writable, plan_jobs
-from colorizer.batch.report import Outcome, pass_over
+from colorizer.batch.report import Outcome, ignore
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
@@ -26,17 +26,16 @@ from colorizer.inference.checkpoint import ModelError
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # What would steer a terminal.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # Terminal control characters.
 _NUMBERS = re.compile(r"-?\d\S*")
 
 
 def add_parser(commands: Commands) -> None:
-    """Add the command to those of `colorizer`."""
+    """Add the command ``colorize``."""
     colorize = commands.add_parser(
         "colorize",
         help="colorize images, videos, and folders of them",
-        description="Colorize images, videos, and folders of them. Files that are in color already are treated as "
-        "grayscale.",
+        description="Colorize images, videos, and folders of them. Color files are treated as grayscale.",
         epilog="Examples: colorizer colorize grandma.jpg --output grandma-color.png; "
         "colorizer colorize film.mp4 --output film-color.mp4; colorizer colorize scans --recursive --output colored",
     )
@@ -74,7 +73,7 @@ def add_parser(commands: Commands) -> None:
         "--no-prepare",
         dest="prepare",
         action="store_false",
-        help="don't crop the paper border of old prints, or boost their faded contrast, before the model sees them",
+        help="don't crop the paper border of old prints, or restore their faded contrast, before the model sees them",
     )
     colorize.add_argument(
         "--alternatives",
@@ -85,7 +84,7 @@ def add_parser(commands: Commands) -> None:
     colorize.add_argument(
         "--uncertainty",
         action="store_true",
-        help="also write NAME-uncertainty, a map that is white where the U-Net is guessing",
+        help="also write NAME-uncertainty, a map that is white where the colors are guesses (U-Net only)",
     )
     colorize.add_argument("--seed", type=int, default=0, help="random seed for --alternatives (default: %(default)s)")
     colorize.add_argument(
@@ -145,7 +144,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def _count(text: str) -> int:
-    """Read a whole number, also one like 2e8."""
+    """Parse a whole number, also in a form like 2e8."""
     try:
         return int(float(text))
     except (OverflowError, ValueError):
@@ -153,8 +152,8 @@ def _count(text: str) -> int:
 
 
 def _place(text: str) -> Place:
-    """Read a path, or an address in an object store."""
-    if not text:  # As from a variable that is not set; it would be the current folder.
+    """Parse a path, or an address in an object store."""
+    if not text:  # Such as from an unset variable; it would mean the current folder.
         raise argparse.ArgumentTypeError("the path is empty")
     try:
         return parse_place(text)
@@ -163,7 +162,7 @@ def _place(text: str) -> Place:
 
 
 def _hint(text: str) -> tuple[int, int, str]:
-    """Read X,Y,#RRGGBB."""
+    """Parse X,Y,#RRGGBB."""
     match = re.fullmatch(r"(\d+),(\d+),(#[0-9a-fA-F]{6})", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,#RRGGBB: column, row and color of a pixel")
@@ -171,7 +170,7 @@ def _hint(text: str) -> tuple[int, int, str]:
 
 
 def _colorize(options: argparse.Namespace) -> int:
-    asked = PaintOptions(
+    paint = PaintOptions(
         vividness=options.vividness,
         detail=options.detail,
         hints=tuple(options.hint),
@@ -184,19 +183,19 @@ def _colorize(options: argparse.Namespace) -> int:
         max_pixels=options.max_pixels,
         accept_truncated=options.accept_truncated,
     )
-    warnings.filterwarnings("ignore", module="PIL")  # Of odd tags in files that are read all the same.
-    outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, asked)
+    warnings.filterwarnings("ignore", module="PIL")  # About odd tags in files that can be read anyway.
+    outcomes, total = (_run_on_cluster if options.engine == "ray" else _run_here)(options, paint)
     counts: Counter[str] = Counter()
     failed: list[str] = []
     notes: Counter[str] = Counter()
-    passed: Counter[str] = Counter()
-    of_videos: list[str] = []
+    ignored: Counter[str] = Counter()
+    video_notes: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(_open_report(options.report)) if options.report else None
         for outcome in tqdm(outcomes, total=total, unit="file", disable=True if total == 1 else None):
             counts[outcome.status] += 1
-            if outcome.status == "passed over":
-                passed[PurePath(outcome.job.source).suffix.lower() or "without extension"] += 1
+            if outcome.status == "ignored":
+                ignored[PurePath(outcome.job.source).suffix.lower() or "without extension"] += 1
             if report:
                 report.write(outcome.to_json())
             if outcome.status == "failed":
@@ -204,37 +203,37 @@ def _colorize(options: argparse.Namespace) -> int:
             if outcome.frames is None:
                 notes.update(_summarize(note) for note in outcome.notes)
             else:
-                of_videos += [f"{outcome.job.source}: {note}" for note in outcome.notes]
+                video_notes += [f"{outcome.job.source}: {note}" for note in outcome.notes]
     print(
         f"{counts['done']} colorized"
         + (
-            f", {counts['skipped']} skipped since their results exist (--overwrite to redo them)"
+            f", {counts['skipped']} skipped because their results exist (--overwrite redoes them)"
             * bool(counts["skipped"])
         )
         + (f", {len(failed)} failed:" if failed else "")
     )
-    if passed:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in passed.most_common())
-        print(f"{passed.total()} passed over: {kinds}")
-    for line in failed + of_videos + [f"{count}: {note}" for note, count in notes.most_common()]:
+    if ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common())
+        print(f"{ignored.total()} ignored: {kinds}")
+    for line in failed + video_notes + [f"{count}: {note}" for note, count in notes.most_common()]:
         print(f"  {_UNPRINTABLE.sub('?', line)}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def _summarize(note: str) -> str:
-    """Word a note for many files."""
+    """Reword a note so that it can be counted over many files."""
     if "the first of" in note:
-        return "more pages or frames than the first, which alone was taken; --format tiff takes all"
+        return "only the first of several pages or frames was colorized; --format tiff keeps all"
     return _NUMBERS.sub("...", note) if "stretched" in note else note
 
 
 def _open_report(path: Path) -> TextIO:
-    # What is no UTF-8 in a file's name becomes an escape that JSON has, too, and that leads back to the file.
+    # Bytes of a file name that aren't UTF-8 become escapes, which are valid JSON and identify the file.
     return path.open("w", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
-def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], int]:
-    """Colorize files on this machine; give what becomes of them, and how many they are."""
+def _run_here(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterator[Outcome], int]:
+    """Colorize files on this machine; return their outcomes and their number."""
     if options.address or options.workers:
         raise UsageError("--address and --workers are for --engine ray")
     for place in (*options.inputs, options.output):
@@ -242,34 +241,34 @@ def _run_here(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterato
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
     video_suffix = ".png" if options.frame is not None else ".mkv" if options.lossless else ".mp4"
     jobs, others = plan_jobs(
-        options.inputs, options.output, options.format, options.recursive, asked.endings, video_suffix
+        options.inputs, options.output, options.format, options.recursive, paint.endings, video_suffix
     )
-    jobs = _check_videos(jobs, options, asked)
+    jobs = _check_videos(jobs, options, paint)
     if options.report and real_path(options.report) in {
         real_path(place) for job in jobs for place in (job.source, *job.targets)
     }:
         raise UsageError(f"--report {options.report} is an input or a result of this run: choose another name")
     check_writable(options.output)
     digest = ""
-    with suppress(ModelError):  # Without the model nothing can be done, and all that is done counts as it is.
-        digest = asked.digest(options.model)
+    with suppress(ModelError):  # Without a model, existing results count as up to date.
+        digest = paint.digest(options.model)
     rest = Rest.of(((job, job.is_done and not options.overwrite) for job in jobs), digest)
     outcomes = skip(rest.finished)
     if rest.new or rest.outdated:
         model = Colorizer.load(options.model)
-        check_model(model, asked)
+        check_model(model, paint)
         videos = [job for job in rest.new if job.is_video]
         if options.frame is not None:
-            return chain(outcomes, run_frame(videos[0], model, asked, options.frame)), len(jobs)
+            return chain(outcomes, run_frame(videos[0], model, paint, options.frame)), len(jobs)
         images = [job for job in rest.new if not job.is_video]
-        outcomes = chain(outcomes, run_images(images, rest.outdated, model, asked, digest))
+        outcomes = chain(outcomes, run_images(images, rest.outdated, model, paint, digest))
         if videos:
-            outcomes = chain(outcomes, run_videos(videos, model, asked, lossless=options.lossless, follow=_follow))
-    return chain(outcomes, map(pass_over, others)), len(jobs) + len(others)
+            outcomes = chain(outcomes, run_videos(videos, model, paint, lossless=options.lossless, follow=_follow))
+    return chain(outcomes, map(ignore, others)), len(jobs) + len(others)
 
 
-def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOptions) -> list[Job]:
-    """Raise `UsageError` if something is asked that is not for videos; give the jobs that can be done."""
+def _check_videos(jobs: list[Job], options: argparse.Namespace, paint: PaintOptions) -> list[Job]:
+    """Raise `UsageError` if an option doesn't fit the inputs; return the jobs, without videos if PyAV is missing."""
     videos = [job for job in jobs if job.is_video]
     if options.frame is not None:
         if len(jobs) != 1 or not videos:
@@ -277,51 +276,50 @@ def _check_videos(jobs: list[Job], options: argparse.Namespace, asked: PaintOpti
         if options.lossless:
             raise UsageError("--lossless is for whole videos, not for --frame")
     if videos:
-        check_videos(asked, options.format)
+        check_videos(paint, options.format)
     elif options.lossless:
         raise UsageError("--lossless is for videos, and there are none")
     if not videos or can_read_videos():
         return jobs
     if len(videos) == len(jobs):
         raise UsageError(MISSING)
-    print(f"{len(videos)} videos passed over: {MISSING}", file=sys.stderr)
+    print(f"{len(videos)} videos ignored: {MISSING}", file=sys.stderr)
     return [job for job in jobs if not job.is_video]
 
 
 @contextmanager
 def _follow(job: Job) -> Iterator[Callable[[int, int | None], None]]:
-    """Show the progress of a video, with frames a second and the time that is left."""
+    """Show a progress bar for a video, in frames."""
     bar: tqdm | None = None
 
-    def tell(done: int, total: int | None) -> None:
+    def show(done: int, total: int | None) -> None:
         nonlocal bar
-        if bar is None:  # What an earlier run did is no measure of this one's speed.
+        if bar is None:  # Created here, since frames done by an earlier run must not count toward the speed.
             name = Path(job.source).name
             bar = tqdm(desc=name, initial=done, total=total, unit="frame", disable=None, leave=False)
         bar.update(done - bar.n)
 
     try:
-        yield tell
+        yield show
     finally:
         if bar is not None:
             bar.close()
 
 
-def _run_on_cluster(options: argparse.Namespace, asked: PaintOptions) -> tuple[Iterator[Outcome], None]:
-    """Colorize a folder on a Ray cluster; give what becomes of its files, which are counted only as they come."""
+def _run_on_cluster(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterator[Outcome], None]:
+    """Colorize a folder on a Ray cluster; return the outcomes of its files, whose number is not known in advance."""
     from colorizer.batch.ray_engine import FolderPlan, import_ray, run_on_cluster
 
     import_ray()
     if options.frame is not None or options.lossless:
-        raise UsageError("--frame and --lossless are for videos, which --engine ray doesn't take")
+        raise UsageError("--frame and --lossless are for videos, which --engine ray doesn't colorize")
     if len(options.inputs) > 1:
         raise UsageError(f"--engine ray takes one folder, got {len(options.inputs)} inputs")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers must be at least 1, got {options.workers}")
-    plan = FolderPlan(options.inputs[0], options.output, asked, options.format, options.recursive, options.overwrite)
-    others = plan.check()
+    plan = FolderPlan(options.inputs[0], options.output, paint, options.format, options.recursive, options.overwrite)
+    plan.check()
     if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
-        raise UsageError(f"--report {options.report} lies in a folder of images: choose another place")
-    check_model(Colorizer.load(options.model), asked)
-    outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, map(pass_over, others)), None
+        raise UsageError(f"--report {options.report} is in the input or output folder: choose another folder")
+    check_model(Colorizer.load(options.model), paint)
+    return run_on_cluster(plan, options.model, address=options.address, workers=options.workers), None

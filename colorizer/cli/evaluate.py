@@ -1,4 +1,4 @@
-"""``colorizer evaluate``: a model on a data set."""
+"""``colorizer evaluate``: measure a model on a data set."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
 
 
 def add_parser(commands: Commands) -> None:
-    """Add the command to those of `colorizer`."""
+    """Add the command ``evaluate``."""
     evaluate = commands.add_parser(
         "evaluate",
         help="measure a model on a data set",
@@ -67,7 +67,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"{'':22}{'MSE':>9}{'relative MSE':>14}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
     rows = {
         "color on own luma": figures,
-        "network's picture": figures.get("raw"),
+        "network's output": figures.get("raw"),
         "gray baseline": figures["gray_baseline"],
     }
     for name, row in rows.items():

@@ -1,23 +1,23 @@
-"""``colorizer export``, ``push`` and ``deploy``: what leaves the project."""
+"""``colorizer export``, ``push`` and ``deploy``."""
 
 import argparse
 from typing import TYPE_CHECKING
 
 from colorizer.batch.plan import UsageError
+from colorizer.cli.options import Commands, add_model
 from colorizer.inference.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from colorizer.hub import Upload
-from colorizer.cli.options import Commands, add_model
 
 
 def add_parser(commands: Commands) -> None:
-    """Add the command to those of `colorizer`."""
+    """Add the commands ``export``, ``push`` and ``deploy``."""
     export = commands.add_parser(
         "export",
         help="convert a model to run without TensorFlow",
-        description="Convert model.keras to model.tflite beside it, which the command line and the demo run without "
-        "TensorFlow. The conversion itself needs TensorFlow; its results are compared with the original's.",
+        description="Convert model.keras to model.tflite in the same folder, which the command line and the demo run "
+        "without TensorFlow. The conversion itself needs TensorFlow, and compares the results of the two models.",
     )
     export.set_defaults(run=_export)
 
@@ -54,10 +54,10 @@ def _export(options: argparse.Namespace) -> int:
     from colorizer.publish.export import export
 
     record = export(options.model)
-    print(f"{', '.join(record['files'])} written beside {Checkpoint.find(options.model).path}")
+    print(f"{', '.join(record['files'])} written to {Checkpoint.find(options.model).folder}")
     print(
-        f"largest difference from it in {record['results']} results: {record['largest_difference']} of 255 levels; "
-        f"mean: {record['mean_difference']:.5f}; error: {record['error_change']:+.3%}"
+        f"difference over {record['results']} results: at most {record['largest_difference']} of 255 levels, on "
+        f"average {record['mean_difference']:.5f}; change of the error: {record['error_change']:+.3%}"
     )
     return 0
 

@@ -282,7 +282,7 @@ def test_all_pages_become_a_tiff_and_elsewhere_it_is_told_that_there_are_more(tm
     pages[0].save(scans / "a.tif", save_all=True, append_images=pages[1:])
     command = ["colorize", str(scans), "--report", str(report), "--output"]
     assert main([*command, str(tmp_path / "png")]) == 0
-    assert "1: more pages or frames than the first" in capsys.readouterr().err
+    assert "1: only the first of several pages or frames was colorized" in capsys.readouterr().err
     assert read_report(report)[0]["notes"] == ["the first of 3 pages"]
     assert main([*command, str(tmp_path / "tiff"), "--format", "tiff"]) == 0
     assert read_report(report)[0]["notes"] == []
@@ -303,7 +303,7 @@ def test_all_frames_become_a_tiff_where_the_same_format_or_tiff_is_asked_for(tmp
     still.save(scans / "d.png")
     command = ["colorize", str(scans), "--report", str(report), "--output"]
     assert main([*command, str(tmp_path / "png")]) == 0
-    assert "3: more pages or frames than the first, which alone was taken; --format tiff" in capsys.readouterr().err
+    assert "3: only the first of several pages or frames was colorized; --format tiff" in capsys.readouterr().err
     assert [line["notes"] for line in read_report(report)] == [["the first of 2 frames"]] * 3 + [[]]
     for format, of_stills in (("tiff", "d.tif"), ("same", "d.png")):
         out = tmp_path / format
@@ -338,15 +338,15 @@ def test_truncated_files_are_taken_on_request_and_that_is_told(tmp_path, capsys)
     assert notes[0].startswith("it is cut off")
 
 
-def test_what_is_passed_over_is_told(tmp_path, capsys):
+def test_ignored_files_are_reported(tmp_path, capsys):
     scans, report = make_scans(tmp_path / "scans", 1), tmp_path / "run.jsonl"
     for name in ("a.dng", "b.dng", "c.pdf", ".hidden.dng"):
         (scans / name).write_bytes(b"x")
     command = ["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), "--report", str(report)]
     assert main(command) == 0
-    assert "3 passed over: 2 .dng, 1 .pdf" in capsys.readouterr().out
-    passed = [line for line in read_report(report) if line["status"] == "passed over"]
-    assert [line["reason"] for line in passed] == [".dng files are not read"] * 2 + [".pdf files are not read"]
+    assert "3 ignored: 2 .dng, 1 .pdf" in capsys.readouterr().out
+    ignored = [line for line in read_report(report) if line["status"] == "ignored"]
+    assert [line["reason"] for line in ignored] == [".dng files are not read"] * 2 + [".pdf files are not read"]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
