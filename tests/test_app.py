@@ -81,7 +81,7 @@ def test_settings_by_name(client: Client):
         ({"vividness": True}, "vividness must lie from 0 to 1, got True"),
         ({"reach": 2}, "reach must lie from 0 to 1, got 2"),
         ({"hints": [[1, 2]]}, "each hint must be"),
-        ({"hints": [[1, 2, "red"]]}, "a hint's color is #RRGGBB"),
+        ({"hints": [[1, 2, "red"]]}, "a hint's color must be #RRGGBB"),
         ({"hints": [[9999, 2, "#ff0000"]]}, "lies outside the image"),
         ({"hints": 5}, "hints must be a list"),
     ],

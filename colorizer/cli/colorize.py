@@ -79,7 +79,7 @@ def add_parser(commands: Commands) -> None:
         "--alternatives",
         type=int,
         metavar="K",
-        help="write K plausible results instead of one, NAME-1 to NAME-K, the likeliest first (U-Net only)",
+        help="write K plausible results instead of one, NAME-1 to NAME-K, the most probable first (U-Net only)",
     )
     colorize.add_argument(
         "--uncertainty",

@@ -1,1 +1,1 @@
-"""A trained model at work: `Colorizer` and what it stands on."""
+"""Inference with a trained model: `Colorizer`, and the modules that it uses."""

@@ -1,4 +1,4 @@
-"""The autoencoder in use, and its encoder and decoder separately, to learn from."""
+"""Inference with the autoencoder, and with its encoder and decoder separately, for teaching."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.runtime import LiteRTNetwork, Runtime, expect_memory, map_parallel
 
 _PART = 16  # Images per call of the network: more don't fit into a core's cache.
-_PLAIN = 140  # Luma on which chroma is shown by itself: bright enough for colors, dark enough not to clip them.
+_PLAIN = 140  # Luma on which chroma alone is shown: bright enough for colors, dark enough not to clip them.
 
 
 class AutoencoderPainter(Painter):
@@ -138,10 +138,10 @@ class LatentSpace:
     def walk(self, first: NDArray[np.uint8], last: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
         """Interpolate between the latent vectors of two RGB images: (steps, h, w, 3) uint8 pictures.
 
-        The first and the last are the decoder's pictures of the images themselves. `ValueError` for less than 2 steps.
+        The first and the last are the reconstructions of the images. Raises `ValueError` for fewer than 2 steps.
         """
         if steps < 2:
-            raise ValueError(f"a walk has at least 2 steps, got {steps}")
+            raise ValueError(f"steps must be at least 2, got {steps}")
         start, end = (self._encode(self._see(image)) for image in (first, last))
         parts = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return self.paint(start + parts * (end - start))
@@ -153,8 +153,8 @@ class LatentSpace:
         Returns
         -------
         (K, D) float32
-            Directions at right angles, the one in which the vectors differ most first, each as long as the standard
-            deviation along it. K is the number of images, or D if that is smaller.
+            Orthogonal directions in order of decreasing variance, each with the standard deviation along it as its
+            length. K is the number of images, or D if that is smaller.
         """
         latents = np.concatenate([self._encode(self._see(image)) for image in images])
         _, lengths, directions = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)
@@ -162,7 +162,7 @@ class LatentSpace:
 
     @expect_memory()
     def paint(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Paint the pictures of latent vectors: (N, D) -> (N, h, w, 3) uint8 RGB."""
+        """Decode latent vectors: (N, D) -> (N, h, w, 3) uint8 RGB."""
         return _to_levels(self._decode(latents))
 
     def _see(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -176,7 +176,7 @@ class LatentSpace:
 
 
 def draw_strip(pictures: NDArray[np.uint8], factor: int = 4, gap: int = 2) -> NDArray[np.uint8]:
-    """Lay pictures (N, h, w, 3) side by side, enlarged by a whole number, with white between: (h', w', 3)."""
+    """Place pictures (N, h, w, 3) side by side, enlarged by an integer factor, with white gaps: (h', w', 3)."""
     count, height, width, _ = pictures.shape
     strip = np.full((count, height, width + gap, 3), 255, np.uint8)
     strip[:, :, :width] = pictures
@@ -185,7 +185,7 @@ def draw_strip(pictures: NDArray[np.uint8], factor: int = 4, gap: int = 2) -> ND
 
 
 def _shrink(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize luma (H, W) to the network's size; averages when shrinking, since fine detail would alias otherwise."""
+    """Resize luma (H, W) to the network's size, with area averaging for downscaling, to avoid aliasing."""
     larger = luma.shape[0] > height or luma.shape[1] > width
     return resize(luma, height, width, cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
 

@@ -11,15 +11,15 @@ from colorizer.files import resource_folder, sha256, write_whole
 
 DEFAULT_MODEL = "unet"
 KERAS = "model.keras"
-"""Name of the file in which Keras saves a network."""
+"""File name of a network saved by Keras."""
 EXPORTED = "model.tflite"
-"""Name of the exported network, which needs only the ``config.json`` beside it."""
+"""File name of an exported network, which needs only the ``config.json`` beside it."""
 PARTS = ("encoder.tflite", "decoder.tflite")
-"""Names of the autoencoder's two halves, which are exported, too."""
+"""File names of the autoencoder's two parts, which are also exported."""
 CONFIG = "config.json"
-"""Name of the record: training, data, preprocessing, and the SHA-256 of the other files."""
+"""File name of the record: training, data, preprocessing, and the SHA-256 of the other files."""
 _NETWORKS = (KERAS, EXPORTED)  # A folder may have one or both.
-_LONGEST_NAME = 200  # Characters of a name that a message repeats.
+_LONGEST_NAME = 200  # Characters of a model's name in a message.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
 
 
@@ -34,7 +34,7 @@ class Checkpoint:
     Attributes
     ----------
     path : pathlib.Path
-        The network: ``model.keras``, ``model.tflite``, or a file of another name that Keras reads.
+        The network: ``model.keras``, ``model.tflite``, or another file that Keras can load.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Checkpoint:
         Parameters
         ----------
         model : str or pathlib.Path
-            The name of a model that comes with the project, the path of a folder or file, or ``hf://USER/MODEL`` or
+            Name of an included model, path of a folder or file, or ``hf://USER/MODEL`` or
             ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models of people you trust: a malicious
             file can crash the process.
 
@@ -81,7 +81,7 @@ class Checkpoint:
 
     @property
     def is_included(self) -> bool:
-        """Whether it comes with the project."""
+        """Whether the model is included in the project."""
         return self.path.resolve().is_relative_to(resource_folder("checkpoints").resolve())
 
     @property
@@ -92,28 +92,28 @@ class Checkpoint:
 
     @property
     def files(self) -> list[Path]:
-        """The existing files among those that running the model needs: network, export and record."""
+        """The files needed to run the model that exist: network, export and record."""
         names = dict.fromkeys((self.path.name, EXPORTED, CONFIG))
         return [path for path in map(self.path.with_name, names) if path.exists()]
 
     @property
     def weights_sha256(self) -> str:
-        """The SHA-256 by which records name weights: that of ``model.keras``, also for an export made from it."""
+        """SHA-256 of the weights in records: that of ``model.keras``, also for an export made from it."""
         if self.path.name == EXPORTED:
             return str(self.read_config()["export"]["model_sha256"])
         return sha256(self.path.read_bytes())
 
     def read_config(self) -> dict[str, Any]:
-        """Read ``config.json``; `OSError` or `ValueError` if it is missing or broken."""
+        """Read ``config.json``; raise `OSError` or `ValueError` if it is missing or invalid."""
         return dict(json.loads((self.folder / CONFIG).read_text("utf-8")))
 
     def read_record(self, name: str) -> dict[str, Any]:
-        """Read any JSON file beside the network; empty if there is none."""
+        """Read a JSON file beside the network; return an empty dict if it doesn't exist."""
         path = self.folder / name
         return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
     def read_hashes(self) -> dict[str, str]:
-        """Read the SHA-256 of each file of weights from ``config.json``; `ValueError` if it has none."""
+        """Read the SHA-256 of each weights file from ``config.json``; raise `ValueError` if it has none."""
         try:
             hashes = _list_hashes(self.read_config())
         except (AttributeError, TypeError, ValueError):
@@ -123,9 +123,9 @@ class Checkpoint:
         return hashes
 
     def read_weights(self, name: str) -> bytes:
-        """Read a file of weights by name; `ValueError` unless it has the SHA-256 in ``config.json``.
+        """Read a weights file by name; raise `ValueError` unless it has the SHA-256 in ``config.json``.
 
-        An exported file must also have been made from the ``model.keras``, if that exists.
+        If ``model.keras`` exists, an exported file must also have been made from it.
         """
         content = (self.folder / name).read_bytes()
         try:
@@ -148,9 +148,9 @@ class Checkpoint:
         contents : dict of str to bytes
             The files, by name.
         measured : dict
-            What to record about them besides their hashes.
+            What to record under ``export`` besides the hashes.
         **details
-            Further keys for ``config.json``.
+            Additional keys of ``config.json``.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class Checkpoint:
         record = {"model_sha256": sha256(self.path.read_bytes()), "files": files, **measured}
         for name, content in contents.items():
             write_whole(self.path.with_name(name), content)
-        # Last: files of a run that is killed before this are refused, rather than mistaken for others.
+        # Last: if the process is killed before this, the files don't match the record and are refused.
         config = {**self.read_record(CONFIG), **details, "export": record}
         write_whole(self.folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
         return record
@@ -187,7 +187,7 @@ class Checkpoint:
                     _forget(config)
                     raise
                 name = EXPORTED if EXPORTED in hashes else KERAS
-                # Of the same commit, even if the branch moves meanwhile.
+                # From the same commit, even if the branch moves in the meantime.
                 path = fetch_file(match[1], name, config.parent.name)
                 found = sha256(path.read_bytes())
         except HubError as error:
@@ -202,18 +202,18 @@ class Checkpoint:
 
 
 def list_models() -> list[str]:
-    """List the names of the models that come with the project, the default first."""
+    """List the names of the included models, the default first."""
     names = {path.parent.name for path in resource_folder("checkpoints").glob("*/model.*") if path.name in _NETWORKS}
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def _forget(*paths: Path) -> None:
-    """Remove files from the cache, with the blobs that they link to, so that the next attempt downloads them again."""
+    """Remove files and the blobs they link to from the cache, so that the next attempt downloads them again."""
     for path in paths:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
 def _list_hashes(record: dict[str, Any]) -> dict[str, Any]:
-    """List the hashes of weight files in a record; exports have hashes of their own."""
+    """List the SHA-256 of ``model.keras`` and of the exported files in a record."""
     return {KERAS: record.get("model_sha256"), **record.get("export", {}).get("files", {})}

@@ -1,4 +1,4 @@
-"""Distributions over chroma: the bins, how true chroma becomes a distribution over them, and how that becomes a color.
+"""Distributions over chroma: the bins, encoding chroma as a distribution over them, and decoding that to a color.
 
 References
 ----------
@@ -13,13 +13,13 @@ from colorizer.imaging.color import FROM_CHROMA
 
 STEP = 0.05
 """Distance of neighboring bins along Cb and Cr."""
-# Largest difference of R, G and B that bins are made for: 99.5 % of the pixels of photographs have less.
+# Maximum range of R, G and B of a bin's color: 99.5 % of the pixels of photographs are within it.
 _WIDEST = 0.85
-_SMOOTHING = 0.5  # Part of the uniform distribution in the prior, as in Zhang et al. 2016.
+_SMOOTHING = 0.5  # Weight of the uniform distribution in the prior, as in Zhang et al. 2016.
 
 
 def build_bins() -> NDArray[np.float32]:
-    """Lay a square grid over the colors of photographs.
+    """Make a square grid of bins over the colors of photographs.
 
     Returns
     -------
@@ -32,10 +32,10 @@ def build_bins() -> NDArray[np.float32]:
 
 
 def encoding_weights(bins: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the matrix and the bias by which chroma becomes logits of a Gaussian around itself.
+    """Return the matrix and the bias that map chroma to the logits of a Gaussian around it.
 
-    Half a step is the deviation: the mean of the distribution is then the chroma itself, to a hundredth of a step.
-    ``softmax(chroma @ matrix + bias)`` is the Gaussian, since ``-|c - b|^2 = 2 c b - |b|^2 - |c|^2``, of which the last
+    With half a step as the standard deviation, the mean of the distribution is the chroma itself, to a hundredth of a
+    step. ``softmax(chroma @ matrix + bias)`` is the Gaussian, since ``-|c - b|^2 = 2 c b - |b|^2 - |c|^2``, whose last
     term is the same for all bins.
 
     Returns
@@ -48,7 +48,7 @@ def encoding_weights(bins: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits (..., K) into probabilities."""
+    """Convert logits (..., K) to probabilities."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
 
@@ -61,20 +61,20 @@ def measure_prior(chroma: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
 
 
 def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
-    """Give rare colors back the weight that gray took from them: (..., K) / prior ** exponent, normalized.
+    """Increase the weight of rare colors: (..., K) / prior ** exponent, normalized.
 
-    The mean of a distribution is the color of least error and grayer than any likely one. The prior is smoothed, so
-    that colors which hardly occur don't win.
+    The mean of a distribution is the color of least error, and grayer than any likely color. The prior is smoothed, so
+    that colors that hardly ever occur don't dominate.
     """
     weights = probabilities * _rarity(prior, exponent)
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
-    """Give the (3, K) weights by which a distribution becomes Cb, Cr and what they are to be divided by.
+    """Return the (3, K) weights of a distribution's unnormalized means of Cb and Cr, and of their normalization.
 
-    ``m = probabilities @ weights.T; m[..., :2] / m[..., 2:]`` is the mean of `rebalance`, and linear up to the
-    division: averages of several distributions need no more than their ``m``.
+    With ``m = probabilities @ weights.T``, ``m[..., :2] / m[..., 2:]`` is the mean after `rebalance`. Since ``m`` is
+    linear in the probabilities, distributions can be averaged by averaging their ``m``.
     """
     rarity = _rarity(prior, exponent)
     return np.stack([*(rarity * bins.T), rarity])
@@ -88,7 +88,7 @@ def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
 def uncertainty(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the normalized entropy: (..., K) -> (...) in [0, 1].
 
-    0 is the entropy of the softly encoded color of a bin, which is as sure as a prediction can be; 1 that of the
+    0 is the entropy of the soft encoding of a single color, the most certain prediction possible; 1 is that of the
     uniform distribution.
     """
     matrix, bias = encoding_weights(bins)

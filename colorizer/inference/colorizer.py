@@ -52,17 +52,17 @@ class Colorizer:
         Parameters
         ----------
         model : str or pathlib.Path
-            Name of a model that comes with the project (`list_models`), or the path of a folder that holds
-            ``config.json`` and ``model.tflite`` or ``model.keras``, or of one of these two files, or
-            ``hf://USER/MODEL@REVISION``: a model on the Hugging Face Hub, downloaded once; the revision (a commit, tag
-            or branch) may be left out. Load only models of people you trust: a malicious file can crash the process.
-            If there is a ``model.tflite``, it is used; a ``model.keras`` alone needs Keras and one of its backends.
+            Name of an included model (`list_models`); path of a folder with ``config.json`` and ``model.tflite`` or
+            ``model.keras``, or of one of these two files; or ``hf://USER/MODEL@REVISION`` for a model on the Hugging
+            Face Hub, which is cached, where the revision (commit, tag or branch) is optional. Load only models of
+            people you trust: a malicious file can crash the process. ``model.tflite`` is used if it exists; a
+            ``model.keras`` alone needs Keras and one of its backends.
 
         Raises
         ------
         ModelError
-            If there is no such model; if its file, the export or the U-Net's ``config.json`` beside it, can't be used;
-            or if the Hub can't be reached or gives other weights than their ``config.json`` says.
+            If there is no such model; if its file, its export or its ``config.json`` can't be used; if the Hub can't be
+            reached; or if weights don't match their ``config.json``.
         """
         checkpoint = Checkpoint.find(model)
         try:
@@ -82,8 +82,8 @@ class Colorizer:
         except (OSError, ValueError, KeyError, TypeError) as error:
             record = Path(checkpoint.folder.name, CONFIG)
             raise ModelError(
-                f"{record}, which holds the colors that {checkpoint.path.name} tells apart, "
-                f"can't be used: {type(error).__name__}: {error}"
+                f"{record}, which has the chroma bins of {checkpoint.path.name}, can't be used: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
     @property
@@ -122,9 +122,9 @@ class Colorizer:
         image : str, pathlib.Path, bytes, PIL.Image.Image or numpy.ndarray
             What `colorizer.imaging.decode.decode_image` takes, of any size.
         vividness : float
-            From 0, the color of least error, to 1, as colorful as real images. The autoencoder has only one.
+            From 0, the color of least error, to 1, as colorful as real images. No effect with the autoencoder.
         detail : int, optional
-            Long side of the thumbnail that the U-Net sees, in pixels; by default the size at which the model is best.
+            Long side of the thumbnail that the U-Net sees, in pixels; by default, `working_size`.
         hints : sequence of (x, y, color)
             Colors that pixels should get: column and row of the pixel, and ``#RRGGBB`` or three numbers from 0 to 255.
             Only their chroma is used; luma stays the image's. U-Net only.
@@ -132,15 +132,15 @@ class Colorizer:
             How far a hint reaches, from 0 (only the spot) to 1; it ends at edges. With None, it reaches as far as the
             network spreads it, which may be everywhere.
         prepare : bool
-            If the image is an old print, crop its paper border and boost its faded contrast before the network sees
-            it. The result has the image's own luma all the same.
+            If the image is an old print, crop its paper border and restore its faded contrast before the network sees
+            it. The result still has the image's own luma.
         alternative : Alternative
-            One of those that `draw_alternatives` drew; hints, vividness and size may be others. U-Net only.
+            A result of `draw_alternatives`; hints, vividness and size may differ from those there. U-Net only.
         raw : bool
             Return the network's own low-resolution picture, enlarged to the image's size, instead of its color on the
             image's luma. Autoencoder only.
         max_pixels : int
-            Largest H x W that is accepted, at least 1.
+            Maximum H x W, at least 1.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class Colorizer:
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the model can't do what is asked, or a number is out of range.
+            If the model lacks a requested ability, or a number is out of range.
         """
         options = ColorOptions(vividness, detail, reach, prepare)
         pixels = decode_image(image, max_pixels=max_pixels, copy=False)
@@ -178,14 +178,14 @@ class Colorizer:
         image, vividness, detail, hints, reach, prepare, max_pixels
             As in `colorize`.
         count : int
-            How many, at least 1.
+            Number of results, at least 1.
         seed : int
-            Seed of the random choice; the same seed gives the same colors.
+            Random seed; the same seed gives the same colors.
 
         Returns
         -------
         list of (H, W, 3) or (H, W, 4) uint8
-            As from `colorize`; the one that the network finds likeliest comes first.
+            As from `colorize`; the most probable comes first.
 
         Raises
         ------
@@ -210,10 +210,7 @@ class Colorizer:
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Alternative]:
-        """Draw the alternatives of `colorize_alternatives` without colorizing: each is an `alternative` for `colorize`.
-
-        Parameters, order and errors are those of `colorize_alternatives`.
-        """
+        """Draw alternatives as in `colorize_alternatives`, but return each as an `alternative` for `colorize`."""
         options = ColorOptions(detail=detail, prepare=prepare)
         _check_count(count)
         luma = _read_luma(image, max_pixels)
@@ -246,19 +243,19 @@ class Colorizer:
         x, y : float
             Column and row of the pixel.
         count : int
-            Most colors to list, at least 1; there are fewer if the pixel is nearly black or white.
+            Maximum number of colors, at least 1; there are fewer if the pixel is nearly black or white.
 
         Returns
         -------
         list of str
-            Different colors ``#RRGGBB`` that have the pixel's luma, the likeliest first.
+            Different colors ``#RRGGBB`` with the pixel's luma, the most probable first.
 
         Raises
         ------
         colorizer.imaging.decode.ImageError
             If the image can't be decoded.
         ValueError
-            If the pixel lies outside the image, a number is out of range, or the model takes no hints.
+            If the pixel is outside the image, a number is out of range, or the model takes no hints.
         """
         options = ColorOptions(detail=detail)
         _check_count(count)
@@ -266,7 +263,7 @@ class Colorizer:
         place = parse_hint(x, y, "#000000", *luma.shape)
         chromas = self._painter.suggest_colors(luma, place, count, detail=options.detail, hints=_parse(hints, luma))
         level = luma[int(y), int(x)]
-        # Less saturated where the full color would leave the RGB cube, and so have another luma.
+        # Reduce the saturation of colors outside the RGB cube: clipping would change their luma.
         differences = chromas @ FROM_CHROMA.T
         room = np.where(differences > 0, 255.0 - level, level)
         chromas = chromas * np.minimum(room / np.maximum(np.abs(differences), 1e-6), 1).min(axis=1, keepdims=True)
@@ -319,7 +316,7 @@ class Colorizer:
         vividness: float = DEFAULT_VIVIDNESS,
         detail: int | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Predict only the chroma of luma planes, for callers that join the two themselves, as for frames of a video.
+        """Predict only the chroma of luma planes, for callers that join the two themselves, such as for videos.
 
         Parameters
         ----------
@@ -344,7 +341,7 @@ class Colorizer:
     def predict_distribution(
         self, image: Any, *, detail: int | None = None, max_pixels: int = MAX_PIXELS
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predict how likely each color is, in each cell of a thumbnail; U-Net only.
+        """Predict the distribution over chroma in each cell of a thumbnail; U-Net only.
 
         Parameters
         ----------
@@ -432,7 +429,7 @@ class Colorizer:
         hints: Sequence[Sequence[Hint]],
         alternatives: Sequence[Alternative],
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict chroma: with hints as far as they reach, and without them beyond."""
+        """Predict chroma, with hints within their reach and without them elsewhere."""
         given: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail}
         views = [View.of(luma, options.prepare) for luma in lumas]
         seen = [view.luma for view in views]
@@ -467,7 +464,7 @@ def _parse(hints: Sequence[HintLike], luma: NDArray[np.uint8]) -> list[Hint]:
 
 
 def _with_alpha(rgb: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give a result the alpha of its image, where that has one."""
+    """Add the alpha channel of an image to its result, if it has one."""
     return np.dstack([rgb, image[:, :, 3]]) if image.shape[2] == 4 else rgb
 
 

@@ -1,4 +1,4 @@
-"""Hints: colors that a user fixes at pixels, and how they enter the network and the result."""
+"""Hints: colors that a user fixes at pixels, as input of the network and in the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Hint:
 
 
 def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, width: int) -> Hint:
-    """Check a hint at a pixel of an image of the given size; `ValueError` says what is wrong with it.
+    """Parse a hint at a pixel of an image of the given size; raise `ValueError` if it is invalid.
 
-    Fractional coordinates count as the pixel that they lie in.
+    Fractional coordinates are rounded down to a pixel.
     """
     if not (0 <= x < width and 0 <= y < height):
         raise ValueError(f"the hint at ({x}, {y}) lies outside the image, which is {width} wide and {height} high")
@@ -33,13 +33,13 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
         if len(rgb) != 3 or not all(0 <= c <= 255 for c in rgb):
             raise ValueError
     except (TypeError, ValueError):
-        raise ValueError(f"a hint's color is #RRGGBB or three numbers from 0 to 255, got {color!r}") from None
+        raise ValueError(f"a hint's color must be #RRGGBB or three numbers from 0 to 255, got {color!r}") from None
     cb, cr = to_chroma(np.array(rgb, np.uint8)).tolist()
     return Hint((int(x) + 0.5) / width, (int(y) + 0.5) / height, (cb, cr))
 
 
 def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()) -> NDArray[np.float32]:
-    """Lay hints on a chroma grid: (h, w, 3) Cb, Cr and mask.
+    """Place hints on a chroma grid: (h, w, 3) float32 Cb, Cr and mask.
 
     Hints in the same cell are averaged; drawn colors only fill cells without hints.
     """
@@ -70,9 +70,9 @@ def find_cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
 
 
 def enforce_hints(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Correct chroma (h, w, 2) around hints (h, w, 3) so that each is met exactly; the network only comes close.
+    """Correct chroma (h, w, 2) around hints (h, w, 3) to match them exactly, since the network only comes close.
 
-    Next to another hint, a correction reaches half as far as the distance between the two, so that they don't add up.
+    Near another hint, a correction reaches only half the distance between the two, so that they don't add up.
     """
     height, width = chroma.shape[:2]
     cells = np.nonzero(plane[..., 2])

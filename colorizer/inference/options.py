@@ -1,4 +1,4 @@
-"""`ColorOptions`: the options that all ways to colorize share."""
+"""`ColorOptions`: options shared by all methods that colorize."""
 
 from dataclasses import dataclass
 

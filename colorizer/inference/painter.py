@@ -13,22 +13,22 @@ Alternative = tuple[Hint, ...]
 """One of several colorizations of an image: the colors drawn for it, see `Painter.draw_alternatives`."""
 
 ABILITIES = ("raw picture", "vividness", "hints", "alternatives", "uncertainty")
-"""What some models can do and others can't."""
+"""Abilities that not all models have."""
 
 
 class Painter(ABC):
     """A trained network that predicts the chroma of luma planes.
 
-    Methods for which a model lacks the ability raise `ValueError`.
+    Methods that need an ability the model lacks raise `ValueError`.
 
     Attributes
     ----------
     title, other : str
-        Its name in messages, and that of the model that has the other abilities.
+        Its name in messages, and that of the model with the other abilities.
     abilities : frozenset of str
         Which of `ABILITIES` it has.
-    working_size : int, optional
-        Long side, in pixels, of the thumbnail at which the network works best; None if it has only one.
+    working_size : int or None
+        Long side in pixels of the thumbnail at which the network works best; None if its size is fixed.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Painter(ABC):
         hints: Sequence[Sequence[Hint]] | None = None,
         alternatives: Sequence[Alternative] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict the chroma of luma planes of any sizes; yield each as soon as it is known.
+        """Predict the chroma of luma planes of any sizes; yield each as soon as it is ready.
 
         Parameters
         ----------
@@ -72,25 +72,25 @@ class Painter(ABC):
         """
 
     def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        """Predict small RGB pictures, (h, w, 3) float32 in [0, 1], one for each (H, W) uint8 luma plane."""
+        """Predict RGB at the network's size: (h, w, 3) float32 in [0, 1] for each (H, W) uint8 luma plane."""
         self.refuse("raw picture")
 
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
     ) -> list[Alternative]:
-        """Draw several alternatives for a (H, W) uint8 luma plane, the likeliest first."""
+        """Draw several alternatives for a (H, W) uint8 luma plane, the most probable first."""
         self.refuse("alternatives")
 
     def suggest_colors(
         self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """List at most `count` chromas, (n, 2) float32, that are likely at a place, the likeliest first."""
+        """List at most `count` likely chroma values at a place, (n, 2) float32, the most probable first."""
         self.refuse("hints")
 
     def predict_distribution(
         self, luma: NDArray[np.uint8], *, detail: int | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predict how likely each color is: bins (K, 2) float32 and their probabilities (h, w, K) float32."""
+        """Predict the distribution over chroma: bins (K, 2) float32 and their probabilities (h, w, K) float32."""
         self.refuse("uncertainty")
 
     def predict_uncertainty(
@@ -100,5 +100,5 @@ class Painter(ABC):
         self.refuse("uncertainty")
 
     def refuse(self, ability: str) -> NoReturn:
-        """Raise `ValueError` for what this model can't do."""
-        raise ValueError(f"the {self.title} has no {ability}: take the {self.other}")
+        """Raise `ValueError` for an ability that this model lacks."""
+        raise ValueError(f"the {self.title} has no {ability}: use the {self.other}")

@@ -1,4 +1,4 @@
-"""How the U-Net is fed: the size and sharpness of the thumbnail that it sees, as ``config.json`` records them."""
+"""Preprocessing for the U-Net: size and sharpness of the thumbnail that it sees, as recorded in ``config.json``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from colorizer.imaging.color import resize
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What must be the same wherever a U-Net runs, and travels with its weights.
+    """Preprocessing that a U-Net was trained with; it is stored with the weights.
 
-    The defaults are those of the first published weights, whose record has no such keys.
+    The defaults are those of the first published weights, whose record lacks these keys.
 
     Attributes
     ----------
     multiple : int
-        Height and width that the network takes are multiples of this.
+        Height and width of the network's input must be multiples of this.
     stride : int
         Pixels of the thumbnail along each side of a cell of the chroma grid.
     working_size : int
-        Long side of the thumbnail of a photograph, in pixels, unless another is asked for.
+        Default long side of the thumbnail, in pixels.
     enlargement : float
         Small images are enlarged to the working size, but by no more than this factor.
     sharpening : float
-        What differs from the mean of 3x3 pixels is made larger by this factor where a thumbnail was shrunk.
+        Strength of the unsharp masking, with a 3 x 3 box filter, of downscaled thumbnails.
     mirrored_size : int
-        Long side at which the network sees the mirror image as well, to average the two; 0: not at all.
+        Long side at which the network also sees the mirror image, to average the two predictions; 0 turns that off.
     """
 
     multiple: int
@@ -46,7 +46,7 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If one is out of its range or no number, or the multiple is none of the stride.
+            If a value is out of range or not a number, or `multiple` is not a multiple of `stride`.
         """
         ranges = {
             "multiple": (1, 256),
@@ -59,15 +59,15 @@ class Preprocessing:
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise ValueError(f"{name} must lie from {least} to {most}, got {value!r}")
+                raise ValueError(f"{name} must be from {least} to {most}, got {value!r}")
             if name not in ("enlargement", "sharpening") and not isinstance(value, int):
                 raise ValueError(f"{name} must be a whole number, got {value!r}")
         if self.multiple % self.stride:
-            raise ValueError(f"multiple must be one of the stride {self.stride}, got {self.multiple}")
+            raise ValueError(f"multiple must be a multiple of the stride {self.stride}, got {self.multiple}")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Preprocessing":
-        """Read it from the content of a ``config.json``.
+        """Make it from the content of a ``config.json``.
 
         Raises
         ------
@@ -78,20 +78,20 @@ class Preprocessing:
         names = ("multiple", "stride", "working_size", "enlargement", "sharpening", "mirrored_size")
         values = {name: given[name] for name in names if name in given}
         if "mirrored_size" not in values and "sizes" in given:
-            values["mirrored_size"] = max(given["sizes"])  # The largest size that the first weights learned from.
+            values["mirrored_size"] = max(given["sizes"])  # The first weights record the sizes they were trained at.
         return cls(**values)
 
     def thumbnail_size(self, height: int, width: int, detail: int) -> tuple[int, int]:
-        """Compute height and width of the thumbnail of an image: multiples of the stride, at most about `detail`."""
+        """Compute height and width of an image's thumbnail: multiples of the stride, at most about `detail`."""
         scale = min(self.enlargement, detail / max(height, width))
         rows, columns = (self.stride * max(1, round(side * scale / self.stride)) for side in (height, width))
         return rows, columns
 
     def shrink(self, luma: NDArray[np.uint8], detail: int) -> NDArray[np.uint8]:
-        """Bring luma (H, W) to the thumbnail that the network sees, see `thumbnail_size`: (h, w) uint8.
+        """Resize luma (H, W) to the thumbnail that the network sees: (h, w) uint8, see `thumbnail_size`.
 
-        Without sharpening, pixels are means of areas. Else these means, which rid a scan of its grain, are taken down
-        to twice the size; from there luma is interpolated and sharpened.
+        Downscaling averages areas, which removes a scan's grain. With sharpening, that is done only down to twice the
+        size; from there, luma is interpolated and sharpened.
         """
         height, width = self.thumbnail_size(luma.shape[0], luma.shape[1], detail)
         longest = max(luma.shape)
@@ -105,5 +105,5 @@ class Preprocessing:
         return np.asarray(cv2.addWeighted(small, 1 + self.sharpening, blurred, -self.sharpening, 0), np.uint8)
 
     def chroma_grid(self, thumbnail: NDArray[np.uint8]) -> tuple[int, int]:
-        """Give height and width of the chroma grid of a thumbnail (h, w)."""
+        """Return height and width of the chroma grid of a thumbnail (h, w)."""
         return thumbnail.shape[0] // self.stride, thumbnail.shape[1] // self.stride

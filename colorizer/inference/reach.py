@@ -1,8 +1,8 @@
-"""How far a hint reaches: to the edges of the object that it lies on, rather than over the whole picture.
+"""Limit the reach of hints to the objects that they are on, rather than the whole picture.
 
-The distance from a hint to a place is geodesic: it grows along the way with each step and, far more, with each change
-of luma. So it is short within an object and long across its edge. It knows nothing of the network, and where the
-network leaves the object as it was, the hint's own change is laid on it.
+The distance from a hint is geodesic: it grows along a path with each step and, far more, with each change of luma, so
+it is short within an object and long across its edges. It is independent of the network; within reach of a hint, the
+hint's own change is applied where the network didn't follow it.
 
 References
 ----------
@@ -24,13 +24,13 @@ from colorizer.inference.hints import Hint, find_cell
 DEFAULT_REACH = 0.5
 
 _SIDE = 128  # Long side at which distances are computed.
-# What one unit of distance is, at the default reach: a part of the long side, so many levels of luma in one step, or so
-# many levels between the hint and the place.
+# One unit of distance at the default reach: this fraction of the long side, this many levels of luma in one step, or
+# this many levels between the hint and the place.
 _FAR, _EDGE, _OTHER = 1.0, 13.5, 70.0
 _STEEPNESS = 10  # Of the falloff, which is 1 near the hint and 1/2 at one unit.
-_LEAST = 0.75  # Part of the hint's own change that what it reaches has, whatever the network does.
-_BLEND = 3.0  # Pixels over which the changes of two hints go over into each other.
-_STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))  # To half of a pixel's neighbors, and how long.
+_LEAST = 0.75  # Minimum fraction of the hint's own change within its reach.
+_BLEND = 3.0  # Pixels over which the changes of two hints blend into each other.
+_STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))  # To half of a pixel's neighbors, with lengths.
 
 
 def limit_reach(
@@ -40,7 +40,7 @@ def limit_reach(
     hints: Sequence[Hint],
     reach: float,
 ) -> NDArray[np.float32]:
-    """Keep what hints change to the objects that they lie on.
+    """Limit the effect of hints to the objects that they are on.
 
     Parameters
     ----------
@@ -51,18 +51,18 @@ def limit_reach(
     hints : sequence of Hint
         At least one.
     reach : float
-        From 0, the spot alone, to 1, twice as far as `DEFAULT_REACH`.
+        From 0, only the spot, to 1, twice as far as `DEFAULT_REACH`.
 
     Returns
     -------
-    (h, w, 2) float32
-        Chroma, at most `_SIDE` long: that with hints near to them, in the sense above, and that without them elsewhere.
+    (h', w', 2) float32
+        Chroma, at most `_SIDE` long: `hinted` near the hints, by geodesic distance, and `plain` elsewhere.
     """
     scale = min(1.0, _SIDE / max(luma.shape))
     height, width = (max(1, round(side * scale)) for side in luma.shape)
     small = resize(luma, height, width, cv2.INTER_AREA)
     plain, hinted = upsample(small, plain), upsample(small, hinted)
-    # The grain and folds of an object are none of its edges.
+    # Smooth away the grain and folds of objects, which aren't edges.
     smooth = np.asarray(cv2.bilateralFilter(cv2.medianBlur(small, 5), 9, 40, 4), np.float32)
     cells = [find_cell(hint, height, width) for hint in hints]
     distance, nearest = measure_distance(smooth, cells)
@@ -82,19 +82,19 @@ def limit_reach(
 def measure_distance(
     luma: NDArray[np.float32], seeds: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Measure the geodesic distance of each pixel from the nearest of some seeds.
+    """Compute the geodesic distance of each pixel to its nearest seed.
 
     Parameters
     ----------
     luma : (H, W) float32
-        In levels.
+        In levels from 0 to 255.
     seeds : sequence of (row, column)
         At least one.
 
     Returns
     -------
     (H, W) float32 and (H, W) int
-        Distances, in the units of this module, and which seed each is from.
+        Distances in the units of this module, and the index of the nearest seed.
     """
     distance = np.full(luma.shape, np.inf, np.float32)
     nearest = np.zeros(luma.shape, np.intp)
@@ -106,7 +106,7 @@ def measure_distance(
         cost = length / (_FAR * max(luma.shape)) + ((one - other) / _EDGE) ** 2
         (near, far), (number, own) = (_shift(plane, down, right) for plane in (distance, nearest))
         ways += [(near, far, number, own, cost), (far, near, own, number, cost)]
-    # Bellman-Ford, all pixels at a time: each round goes on by a pixel, or by many along a row.
+    # Bellman-Ford on all pixels at once: each round advances by at least a pixel.
     while True:
         before = distance.copy()
         for source, target, number, own, cost in ways:
@@ -119,7 +119,7 @@ def measure_distance(
 
 
 def _shift(plane: NDArray[Any], down: int, right: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give views of a plane that hold each pixel, and its neighbor at a step."""
+    """Return two views of a plane: of each pixel, and of its neighbor at a step."""
     height, width = plane.shape
     if right >= 0:
         return plane[: height - down, : width - right], plane[down:, right:]

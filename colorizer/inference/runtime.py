@@ -1,6 +1,6 @@
-"""Runtimes for trained networks: LiteRT for exported ones, which load fast, and Keras for ones just trained.
+"""Runtimes for trained networks: LiteRT for exported ones, which load fast, and Keras for newly trained ones.
 
-The only module of the colorizing path that uses either of them.
+For inference, this is the only module that uses either of them.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-_QUIET = threading.RLock()  # Two threads that redirect standard error at the same time would lose it.
+_QUIET = threading.RLock()  # Two threads that redirect standard error at the same time could not restore it.
 
 
 class Runtime(Protocol):
@@ -52,10 +52,11 @@ class Runtime(Protocol):
         ----------
         *inputs : float32 arrays
             The autoencoder's (N, h, w, 1) luma in [0, 1]; the U-Net's (N, h, w, 1) luma and (N, h/2, w/2, 3) hints,
-            and, where sums over its distribution are wanted instead of that, the (3, K) weights of the bins in them,
-            see `colorizer.inference.chroma_bins.moment_weights`. Returning the whole distribution takes longer.
+            and, to return only weighted sums over its distribution, the (3, K) weights of the bins, see
+            `colorizer.inference.chroma_bins.moment_weights`. Returning the whole distribution takes longer.
         one_core : bool
-            Whether other calls keep the other cores busy. One core per call is faster overall than all cores for each.
+            Whether to use only one core, if parallel calls use the others: that is faster overall than all cores for
+            each call.
 
         Returns
         -------
@@ -71,11 +72,11 @@ def load_runtime(checkpoint: Checkpoint) -> Runtime:
     Raises
     ------
     ValueError
-        If the export is broken or was made from another ``model.keras`` than is there; if there is none and Keras,
-        which would run the file itself, is not installed; if it is neither the autoencoder nor the U-Net; or if its
-        weights are not finite, or the file declares far more than it holds.
+        If the export is damaged or was made from another ``model.keras``; if there is no export and Keras is not
+        installed; if it is neither the autoencoder nor the U-Net; or if its weights are not finite, or the file
+        declares far more than it contains.
     Exception
-        Whatever Keras raises on files that it can't use.
+        Whatever Keras raises for files that it can't load.
     """
     if checkpoint.export:
         content = checkpoint.read_weights(EXPORTED)
@@ -85,7 +86,7 @@ def load_runtime(checkpoint: Checkpoint) -> Runtime:
         return runtime
     if importlib.util.find_spec("keras") is None:
         raise ValueError(
-            f"there is no {EXPORTED} beside it, and Keras, which could run it without, is not installed: "
+            f"there is no {EXPORTED} beside it, and Keras, which is needed to run it, is not installed: "
             "pip install .[train]"
         )
     check_keras_file(checkpoint.path, import_keras())
@@ -104,7 +105,7 @@ def _identify(shapes: Mapping[str, tuple[Any, ...]], outputs: list[tuple[Any, ..
 
 
 class LiteRTNetwork:
-    """A network, or a part of one, under LiteRT; any number of threads may call it.
+    """A network, or a part of one, run by LiteRT. Thread-safe.
 
     Attributes
     ----------
@@ -113,7 +114,7 @@ class LiteRTNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        """Load the content of a ``.tflite`` file; `ValueError` if it isn't one."""
+        """Load the content of a ``.tflite`` file; raise `ValueError` if it is invalid."""
         self._content = content
         self._wide = self._load(count_cores())
         self._lock = threading.Lock()  # LiteRT serves one thread at a time.
@@ -122,7 +123,7 @@ class LiteRTNetwork:
         self.outputs = {name: _shape(details) for name, details in self._wide.get_output_details().items()}
 
     def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Run the network, see `Runtime`: its outputs by name; `ValueError` for other inputs than it takes."""
+        """Run the network, see `Runtime`, and return its outputs by name; raise `ValueError` for wrong shapes."""
         for name, given in inputs.items():
             shape = self.shapes.get(name, ())
             if len(shape) != given.ndim or any(n not in (-1, m) for n, m in zip(shape, given.shape, strict=True)):
@@ -154,10 +155,10 @@ class LiteRTNetwork:
 
 
 class LiteRTRuntime:
-    """An exported network, whole; otherwise see `Runtime`."""
+    """A whole exported network, see `Runtime`."""
 
     def __init__(self, content: bytes) -> None:
-        """Load the content of a ``.tflite`` file; `ValueError` unless it is one of the two networks."""
+        """Load the content of a ``.tflite`` file; raise `ValueError` unless it is one of the two networks."""
         self._network = LiteRTNetwork(content)
         self.network, self.size = _identify(self._network.shapes, list(self._network.outputs.values()))
         if self.network == "unet":
@@ -180,7 +181,7 @@ def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 class KerasRuntime:
-    """A ``.keras`` file under Keras, on whatever backend it uses; otherwise see `Runtime`."""
+    """A ``.keras`` file, run by Keras on any backend, see `Runtime`."""
 
     def __init__(self, path: Path) -> None:
         """Load a ``.keras`` file; Keras refuses files that would run code."""
@@ -195,7 +196,7 @@ class KerasRuntime:
         self.network, self.size = _identify(shapes, outputs)
 
     def __call__(self, *inputs: NDArray[np.float32], one_core: bool = False) -> NDArray[np.float32]:
-        """Run the network, see `Runtime`; the backend divides the cores itself."""
+        """Run the network, see `Runtime`; `one_core` has no effect."""
         if self.network == "autoencoder":
             return self._predict(inputs[0])
         luma, hints, *weights = inputs
@@ -223,9 +224,9 @@ def map_parallel(work: Callable[..., Result], parts: Sequence[Part]) -> Iterator
 
 @contextmanager
 def expect_memory() -> Iterator[None]:
-    """Turn LiteRT's `RuntimeError` into `MemoryError`, for calls whose inputs are known to fit the network.
+    """Convert LiteRT's `RuntimeError` to `MemoryError`, for calls whose inputs are known to fit the network.
 
-    LiteRT raises it when memory runs out, but also for much else.
+    LiteRT raises it when memory runs out, but also for many other reasons.
     """
     try:
         yield
@@ -234,7 +235,7 @@ def expect_memory() -> Iterator[None]:
 
 
 def import_keras() -> Any:
-    """Import Keras and its backend without the messages that TensorFlow prints on loading."""
+    """Import Keras and its backend without TensorFlow's startup messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "keras" in sys.modules:
         return sys.modules["keras"]
@@ -245,8 +246,8 @@ def import_keras() -> Any:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Suppress what native code writes to standard error; if an error is raised, show it."""
-    if sys.stderr is None:  # It is closed or never existed; another file may have its number by now.
+    """Suppress output of native code on standard error, unless an error is raised."""
+    if sys.stderr is None:  # It is closed, and another file may have its descriptor by now.
         yield
         return
     sys.stderr.flush()

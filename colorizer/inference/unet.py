@@ -1,4 +1,4 @@
-"""The chroma U-Net in use: chroma from thumbnails and hints, alternatives, suggested colors, and uncertainty."""
+"""Inference with the U-Net: chroma from thumbnails and hints, alternatives, suggested colors, and uncertainty."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,9 +18,9 @@ from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
 
 _PART = 16 * 32 * 32  # Pixels of thumbnails per call of the network: more don't fit into a core's cache.
 _MOST_CHANNELS = 128  # OpenCV's limit.
-_ROUNDS = 3  # Colors drawn for each alternative, one after the other.
+_ROUNDS = 3  # Colors drawn for each alternative, one after another.
 _HIGHEST_EXPONENT = 10
-_APART = 0.1  # Least distance in chroma between two suggested colors: two bins.
+_APART = 0.1  # Minimum distance in chroma between two suggested colors: two bins.
 
 
 class UNetPainter(Painter):
@@ -36,7 +36,7 @@ class UNetPainter(Painter):
     Raises
     ------
     KeyError, TypeError, ValueError
-        If a value is missing, makes no sense or doesn't fit the network.
+        If a value is missing, invalid or doesn't fit the network.
     """
 
     title = "U-Net"
@@ -52,7 +52,7 @@ class UNetPainter(Painter):
         self._check()
 
     def _check(self) -> None:
-        """Raise `ValueError` unless the record's values make sense and fit the network."""
+        """Raise `ValueError` unless the record's values are valid and fit the network."""
         bins, prior = self._bins, self._prior
         if bins.ndim != 2 or bins.shape[1] != 2 or prior.shape != bins.shape[:1]:
             raise ValueError(f"bins must be (K, 2) and the prior (K,), got {bins.shape} and {prior.shape}")
@@ -67,9 +67,13 @@ class UNetPainter(Painter):
                 np.full((1, side, side, 1), 0.5, np.float32), np.zeros((1, grid, grid, 3), np.float32)
             )
         except Exception as error:  # Each runtime raises its own errors for shapes that don't fit.
-            raise ValueError(f"the network takes no image of {side} x {side} and hints of {grid} x {grid}") from error
+            raise ValueError(
+                f"the network can't take an image of {side} x {side} with hints of {grid} x {grid}"
+            ) from error
         if logits.shape != (1, grid, grid, len(bins)) or not np.isfinite(logits).all():
-            raise ValueError(f"the network gives {logits.shape[1:]}, and the record says {(grid, grid, len(bins))}")
+            raise ValueError(
+                f"the network's output is {logits.shape[1:]}, but the record says {(grid, grid, len(bins))}"
+            )
 
     def predict_chroma(
         self,
@@ -95,13 +99,13 @@ class UNetPainter(Painter):
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
     ) -> list[Alternative]:
-        """Draw the colors that make several plausible chromas of one luma plane, for `predict_chroma`.
+        """Draw the colors of several plausible results for a luma plane, for `predict_chroma`.
 
-        Each color is drawn from the distribution at the most uncertain place and is then a hint to the network, so
-        that the rest of the picture goes with it and each result is consistent.
+        Each color is sampled from the distribution at the most uncertain place and then given to the network as a hint,
+        so that the rest of the picture is consistent with it.
 
-        The likeliest comes first: the probability of an alternative is that of its first color, given the hints, times
-        that of each later color, given those before it.
+        The most probable comes first: the probability of an alternative is that of its first color, given the hints,
+        times that of each later color, given those before it.
         """
         rng = np.random.default_rng(seed)
         thumbnail = self._shrink(luma, detail)
@@ -111,7 +115,7 @@ class UNetPainter(Painter):
             planes = [lay_hints(self._feed.chroma_grid(thumbnail), hints, colors) for colors in drawn]
             distributions: Iterator[NDArray[np.float32]]
             if turn == 0:
-                # The first colors are spread evenly over the order of hues, so that no two results start alike.
+                # Stratified over the order of hues, so that no two results start with the same color.
                 chances = (rng.permutation(count) + rng.random(count)) / count
                 distributions = repeat(next(self._distributions([thumbnail], planes[:1])), count)
             else:
@@ -126,7 +130,7 @@ class UNetPainter(Painter):
     def suggest_colors(
         self, luma: NDArray[np.uint8], place: Hint, count: int, *, detail: int | None, hints: Sequence[Hint]
     ) -> NDArray[np.float32]:
-        """List the likeliest chromas at a place: (n, 2) float32, at most `count`, none too close to another."""
+        """List the most probable chroma values at a place: (n, 2) float32, at most `count`, none close to another."""
         thumbnail = self._shrink(luma, detail)
         distribution = next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)]))
         # Without rebalancing, all suggestions would be shades of gray.
@@ -157,7 +161,7 @@ class UNetPainter(Painter):
     def predict_distribution(
         self, luma: NDArray[np.uint8], *, detail: int | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predict how likely each color is: bins (K, 2) and, on the chroma grid, probabilities (h, w, K)."""
+        """Predict the distribution over chroma: bins (K, 2) and, on the chroma grid, probabilities (h, w, K)."""
         thumbnail = self._shrink(luma, detail)
         plane = lay_hints(self._feed.chroma_grid(thumbnail))
         return self._bins, next(self._distributions([thumbnail], [plane]))
@@ -174,9 +178,9 @@ class UNetPainter(Painter):
         hints: Sequence[NDArray[np.float32]],
         run: Callable[..., NDArray[np.float32]],
     ) -> Iterator[NDArray[np.float32]]:
-        """Run the network on luma and hints of each thumbnail and of its mirror image, and average the outputs.
+        """Run the network on each thumbnail and its hints, and on their mirror images, and average the outputs.
 
-        The mirror image may be smaller, which is faster.
+        The mirror images may be smaller, which is faster.
         """
         mirrored_size, grid = self._feed.mirrored_size, self._feed.chroma_grid
         small = [
@@ -212,7 +216,7 @@ class UNetPainter(Painter):
     def _run_padded(
         self, run: Callable[..., NDArray[np.float32]], luma: NDArray[np.float32], hints: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Run the network on planes of any size on the grid: pad them to its multiple by mirroring the edges."""
+        """Run the network on planes of any size on the grid, padded by mirroring to a multiple that it accepts."""
         height, width = hints.shape[1:3]
         bottom, right = (-side % self._feed.multiple for side in luma.shape[1:3])
         if not bottom and not right:
@@ -223,9 +227,9 @@ class UNetPainter(Painter):
         return run(luma, hints)[:, :height, :width]
 
     def _draw(self, plane: NDArray[np.float32], distribution: NDArray[np.float32], chance: float) -> tuple[Hint, float]:
-        """Choose a color for the most uncertain place without a hint, and give its probability, which is above 0.
+        """Sample a color for the most uncertain place without a hint, and return it with its probability.
 
-        It is the one at `chance`, in [0, 1), in the order of hues.
+        `chance`, in [0, 1), is a quantile of the distribution in the order of hues.
         """
         uncertain = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
         row, column = np.unravel_index(int(np.argmax(uncertain)), uncertain.shape)

@@ -1,4 +1,4 @@
-"""The part of a picture that the network sees: of an old print, without its paper border and in full contrast."""
+"""The part of a picture that the network sees: for an old print, without its paper border and at full contrast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class View:
     Attributes
     ----------
     luma : (h, w) uint8
-        What the network sees.
+        Luma that the network sees.
     window : tuple of two slices
-        Its place in the picture.
+        Rows and columns of the picture that it covers.
     shape : tuple of int
         Height and width of the picture.
     """
@@ -32,7 +32,7 @@ class View:
 
     @classmethod
     def of(cls, luma: NDArray[np.uint8], prepare: bool) -> "View":
-        """Make a view of luma (H, W): as it is, or prepared, see `colorizer.imaging.prints`."""
+        """Make a view of luma (H, W) uint8, unchanged or prepared, see `colorizer.imaging.prints`."""
         height, width = luma.shape
         if not prepare:
             return cls(luma, (slice(0, height), slice(0, width)), (height, width))
@@ -63,7 +63,7 @@ class View:
             max(1, round(cells * whole / part))
             for cells, whole, part in zip(chroma.shape[:2], self.shape, self.luma.shape, strict=True)
         ]
-        # Pixel centers of the one in pixels of the other: along each axis, a factor and an offset.
+        # Map pixel centers of the result to those of the view: along each axis, a factor and an offset.
         factors = [
             side / whole * part / cells
             for side, whole, part, cells in zip(sides, self.shape, self.luma.shape, chroma.shape[:2], strict=True)

@@ -1,6 +1,6 @@
-"""Files of weights from strangers: what they would take to load, and whether their numbers are numbers.
+"""Check untrusted weight files: whether they would take too much memory, and whether their values are finite.
 
-They keep mistakes and simple attacks out. A model file is still a program for the runtime that runs it: load those of
+The checks catch mistakes and simple attacks. A model file is still a program for its runtime: load only models of
 people you trust.
 """
 
@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Weights hardly compress; beyond so many times the size of the file, what it declares is not in it.
+# Weights hardly compress: a file that declares more than this multiple of its size doesn't contain them.
 _MOST_TIMES = 16
 _SPARE = 10_000_000  # Bytes.
 
 
 def check_keras_file(path: Path, keras: Any) -> None:
-    """Raise `ValueError` if a file that Keras saved declares far more than it holds, before Keras allocates it.
+    """Raise `ValueError` if a Keras file declares far more data than it contains, before Keras allocates it.
 
     Parameters
     ----------
     path : pathlib.Path
-        A ``.keras`` file, or an HDF5 file of older versions of Keras.
+        A ``.keras`` file, or an HDF5 file from an older version of Keras.
     keras : module
-        Keras.
+        The imported Keras.
     """
     limit = _MOST_TIMES * path.stat().st_size + _SPARE
     source: Path | io.BytesIO = path
@@ -38,7 +38,7 @@ def check_keras_file(path: Path, keras: Any) -> None:
             names = archive.namelist()
             config = json.loads(archive.read("config.json")) if "config.json" in names else None
             if "model.weights.h5" not in names:
-                raise ValueError("it holds no model.weights.h5")
+                raise ValueError("it contains no model.weights.h5")
             source = io.BytesIO(archive.read("model.weights.h5"))
     import h5py
 
@@ -46,7 +46,7 @@ def check_keras_file(path: Path, keras: Any) -> None:
         _compare(_measure(file, h5py), limit)
         if config is None and "model_config" in file.attrs:
             config = json.loads(file.attrs["model_config"])
-    # Without values: shapes alone.
+    # Build the model without values, only shapes.
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         _compare(4 * sum(math.prod(weight.shape) for weight in model.weights), limit)
@@ -65,12 +65,12 @@ def _measure(file: Any, h5py: Any) -> int:
 
 def _compare(declared: int, limit: int) -> None:
     if declared > limit:
-        raise ValueError(f"it declares {declared / 1e6:,.0f} MB of weights, which it does not hold")
+        raise ValueError(f"it declares {declared / 1e6:,.0f} MB of weights, which it does not contain")
 
 
 def check_exported_weights(content: bytes) -> None:
     """Raise `ValueError` if a constant, or the scale of one, in the content of a ``.tflite`` file is not finite."""
-    from ai_edge_litert import schema_py_generated as schema  # Only models of strangers are worth its loading time.
+    from ai_edge_litert import schema_py_generated as schema  # Slow to import, so only for untrusted models.
 
     kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
     model = schema.Model.GetRootAs(content)

@@ -134,7 +134,7 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         (["scans", "--output", "out", "--engine", "ray", "--model", "none"], "no model 'none'"),
         (
             ["scans", "--output", "out", "--engine", "ray", "--raw"],
-            "U-Net has no raw picture: take the autoencoder",
+            "U-Net has no raw picture: use the autoencoder",
         ),
         (["scans", "--output", "out", "--address", "127.0.0.1:1"], "are for --engine ray"),
         (["s3://bucket/a", "--output", "out"], "which only --engine ray reads"),

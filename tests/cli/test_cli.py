@@ -231,8 +231,8 @@ def test_abilities_of_the_unet(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: take the U-Net"),
-        (["--model", "unet", "--raw"], "the U-Net has no raw picture: take the autoencoder"),
+        (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: use the U-Net"),
+        (["--model", "unet", "--raw"], "the U-Net has no raw picture: use the autoencoder"),
         (["--vividness", "2"], "colorizer: vividness must lie in [0, 1], got 2.0"),
         (["--reach", "2"], "colorizer: reach must lie in [0, 1], got 2.0"),
         (["--alternatives", "0"], "colorizer: alternatives must be at least 1, got 0"),

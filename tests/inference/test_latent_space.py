@@ -67,7 +67,7 @@ def test_a_walk_begins_and_ends_at_the_images(space: LatentSpace, cat: np.ndarra
     # Each step leads away from where it began.
     distances = [np.abs(picture.astype(int) - walk[0]).mean() for picture in walk]
     assert distances == sorted(distances)
-    with pytest.raises(ValueError, match="at least 2 steps, got 1"):
+    with pytest.raises(ValueError, match="steps must be at least 2, got 1"):
         space.walk(cat, ship, 1)
 
 

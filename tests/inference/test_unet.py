@@ -212,7 +212,7 @@ def test_palette_at_the_border_and_beyond(colorizer):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"raw": True}, "the U-Net has no raw picture: take the autoencoder"),
+        ({"raw": True}, "the U-Net has no raw picture: use the autoencoder"),
         ({"vividness": 1.5}, r"vividness must lie in \[0, 1\], got 1.5"),
         ({"detail": 0}, "detail must be at least 2"),
         ({"hints": [(32, 0, "#ffffff")]}, "outside the image, which is 32 wide and 32 high"),
@@ -243,7 +243,7 @@ def test_the_autoencoder_has_none_of_this():
         lambda image: autoencoder.suggest_colors(image, 0, 0),
         lambda image: autoencoder.draw_alternatives(image, 2),
     ):
-        with pytest.raises(ValueError, match="take the U-Net"):
+        with pytest.raises(ValueError, match="use the U-Net"):
             ask(CAT)
 
 
