@@ -1,8 +1,8 @@
-"""The demo: a tab a file, widgets and events, no arithmetic."""
+"""The demo, a Gradio page: one file per tab, with widgets and events only."""
 
 import os
 
-# Gradio and the Hub's library ask for these when they are imported. Nothing is reported to anyone.
+# Read when Gradio and the Hub's library are imported: no usage statistics are sent.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 

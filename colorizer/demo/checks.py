@@ -1,4 +1,4 @@
-"""Checks of single requests: their paths, their sizes, and whether they make sense."""
+"""Validate single requests: their paths, their sizes, and their content."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive
 
 MAX_UPLOAD = 110_000_000
-"""Limit of an upload request, in bytes; each file has a limit of its own."""
+"""Limit of an upload request, in bytes; there is another limit for each file."""
 MAX_QUESTION = 1_000_000
-"""Limit of any other request, in bytes: it holds file names and numbers."""
+"""Limit of any other request, in bytes: it contains only file names and numbers."""
 FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
 """Paths of files; Gradio serves them under both."""
 
@@ -75,7 +75,7 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
     Parameters
     ----------
     limited, receive : callables
-        ASGI's ``receive``, with limits for the body, and as it is, for what comes after.
+        ASGI's ``receive`` with limits, for the body, and without, for what comes after.
     path : str
         Path of the request.
     functions : collection of gradio.block_function.BlockFunction
@@ -89,7 +89,7 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
     Raises
     ------
     Refused
-        If the request makes no sense.
+        If the request is invalid.
     """
     body, more = b"", True
     while more:
@@ -121,11 +121,11 @@ def _check_fields(question: Any) -> None:
     for name in _TEXTS:
         value = question.get(name)
         if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_TEXT):
-            raise Refused(400, f"{name} makes no sense")
+            raise Refused(400, f"{name} is invalid")
     for name in _NUMBERS:
         value = question.get(name)
         if value is not None and not (type(value) is int and 0 <= value < 2**31):
-            raise Refused(400, f"{name} makes no sense")
+            raise Refused(400, f"{name} is invalid")
     if not isinstance(question.get("data", []), list | dict):
         raise Refused(400, "data must be a list")
 

@@ -1,4 +1,4 @@
-"""Deletes visitors' files and results when their time is up."""
+"""Delete visitors' files and results after a while."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _PARTS = 12  # Checks during that time.
 
 
 def read_keep() -> int:
-    """Read for how many seconds files are kept; `ValueError` if the environment variable makes no sense."""
+    """Read for how many seconds files are kept; raise `ValueError` if the environment variable is invalid."""
     keep = os.environ.get(KEEP_VARIABLE) or str(_HOUR)
     if not keep.isdecimal() or not _PARTS <= int(keep) <= _HOUR:
         raise ValueError(f"{KEEP_VARIABLE} must be a number of seconds from {_PARTS} to {_HOUR}, got {keep!r}")
@@ -28,7 +28,7 @@ def read_keep() -> int:
 
 
 def sweeper() -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Make the ``lifespan`` of a Gradio application that cleans up regularly; `ValueError` as in `read_keep`."""
+    """Make a ``lifespan`` for a Gradio application that cleans up regularly; raise `ValueError` as `read_keep` does."""
     keep = read_keep()
 
     @asynccontextmanager
@@ -48,16 +48,16 @@ def sweeper() -> Callable[[Any], AbstractAsyncContextManager[None]]:
 
 
 def sweep(demo: Any, age: float) -> None:
-    """Delete files that are older than some seconds, and folders that are empty then.
+    """Delete old files, and folders that are empty then.
 
-    Gradio's own ``delete_cache`` leaves folders, files of uploads that were cut off, and names in its memory.
+    Gradio's own ``delete_cache`` leaves folders, files of interrupted uploads, and names in memory.
 
     Parameters
     ----------
     demo : gradio.Blocks
-        The demo whose files are deleted; files that its widgets show to everyone stay.
+        The demo whose files are deleted; files that its widgets show to everyone are kept.
     age : float
-        Seconds.
+        Minimum age of deleted files, in seconds.
     """
     folder = Path(get_upload_folder())
     widgets = demo.blocks.values()

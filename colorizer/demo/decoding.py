@@ -1,7 +1,7 @@
-"""Visitors' files are decoded in processes of their own, and the network is used by one visitor at a time.
+"""Decode visitors' files in separate processes, and let one visitor at a time use the network.
 
-Whatever a file does, only its sender is affected, and gets an error in words: a process that crashes, or takes too much
-memory or time, is replaced by a new one. A visitor has one file decoded at a time, and one more may wait.
+A malicious file affects only its sender, who gets an error message: a process that crashes, or takes too much memory or
+time, is replaced. Each visitor's files are decoded one at a time, and one more may wait.
 """
 
 import atexit
@@ -40,7 +40,7 @@ class _Child:
         self._start = 0  # Resident memory in bytes.
 
     def decode(self, path: Path, max_pixels: int, seconds: int) -> tuple[NDArray[np.uint8], Metadata]:
-        """Decode a file; `ImageError` also if the process crashed or had to be ended."""
+        """Decode a file; raise `ImageError` also if the process crashed or had to be ended."""
         with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
             output = Path(folder) / "pixels.npy"
             question = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
@@ -102,7 +102,7 @@ class _Slots:
 
     @contextmanager
     def take(self, visitor: str) -> Iterator[_Child]:
-        """Wait for a process; `ImageError` if the visitor is using one and has another file waiting."""
+        """Wait for a process; raise `ImageError` if the visitor is using one and has another file waiting."""
         with self._lock:
             turn, waiting = self._turns.get(visitor, (threading.Lock(), 0))
             if waiting >= 2:
@@ -139,7 +139,7 @@ def start() -> None:
 
 
 def decode(source: Path | bytes, max_pixels: int, *, seconds: int = SECONDS) -> tuple[NDArray[np.uint8], Metadata]:
-    """Decode a visitor's file in a process of its own, as `colorizer.imaging.decode.decode_with_metadata` does.
+    """Decode a visitor's file in a separate process, as `colorizer.imaging.decode.decode_with_metadata` does.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class Stage(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        What the last of them gives: height, width and channels, or the length of a vector.
+        Output shape of the last layer: height, width and channels, or the length of a vector.
     layers : tuple of str
         Names of the layers, in order.
     kinds : tuple of str
@@ -163,7 +163,7 @@ def group_layers(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
 def group_scales(rows: Sequence[Mapping[str, Any]]) -> list[Stage]:
     """Group the rows of `list_layers` of a U-Net by picture size, on the way down and up; side branches are left out.
 
-    A block, whose layers' names begin alike, counts at the size at which it ends.
+    A block, whose layers' names have a common prefix, counts with the size of its output.
     """
     main = [row for row in rows if not row["name"].startswith(_SIDE_BRANCHES)]
     sizes = {_block(row): row["shape"][:-1] for row in main}

@@ -54,7 +54,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     def versions(
         image: Any, model: Any, vividness: Any, detail: Any, hints: Any, count: Any, seed: Any, reach: Any, prepare: Any
     ) -> list[str]:
-        """Give several colorizations of an image file, the likeliest first, as PNG of at most 1,280 pixels."""
+        """Colorize an image file in several ways, the most probable first; PNGs of at most 1,280 pixels out."""
         path, colorizer, options = read(image, model, vividness, detail, hints, reach, prepare)
         numbers = {"count": (count, 1, _MOST_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
         for name, (value, low, high) in numbers.items():

@@ -1,4 +1,4 @@
-"""Errors in words for visitors."""
+"""Error messages for visitors."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ EXPIRED = "has been deleted, as all files are after an hour at most; choose it a
 
 @contextmanager
 def as_gradio_errors(advice: str = "") -> Iterator[None]:
-    """Turn errors into `gradio.Error`, the only one whose message reaches the visitor.
+    """Convert errors to `gradio.Error`, the only one whose message reaches the visitor.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 
 
 def pick(items: Mapping[str, T], name: Any) -> T:
-    """Return the item of that name; `gradio.Error` if there is none."""
+    """Return the item of that name; raise `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
         choices = f"; there are: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
         raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
@@ -51,7 +51,7 @@ def pick(items: Mapping[str, T], name: Any) -> T:
 
 
 def find_upload(upload: Any) -> Path:
-    """Find the file of an upload or of an example; `gradio.Error` if there is none, or it is too large.
+    """Return the path of an upload or example; raise `gradio.Error` if there is none, or it is too large.
 
     Anyone may send any path, and Gradio checks only paths of files that it opens itself.
     """

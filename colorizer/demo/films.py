@@ -1,6 +1,6 @@
-"""Visitors' videos are read and written in a process of their own, which gets the colors from the server's network.
+"""Colorize visitors' videos in a separate process, which asks the server's network for colors.
 
-It asks for a few frames at a time: whoever brings a photo meanwhile waits for these frames, not for the whole video.
+It asks for a few frames at a time, so a visitor with a photo waits only for these frames, not for the whole video.
 """
 
 import os
@@ -54,7 +54,7 @@ def read_limits() -> tuple[Limits, int]:
     Raises
     ------
     ValueError
-        If a value in the environment makes no sense.
+        If a value in the environment is invalid.
     """
     values = []
     for name, (default, least, most) in _RANGES.items():

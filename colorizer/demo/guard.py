@@ -1,4 +1,4 @@
-"""Requests that are refused before Gradio sees them, and the security headers of all responses."""
+"""Refuse invalid or excessive requests before Gradio sees them, and add security headers to all responses."""
 
 import ipaddress
 import os
@@ -44,7 +44,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # What Gradio raises while it reads a request without a function, values or a file. Errors of the functions themselves
 # don't arrive here: functions run outside of the requests that call them.
-_SENSELESS = (FnIndexInferError, KeyError, TypeError)
+_INVALID = (FnIndexInferError, KeyError, TypeError)
 
 # Gradio's page needs inline scripts and styles, and compiles the few lines of JavaScript that events have.
 _PAGE_POLICY = (
@@ -62,11 +62,11 @@ class Guard:
     - URLs of other servers are refused, in paths, where Gradio would act as a proxy, and in requests, where it would
       fetch them. So are ``data:`` URLs, which bypass the limits on files.
     - Bodies have size limits, counted as they arrive, and must keep arriving.
-    - Each visitor may send so many requests per minute, upload so much per hour, and have so many requests open.
+    - Requests per minute, uploads per hour, and open requests are limited for each visitor.
     - Uploads stop before the disk is full.
     - A server on the loopback address answers to no other name, and accepts nothing from pages of other sites.
-    - Malformed requests get a 4xx answer in words.
-    - Responses carry a content security policy; uploaded files are sandboxed.
+    - Malformed requests get a 4xx response with an explanation.
+    - Responses have a content security policy; uploaded files are sandboxed.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ class Guard:
             if not refused:
                 if lack := describe_shortage(error):
                     refused.append(Refused(507, f"The server has {lack} left; try again later"))
-                elif scope["method"] == "POST" and isinstance(error, _SENSELESS):
-                    refused.append(Refused(400, "this request makes no sense"))
+                elif scope["method"] == "POST" and isinstance(error, _INVALID):
+                    refused.append(Refused(400, "this request is invalid"))
                 else:
                     raise
         finally:

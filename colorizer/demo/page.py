@@ -21,10 +21,10 @@ _SESSIONS = 256  # Sessions that Gradio remembers; they hold no visitor's data.
 
 
 class _Page(gr.Blocks):
-    """Blocks that refuse values of the wrong type in words; Gradio would log a traceback for each."""
+    """Blocks that refuse values of the wrong type with a message; Gradio would log a traceback for each."""
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
-        """Convert what was sent to what the functions take, as Gradio does; `gradio.Error` if it makes no sense."""
+        """Convert values from a request for the functions, as Gradio does; raise `gradio.Error` for invalid ones."""
         try:
             values: list[Any] = await super().preprocess_data(*args, **options)
             return values

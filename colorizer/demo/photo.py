@@ -21,22 +21,22 @@ from colorizer.imaging.toning import is_monochrome
 from colorizer.inference.colorizer import Alternative, Colorizer, HintLike
 
 PREVIEW_SIDE = 1280
-"""Long side of the preview that is shown and kept in memory: quick to colorize and to send, whatever the photo."""
+"""Long side of the preview that is shown and kept in memory, so that it is quick to colorize and to send."""
 
 
 MOST_DABS = 200
-"""Most dabs that a photo may have."""
+"""Maximum number of dabs on a photo."""
 _MOST_PREVIEWS = 48  # A few megabytes each; photos of visitors who come back later are read again.
 
 
 @dataclass(frozen=True)
 class Dab:
-    """A color ``#RRGGBB`` at a place, whose x and y are fractions of width and height, from 0 to below 1.
+    """A color ``#RRGGBB`` at a place, whose x and y are fractions of width and height, in [0, 1).
 
     Raises
     ------
     ValueError
-        If the place lies outside the photo, or the color has another form.
+        If the place is outside the photo, or the color is invalid.
     """
 
     x: float
@@ -52,7 +52,7 @@ class Dab:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo and the visitor's choices; each change gives a new one.
+    """A photo and the visitor's choices, immutable.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Photo:
     dabs : tuple of Dab
         Colors that the visitor set, the latest last.
     alternative : Alternative
-        The version that was chosen; empty for the model's first answer.
+        The version that was chosen; empty for the default result.
     """
 
     path: Path
@@ -87,7 +87,7 @@ class Photo:
                 return known
         image, _ = decode(path, max_pixels)
         preview = fit_within(image, PREVIEW_SIDE)
-        # The tone of an old print is not the color of what it shows.
+        # The tone of an old print doesn't count as color.
         colored = has_color(image) and not is_monochrome(preview[:, :, :3])
         photo = cls(path, (image.shape[0], image.shape[1]), preview, colored)
         with _lock:
@@ -137,12 +137,12 @@ class Photo:
     def draw_alternatives(
         self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
     ) -> list[Alternative]:
-        """Draw other versions, for `change`, the likeliest first."""
+        """Draw other versions, for `change`, the most probable first."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
 
     def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
-        """Estimate where the preview's colors are a guess: (H, W) float32, see `Colorizer.uncertainty`."""
+        """Estimate the uncertainty of the preview's colors: (H, W) float32, see `Colorizer.uncertainty`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.uncertainty(self.preview, detail=detail, hints=hints)
 
@@ -167,7 +167,7 @@ def forget_deleted() -> None:
 
 
 def draw_doubt(image: NDArray[np.uint8], doubt: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Overlay a gray copy of an image (h, w, C) with its uncertainty (h, w) in [0, 1]: dark is sure, yellow is not."""
+    """Overlay a gray copy of an image (h, w, C) with its uncertainty (h, w) in [0, 1], shown as yellow."""
     heat = cv2.applyColorMap(np.rint(doubt * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     return cv2.addWeighted(gray_copy(image[:, :, :3]), 0.4, np.ascontiguousarray(heat), 0.6, 0).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Separate processes for strangers' files, and limits on what they use."""
+"""Separate processes for untrusted files, and limits on their resources."""
 
 import os
 import subprocess

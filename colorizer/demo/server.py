@@ -1,4 +1,4 @@
-"""What the demo's server does before it serves the page: check its port, empty its folder, warm up the models."""
+"""Prepare the demo's server: check its port, empty its folder, warm up the models."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from colorizer.inference.colorizer import Colorizer
 
 
 def prepare_folder(address: str) -> Path:
-    """Give Gradio an empty folder for this server; `OSError` if its disk is full.
+    """Give Gradio an empty folder for this server; raise `OSError` if its disk is full.
 
     Files that a killed server left there are deleted.
     """
@@ -39,7 +39,7 @@ def prepare_folder(address: str) -> Path:
 
 
 def warm_up(colorizers: Iterable[Colorizer]) -> None:
-    """Run each model once, since the first run takes longer, while the first visitor still looks at the page."""
+    """Run each model once, since the first run takes longer."""
     decoding.start()
     image = np.zeros((64, 96, 3), np.uint8)
     for colorizer in colorizers:

@@ -1,4 +1,4 @@
-"""The code that *Use via API* shows: it runs as it is copied.
+"""The code that *Use via API* shows, ready to run.
 
 Gradio's own code names a file on the web, which the server wouldn't fetch, and the address that the first visitor used.
 """

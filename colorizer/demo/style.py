@@ -16,7 +16,7 @@ CSS = read_asset("page.css") + read_asset("stage.css")
 
 
 def build_theme() -> gr.themes.Base:
-    """Build the theme; its fonts are those of the visitor's system, so that none is fetched."""
+    """Build the theme; it uses the fonts of the visitor's system, so that none is downloaded."""
     theme = gr.themes.Soft(
         primary_hue="indigo",
         secondary_hue="indigo",

@@ -1,4 +1,4 @@
-"""Figures as a table, with an explanation, and the names of models on the page."""
+"""Table of metrics, with an explanation, and display names of models."""
 
 import html
 from collections.abc import Callable, Iterable, Mapping
@@ -25,17 +25,17 @@ Figures = Mapping[str, Any]
 
 
 def title(model: str) -> str:
-    """Name of a model for people to read."""
+    """Return the display name of a model."""
     return _TITLES.get(model, model)
 
 
 def raw_title(model: str) -> str:
-    """Name of the picture that a model paints by itself."""
+    """Return the display name of a model's raw output."""
     return f"{title(model)} (raw output)"
 
 
 def read_records(models: Iterable[str]) -> tuple[str, dict[str, Figures]]:
-    """Read the figures of models on the whole test set.
+    """Read the metrics of models on the whole test set.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def read_records(models: Iterable[str]) -> tuple[str, dict[str, Figures]]:
 
 
 def build_table(groups: Mapping[str, Mapping[str, Figures]]) -> str:
-    """Lay out figures as an HTML table.
+    """Format metrics as an HTML table.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def is_pixelated(image: NDArray[np.uint8]) -> bool:
 
 
 def read_caption(choice: gr.SelectData) -> Any:
-    """Return the caption of the picture that was chosen in a gallery; None if the choice makes no sense."""
+    """Return the caption of the picture that was chosen in a gallery; None if the choice is invalid."""
     return choice.value.get("caption") if isinstance(choice.value, dict) else None
 
 

@@ -1,4 +1,4 @@
-"""What the tabs share: limits, how events run, and the settings of a model."""
+"""Shared by the tabs: limits, options of events, and the settings of a model."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,7 +15,7 @@ from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
 MAX_PIXELS = 50_000_000
-"""Largest picture that the demo accepts: as large as phones make them, and small enough for a small server."""
+"""Maximum pixels of a picture: enough for phones, and little enough for a small server."""
 DETAIL_RANGE = (32, 256)
 """Minimum and maximum of detail; the network's time grows with its square."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -23,7 +23,7 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "priva
 
 
 def default_model(colorizers: Mapping[str, Colorizer]) -> str:
-    """Name of the model that is selected at first."""
+    """Return the name of the model that is selected by default."""
     return DEFAULT_MODEL if DEFAULT_MODEL in colorizers else next(iter(colorizers))
 
 
@@ -44,7 +44,7 @@ def _digest_weights(model: str) -> str:
 
 
 def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any]) -> tuple[Colorizer, dict[str, Any]]:
-    """Check settings, which may come from anyone, and fill in defaults.
+    """Validate untrusted settings, and fill in defaults.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""The pages of the demo, a tab a file."""
+"""The tabs of the demo's page, one per file."""

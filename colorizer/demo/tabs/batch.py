@@ -110,7 +110,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     # The result of an earlier batch could be mistaken for the new one, above all if that fails.
     gr.on([start.click, files.change], partial(show, False), None, shown, queue=False, **QUIET)
     given = [files, *settings.widgets]
-    # A queue of its own, so that visitors with a single image don't wait for it.
+    # A separate queue, so that visitors with a single image don't wait for it.
     line: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "many"}
     done = start.click(colorize_all, given, shown, show_progress_on=[files], api_visibility="private", **line)
     done.success(partial(show, True), None, shown, queue=False, **QUIET)

@@ -1,4 +1,4 @@
-"""The tab *CIFAR-10*: what the models make of images whose true colors are known."""
+"""The tab *CIFAR-10*: results of the models on images whose true colors are known."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""The tab *How it works*: what an autoencoder is and does."""
+"""The tab *How it works*: what an autoencoder is, and what it does."""
 
 import csv
 from collections.abc import Mapping
@@ -86,14 +86,14 @@ class _Sections:
 
 
 def _build_record(sections: _Sections, model: str) -> None:
-    """Draw what the record of a model's training has: its layers and its loss curves."""
+    """Draw a model's layers and loss curves from its training record."""
     config = Checkpoint.find(model).read_record(CONFIG)
     layers, folder = config.get("layers"), resource_folder("checkpoints") / model
     if layers:
         words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
         sections.begin(f"The layers: {title(model)}", words)
         gr.HTML(draw_layers(layers), padding=False, elem_id=f"layers-{model}")
-    # Runs that the last one began from, oldest first, and that one.
+    # The last run and those whose weights it started from, oldest first.
     histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
     if histories:
         images = sum({data["sha256"]: data["rows"] for data in config["data"]}.values())  # A set may be named twice.
@@ -118,7 +118,7 @@ def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Col
     try:
         space = LatentSpace(Checkpoint.find(model))
     except (OSError, ValueError):
-        return  # There is no export, or one of other weights.
+        return  # There is no export, or it is of other weights.
     samples = Gallery.of_samples()
     rows = {samples.caption(row): row for row in range(len(samples.dataset))}
     latent = gr.State()  # The vector of the image that the visitor follows.

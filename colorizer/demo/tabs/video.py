@@ -1,4 +1,4 @@
-"""The tab *Video*: one frame of a short video in color first, to choose the color strength, then all of it."""
+"""The tab *Video*: colorizes one frame of a short video, to choose the color strength, and then all of it."""
 
 import html
 import secrets
@@ -126,7 +126,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     opened = upload.change(show, [upload, vividness], shown, trigger_mode="always_last", **options)
     opened.failure(lambda: gr.Row(visible=False), None, work, queue=False, **QUIET)
     vividness.release(show, [upload, vividness], shown, trigger_mode="always_last", **options)
-    # One video at a time: it keeps a processor busy. Photos have a queue of their own.
+    # One video at a time: it keeps a processor busy. Photos have a separate queue.
     film = start.click(
         colorize,
         [upload, vividness],

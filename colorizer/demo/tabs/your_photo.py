@@ -47,14 +47,14 @@ _MOST_DRAWN = 16  # Drawn colors of a version.
 
 @dataclass(frozen=True)
 class Example:
-    """A photo that comes with the project."""
+    """A photo included in the project."""
 
     folder: str
     title: str
     credit: str
 
     def path(self, name: str) -> Path:
-        """Find its file."""
+        """Path of its file."""
         return resource_folder("samples") / self.folder / f"{name}.jpg"
 
 
@@ -87,7 +87,7 @@ class Question:
 
     @classmethod
     def read(cls, asked: Any, colorizers: Mapping[str, Colorizer]) -> "Question":
-        """Check a request, which may come from anyone; `gradio.Error` says what is wrong with it."""
+        """Parse an untrusted request; raise `gradio.Error` if it is invalid."""
         if not isinstance(asked, Mapping) or not isinstance(asked.get("photo"), Mapping):
             raise gr.Error("This request has no photo; reload the page.", print_exception=False)
         colorizer, options = read_settings(colorizers, asked)
@@ -116,7 +116,7 @@ def _read_dabs(given: Any) -> list[Dab]:
 
 
 def _read_version(given: Any) -> Alternative:
-    """Read the colors that make one of the model's versions, as `_write_version` wrote them."""
+    """Parse the colors of one of the model's versions, as `_write_version` wrote them."""
     if given is None:
         return ()
     try:
@@ -191,7 +191,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         return save(asked, ".png")
 
     first = default_model(colorizers)
-    # The opening picture is made once, here; it belongs to no visitor.
+    # The picture of the opening page is made once, here, and shared by all visitors.
     opening: Json = {"photo": {"example": OPENING}, "dabs": [], "model": first}
     pictures = _paint(ask(opening))
     stage = gr.HTML(
@@ -246,7 +246,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
 
 def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
-    """Turn a refusal into an answer, too: the page shows it in the drop zone."""
+    """Return an error as a response, which the page shows in the drop zone."""
 
     def answer(asked: Any) -> Json:
         echo = {"id": asked.get("id"), "photo": asked.get("photo")} if isinstance(asked, Mapping) else {}
@@ -289,7 +289,7 @@ def _describe(question: Question, pictures: Mapping[str, str | None], photo: Jso
 
 
 def _thumbnail(path: Path) -> str:
-    """Make a small square of a photo's middle, as a data: URL, which needs no request."""
+    """Crop a small square from a photo's middle, as a data: URL, which needs no request."""
     image = decode_image(path)
     height, width = image.shape[:2]
     side = min(height, width)
