@@ -1,4 +1,4 @@
-"""The demo: what ``make app`` starts and what a Hugging Face Space runs."""
+"""Start the demo: used by ``make app`` and by the Hugging Face Space."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from colorizer.inference.colorizer import Colorizer
 
 def main() -> int:
     """Load the models, serve the page until interrupted, and return the exit code."""
-    # A Space must be reachable from outside; anywhere else only this machine is served, unless asked otherwise.
+    # A Space must be reachable from outside; anywhere else, listen only on this machine by default.
     host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"
     if not port.isdecimal() or not 0 < int(port) < 65536:

@@ -13,9 +13,9 @@ from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
-    """Make the command-line options from the fields of `TrainConfig`."""
+    """Parse command-line options, one for each field of `TrainConfig`."""
     parser = argparse.ArgumentParser(
-        description="Train a colorizer. To resume an interrupted training, run the same command again."
+        description="Train a colorizer. To resume an interrupted run, repeat the same command."
     )
     for option in fields(TrainConfig):
         flag = "--" + option.name.replace("_", "-")
@@ -35,11 +35,11 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
 
 
 def main() -> int:
-    """Run a training; returns 0 when done, 2 if the options make no sense, 1 for unreadable data or a NaN loss."""
+    """Train; return 0 for success, 1 if something failed, 2 if the options make no sense, and 130 if interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = parse_arguments()
-        import_keras()  # Quietly: start-up notes would bury the progress bar.
+        import_keras()  # Without its startup messages, which would bury the progress bar.
         from colorizer.training.fit import fit
 
         fit(config)
@@ -55,10 +55,12 @@ def main() -> int:
     except OSError as error:
         if (lack := describe_shortage(error)) is None:
             raise
-        print(f"train.py: there is {lack} left; the same command goes on from the last finished epoch", file=sys.stderr)
+        print(
+            f"train.py: there is {lack} left; the same command resumes after the last finished epoch", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        print("\nstopped; the same command resumes after the last finished epoch", file=sys.stderr)
         return 130
     return 0
 
