@@ -277,7 +277,7 @@ def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
     assert (figures["model"], figures["n"], figures["vividness"]) == ("unet", 10, 0.5)
     assert figures["gray_baseline"]["relative_mse"] == 1
     assert "raw" not in figures
-    assert "network's picture" not in capsys.readouterr().out
+    assert "network's output" not in capsys.readouterr().out
 
 
 def test_evaluate_abilities(cifar_folder, tmp_path):
