@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 import zlib
 from functools import partial
@@ -110,9 +111,13 @@ def test_lie_about_the_size_gives_no_more(tmp_path: Path):
         given.append(len(source))
         return decode_with_metadata(source, max_pixels=max_pixels)
 
+    tracemalloc.start()
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert, decode=decode)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert line.reason
     assert given == [told]
+    assert peak < size / 3
 
 
 def test_directory_of_thousands_is_refused_and_one_of_few_parsed_once(tmp_path: Path, monkeypatch):
