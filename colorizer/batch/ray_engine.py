@@ -12,15 +12,15 @@ import pickle
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import cv2
 
 from colorizer.batch.options import PaintOptions
-from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, name_results
-from colorizer.batch.report import Outcome, ignore
+from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, is_video, name_results
+from colorizer.batch.report import Outcome
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.inference.checkpoint import Checkpoint
@@ -60,13 +60,30 @@ class FolderPlan:
     chunk_files: int = 32
     start: Path = field(default_factory=Path.cwd)
 
-    def check(self) -> None:
-        """Raise `UsageError` if the folders don't exist or don't fit together; lists nothing."""
+    def check(self) -> list[Place]:
+        """Check the folders before anything is done, and return the files to ignore.
+
+        Raises
+        ------
+        UsageError
+            If the folders don't fit together, or there is a video, which would keep one worker busy for hours.
+        OSError
+            If a folder can't be listed.
+        """
         if not is_folder(self.source):
+            _refuse_video(self.source)
             raise UsageError(f"the Ray engine takes a folder, and there is none at {self.source}")
         if isinstance(self.output, Path) and self.output.exists() and not self.output.is_dir():
             raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
+        others = []
+        for place, files in find_files(self.source, self.output, self.recursive):
+            for file in files:
+                path = join_place(self.source, place / file.name)
+                _refuse_video(path)
+                if not is_image(PurePath(file.name)):
+                    others.append(path)
+        return others
 
     def enter(self) -> None:
         """Make relative paths mean the same in this process as in the one that made the plan."""
@@ -75,7 +92,7 @@ class FolderPlan:
             os.chdir(self.start)
 
     def chunks(self) -> Iterator[list[tuple[Job, bool]]]:
-        """Yield the jobs of each chunk, and whether the results of each exist; files to ignore have no targets.
+        """Yield the jobs of each chunk, and whether the results of each exist.
 
         Memory holds the names of one folder at a time. The chunks don't depend on existing results, so that Ray can
         list them again.
@@ -83,7 +100,8 @@ class FolderPlan:
         chunk: list[tuple[Job, bool]] = []
         size = 0
         for place, files in find_files(self.source, self.output, self.recursive):
-            for job, is_done, file_size in self._jobs(place, files):
+            images = [file for file in files if is_image(PurePath(file.name))]
+            for job, is_done, file_size in self._jobs(place, images):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size
                 if len(chunk) == self.chunk_files or size >= _CHUNK_BYTES:
@@ -92,17 +110,21 @@ class FolderPlan:
         if chunk:
             yield chunk
 
-    def _jobs(self, place: PurePath, files: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
+    def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
         """Make the jobs of a folder; yield each with whether its results exist, and the size of its file."""
-        images = [file for file in files if is_image(PurePath(file.name))]
         sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
         jobs = name_results(sources, self.output, self.format, self.options.endings)
         existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
         for job, image in zip(jobs, images, strict=True):
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
-        for file in files:
-            if not is_image(PurePath(file.name)):
-                yield Job(join_place(self.source, place / file.name), ()), False, 0
+
+
+def _refuse_video(place: Place) -> None:
+    if is_video(PurePath(place)):
+        raise UsageError(
+            f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
+            "folder of their own"
+        )
 
 
 class Worker:
@@ -128,16 +150,9 @@ class Worker:
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
-        yield from (_ignore(job.source) for job, _ in chunk if not job.targets)
-        rest = Rest.of((pair for pair in chunk if pair[0].targets), self._digest)
+        rest = Rest.of(chunk, self._digest)
         yield from skip(rest.finished)
         yield from run_images(rest.new, rest.outdated, self._model, self._options, self._digest)
-
-
-def _ignore(source: Place) -> Outcome:
-    outcome = ignore(source)
-    # A video would keep one worker busy for hours.
-    return replace(outcome, reason="the Ray engine takes images only") if outcome.job.is_video else outcome
 
 
 def run_on_cluster(
@@ -159,7 +174,7 @@ def run_on_cluster(
     Yields
     ------
     Outcome
-        One for each file, including ignored ones.
+        One for each image.
 
     Raises
     ------
@@ -183,13 +198,12 @@ def run_on_cluster(
             compute=ray.data.ActorPoolStrategy(**size),
             num_cpus=1,
         )
-        has_images = False
+        empty = True
         for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for pickled in batch.to_pydict().get("outcomes", ()):
-                outcomes: list[Outcome] = pickle.loads(pickled)
-                has_images |= any(outcome.job.targets for outcome in outcomes)
-                yield from outcomes
-        if not has_images:
+                yield from pickle.loads(pickled)
+                empty = False
+        if empty:
             raise UsageError(f"no images in {plan.source}" + ("" if plan.recursive else DEEPER))
     except ray.exceptions.RayError as error:
         cause: BaseException = error

@@ -20,7 +20,7 @@ ERRORS = (OSError, MemoryError, RuntimeError, ValueError, cv2.error)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of a job: ``done``, ``skipped`` (its results exist), or ``failed`` or ``ignored`` for a reason."""
+    """Outcome of a job: ``done``, ``skipped`` (its results exist), or ``failed`` or ``passed over`` for a reason."""
 
     job: Job
     status: str
@@ -55,7 +55,7 @@ class Outcome:
 def ignore(source: Place) -> Outcome:
     """Make the outcome of a file that is ignored because of its extension."""
     suffix = PurePath(source).suffix
-    return Outcome(Job(source, ()), "ignored", f"{suffix} files are not read" if suffix else "it has no extension")
+    return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
 
 
 def explain(error: BaseException) -> str:

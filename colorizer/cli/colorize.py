@@ -194,7 +194,7 @@ def _colorize(options: argparse.Namespace) -> int:
         report = stack.enter_context(_open_report(options.report)) if options.report else None
         for outcome in tqdm(outcomes, total=total, unit="file", disable=True if total == 1 else None):
             counts[outcome.status] += 1
-            if outcome.status == "ignored":
+            if outcome.status == "passed over":
                 ignored[PurePath(outcome.job.source).suffix.lower() or "without extension"] += 1
             if report:
                 report.write(outcome.to_json())
@@ -214,7 +214,7 @@ def _colorize(options: argparse.Namespace) -> int:
     )
     if ignored:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common())
-        print(f"{ignored.total()} ignored: {kinds}")
+        print(f"{ignored.total()} passed over: {kinds}")
     for line in failed + video_notes + [f"{count}: {note}" for note, count in notes.most_common()]:
         print(f"  {_UNPRINTABLE.sub('?', line)}", file=sys.stderr)
     return 1 if failed else 0
@@ -283,7 +283,7 @@ def _check_videos(jobs: list[Job], options: argparse.Namespace, paint: PaintOpti
         return jobs
     if len(videos) == len(jobs):
         raise UsageError(MISSING)
-    print(f"{len(videos)} videos ignored: {MISSING}", file=sys.stderr)
+    print(f"{len(videos)} videos passed over: {MISSING}", file=sys.stderr)
     return [job for job in jobs if not job.is_video]
 
 
@@ -318,8 +318,9 @@ def _run_on_cluster(options: argparse.Namespace, paint: PaintOptions) -> tuple[I
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers must be at least 1, got {options.workers}")
     plan = FolderPlan(options.inputs[0], options.output, paint, options.format, options.recursive, options.overwrite)
-    plan.check()
+    others = plan.check()
     if options.report and any(lies_within(options.report, place) for place in (plan.source, plan.output)):
         raise UsageError(f"--report {options.report} is in the input or output folder: choose another folder")
     check_model(Colorizer.load(options.model), paint)
-    return run_on_cluster(plan, options.model, address=options.address, workers=options.workers), None
+    outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
+    return chain(outcomes, map(ignore, others)), None

@@ -14,9 +14,9 @@ from conftest import ROOT, WATCH_NETWORK, encode, free_port, random_images
 from object_stores import serve_gs, serve_s3
 
 from colorizer.batch.options import PaintOptions
-from colorizer.batch.plan import Job, UsageError, plan_jobs
+from colorizer.batch.plan import UsageError, plan_jobs
 from colorizer.batch.ray_engine import FolderPlan, run_on_cluster
-from colorizer.batch.storage import fetch, list_folder, put
+from colorizer.batch.storage import fetch, put
 from colorizer.cli import main
 
 # Ray tells its makers even that it is not to tell them anything, and asks the addresses of clouds whether it is in one.
@@ -73,34 +73,17 @@ def test_plan_is_that_of_the_single_machine(tmp_path, recursive, format, options
     output = scans / "out"  # Within the input.
     (output / "1").mkdir(parents=True)
     (output / "1" / "010.png").write_bytes(b"of an earlier run")
-    jobs, others = plan_jobs([scans], output, format, recursive, options.endings)
+    jobs, _ = plan_jobs([scans], output, format, recursive, options.endings)
     plan = FolderPlan(scans, output, options, format, recursive, chunk_files=4)
     plan.check()
     chunks = list(plan.chunks())
     assert {len(chunk) for chunk in chunks[:-1]} <= {4}
     planned = [entry for chunk in chunks for entry in chunk]
-    expected = [(job, job.is_done) for job in jobs] + [(Job(path, ()), False) for path in others]
-    assert sorted(planned, key=lambda entry: str(entry[0].source)) == sorted(
-        expected, key=lambda entry: str(entry[0].source)
-    )
+    assert sorted(planned, key=lambda entry: str(entry[0].source)) == [
+        (job, job.is_done) for job in sorted(jobs, key=lambda job: str(job.source))
+    ]
     anew = FolderPlan(scans, output, options, format, recursive, overwrite=True)
     assert not any(is_done for chunk in anew.chunks() for _, is_done in chunk)
-
-
-def test_each_folder_is_listed_once(tmp_path, monkeypatch):
-    listed = []
-
-    def list_and_note(folder: Path):
-        listed.append(folder)
-        return list_folder(folder)
-
-    monkeypatch.setattr("colorizer.batch.plan.list_folder", list_and_note)
-    scans = make_scans(tmp_path / "scans", 25)
-    plan = FolderPlan(scans, tmp_path / "out", PaintOptions(), recursive=True)
-    plan.check()
-    assert listed == []
-    list(plan.chunks())
-    assert listed == [scans, *(scans / f"{i}" for i in range(3))]
 
 
 def test_large_files_end_a_chunk(tmp_path, monkeypatch):
@@ -139,14 +122,15 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         (["scans", "--output", "out", "--address", "127.0.0.1:1"], "are for --engine ray"),
         (["s3://bucket/a", "--output", "out"], "which only --engine ray reads"),
         (["scans", "--output", "out", "--engine", "ray", "--lossless"], "--frame and --lossless are for videos"),
-        (["film.mp4", "--output", "out", "--engine", "ray"], "takes a folder, and there is none at film.mp4"),
+        (["film.mp4", "--output", "out", "--engine", "ray"], "film.mp4 is a video, and the Ray engine takes images"),
+        (["scans", "--output", "out", "--engine", "ray", "--recursive"], "use the local engine, or move videos to"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scans" / "in").mkdir(parents=True)
     (tmp_path / "scans" / "a.png").write_bytes(encode(random_images(1)[0]))
-
+    (tmp_path / "scans" / "in" / "film.MP4").write_bytes(b"film")
     assert main(["colorize", *arguments]) == 2
     told = capsys.readouterr().err
     assert said in told
@@ -263,7 +247,6 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     scans = make_scans(tmp_path / "scans", 24)
     for name, content in contents(scans).items():
         put(f"{archive}/{name}", content)
-    put(f"{archive}/0/film.mp4", b"film")
     assert main(["colorize", "scans", "--recursive", "--output", "out"]) == 1
     told = capsys.readouterr().err.replace("scans/0/", f"{archive}/0/")
     command = ["colorize", archive, "--recursive", "--output", f"{archive}/color"]
@@ -275,11 +258,8 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     assert results == contents(tmp_path / "out")
     assert main(command) == 1
     assert f"0 colorized, {len(results)} skipped" in capsys.readouterr().out
-    report = read_report(Path("run.jsonl"))
-    assert {source: line["reason"] for source, line in report.items() if line["status"] == "ignored"} == {
-        f"{archive}/0/film.mp4": "the Ray engine takes images only",
-        f"{archive}/0/notes.txt": ".txt files are not read",
-    }
+    passed = [source for source, line in read_report(Path("run.jsonl")).items() if line["status"] == "passed over"]
+    assert passed == [f"{archive}/0/notes.txt"]
     assert main([*command, "--vividness", "0.1"]) == 1
     printed = capsys.readouterr()
     assert f"{len(results)} colorized" in printed.out
@@ -307,7 +287,7 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(tmp_path, cap
     assert 20 < len(whole) < 330
     assert main(command) == 1
     done = read_report(report)
-    assert len(done) == 167 + 1  # And a text file, which is ignored.
+    assert len(done) == 167 + 1  # And a text that is passed over.
     assert sum(line["status"] == "failed" for line in done.values()) == 2
     assert len(list(out.rglob("*"))) == 15 + 330  # Folders and results, and nothing else.
     again = [path for path, changed in whole.items() if path.stat().st_mtime_ns != changed]
@@ -334,11 +314,10 @@ def test_a_node_that_is_killed_costs_no_image(tmp_path, cluster):
             killed_at = len(outcomes)
     assert killed_at is not None
     assert killed_at < 90
-    assert len({outcome.job.source for outcome in outcomes}) == len(outcomes) == 112 + 1
+    assert len({outcome.job.source for outcome in outcomes}) == len(outcomes) == 112
     assert sorted(outcome.job.source.name for outcome in outcomes if outcome.status != "done") == [
         "broken.png",
         "empty.tif",
-        "notes.txt",
     ]
     results = contents(tmp_path / "out")
     assert len(results) == 4 * 110

@@ -344,8 +344,8 @@ def test_ignored_files_are_reported(tmp_path, capsys):
         (scans / name).write_bytes(b"x")
     command = ["colorize", str(scans), "--recursive", "--output", str(tmp_path / "out"), "--report", str(report)]
     assert main(command) == 0
-    assert "3 ignored: 2 .dng, 1 .pdf" in capsys.readouterr().out
-    ignored = [line for line in read_report(report) if line["status"] == "ignored"]
+    assert "3 passed over: 2 .dng, 1 .pdf" in capsys.readouterr().out
+    ignored = [line for line in read_report(report) if line["status"] == "passed over"]
     assert [line["reason"] for line in ignored] == [".dng files are not read"] * 2 + [".pdf files are not read"]
 
 

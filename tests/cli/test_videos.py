@@ -68,7 +68,7 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, capsys, result: s
         (["film.mp4", "--output", "o.mp4", "--uncertainty"], "--uncertainty is for images"),
         (["film.mp4", "--output", "o.mp4", "--raw", "--model", "autoencoder"], "--raw is for images"),
         ([".", "--output", "../o", "--format", "jpeg"], "--format is for images"),
-        (["film.mp4", "--output", "o", "--engine", "ray"], "there is none at film.mp4"),
+        (["film.mp4", "--output", "o", "--engine", "ray"], "film.mp4 is a video"),
         (["film.mp4", "--output", "o.avi"], "a result's extension is one of .mp4, .mov, .mkv"),
         (["film.mp4", "--output", "o.png"], "a result's extension is one of .mp4, .mov, .mkv"),
         (["a.png", "--output", "o.mp4"], "a result's extension is one of .png"),
@@ -97,7 +97,7 @@ def test_without_pyav_videos_are_ignored(tmp_path: Path, monkeypatch, capsys) ->
     save_image(random_images(1)[0], tmp_path / "a.png")
     (tmp_path / "film.mp4").write_bytes(b"nothing")
     assert main(["colorize", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
-    assert "1 videos ignored: videos need PyAV" in (told := capsys.readouterr()).err
+    assert "1 videos passed over: videos need PyAV" in (told := capsys.readouterr()).err
     assert "pip install .[video]" in told.err
     assert main(["colorize", str(tmp_path / "film.mp4"), "--output", str(tmp_path / "o.mp4")]) == 2
     assert "pip install .[video]" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """One test for each kind of file that people have, made here."""
 
+import io
 import struct
 import zlib
 
@@ -368,6 +369,8 @@ def test_deep_png_with_a_transparent_color():
     assert decoded.tolist() == [[[1, 2, 3, 0], [4, 5, 6, 255]]]
     decoded = decode_image(png(array[..., 0], chunk(b"tRNS", struct.pack(">H", 1028))))
     assert decoded.tolist() == [[[1, 1, 1, 255], [4, 4, 4, 0]]]
+    with Image.open(io.BytesIO(png(array[..., 0], chunk(b"tRNS", struct.pack(">H", 1028))))) as picture:
+        assert decode_image(picture).tolist() == decoded.tolist()
     array = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x1256, 0x5678, 0x9ABC]]])  # Alike but for the lower bytes.
     decoded = decode_image(png(array, chunk(b"tRNS", struct.pack(">3H", *array[0, 0]))))
     assert decoded[..., 3].tolist() == [[0, 255]]
