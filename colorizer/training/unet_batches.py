@@ -34,7 +34,7 @@ _PROBED = 100  # Images of a data set whose size stands for all.
 _LEAST_AREA = 0.45  # Of a crop, as a share of the image.
 _WIDEST = 1.25  # Long side of a crop over its short one.
 _AGED = 0.35  # Share of the images that are fed as an aged copy.
-_HINTED = 0.5  # Share of the images that have hints.
+_HINTED = 0.33  # Share of the images that have hints.
 _MEAN_HINTS = 6
 
 
