@@ -67,13 +67,12 @@ def test_ends_and_time_of_change_are_read(folder):
     assert before - 2e9 < modified(first) <= modified(second) < time.time_ns() + 2e9
 
 
-def test_ignored_files_are_listed(folder):
+def test_files_that_are_passed_over_are_found(folder):
     for name in ("a.png", "b.dng", "x/c.pdf", "x/d.jpg", "out/e.txt", ".f.dng"):
         put(join_place(folder, PurePosixPath(name)), b"x")
     output = join_place(folder, PurePosixPath("out"))
     for recursive, expected in ((False, ["b.dng"]), (True, ["b.dng", "x/c.pdf"])):
-        plan = FolderPlan(folder, output, PaintOptions(), recursive=recursive)
-        found = [job.source for chunk in plan.chunks() for job, _ in chunk if not job.targets]
+        found = FolderPlan(folder, output, PaintOptions(), recursive=recursive).check()
         assert found == [join_place(folder, PurePosixPath(name)) for name in expected]
 
 
