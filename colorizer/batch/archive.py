@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from colorizer.batch.names import fit_name, read_name
 from colorizer.batch.plan import Job, name_results
-from colorizer.batch.report import ERRORS, Outcome, explain, ignore, write_csv
+from colorizer.batch.report import ERRORS, Outcome, explain, pass_over, write_csv
 from colorizer.imaging.decode import ImageError, decode_with_metadata, readable_extensions
 from colorizer.imaging.encode import EXTENSIONS, encode_image
 from colorizer.imaging.metadata import Metadata
@@ -112,7 +112,7 @@ def colorize_archive(
                 if content:
                     archive.writestr(Path(job.targets[0]).as_posix(), content)
                 outcomes.append(outcome)
-            outcomes += [ignore(entry.name) for entry in found if not entry.is_image]
+            outcomes += [pass_over(entry.name) for entry in found if not entry.is_image]
             archive.writestr(REPORT, write_csv(outcomes))
     unfinished.replace(output)
     return outcomes

@@ -52,8 +52,8 @@ class Outcome:
         return json.dumps(self.to_record(), ensure_ascii=False) + "\n"
 
 
-def ignore(source: Place) -> Outcome:
-    """Make the outcome of a file that is ignored because of its extension."""
+def pass_over(source: Place) -> Outcome:
+    """Make the outcome of a file that is passed over because of its extension."""
     suffix = PurePath(source).suffix
     return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from colorizer.batch.options import PaintOptions, check_model
 from colorizer.batch.plan import Job, UsageError, check_writable, plan_jobs
-from colorizer.batch.report import Outcome, ignore
+from colorizer.batch.report import Outcome, pass_over
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
@@ -264,7 +264,7 @@ def _run_here(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterato
         outcomes = chain(outcomes, run_images(images, rest.outdated, model, paint, digest))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, paint, lossless=options.lossless, follow=_follow))
-    return chain(outcomes, map(ignore, others)), len(jobs) + len(others)
+    return chain(outcomes, map(pass_over, others)), len(jobs) + len(others)
 
 
 def _check_videos(jobs: list[Job], options: argparse.Namespace, paint: PaintOptions) -> list[Job]:
@@ -323,4 +323,4 @@ def _run_on_cluster(options: argparse.Namespace, paint: PaintOptions) -> tuple[I
         raise UsageError(f"--report {options.report} is in the input or output folder: choose another folder")
     check_model(Colorizer.load(options.model), paint)
     outcomes = run_on_cluster(plan, options.model, address=options.address, workers=options.workers)
-    return chain(outcomes, map(ignore, others)), None
+    return chain(outcomes, map(pass_over, others)), None

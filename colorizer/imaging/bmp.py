@@ -1,4 +1,4 @@
-"""BMP with a palette. Pillow reads some palettes of grays wrongly, and runs of an odd number of pixels."""
+"""BMP, and icons, with a palette. Pillow reads some palettes of grays wrongly, and runs of an odd number of pixels."""
 
 import struct
 
@@ -6,13 +6,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.IcoImagePlugin import IcoImageFile
 
 from colorizer.imaging.srgb import apply_palette
 from colorizer.machine import quiet_opencv
 
+_FIRST = 14  # Bytes of the header that bitmaps in other files lack.
 _OLDEST = 12  # Bytes of OS/2's header, which knows no compression, and has palettes of three bytes a color.
 _RUNS = (1, 2)
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
+
+
+def find_bitmap(picture: Image.Image, content: bytes) -> bytes:
+    """Give the BMP that an opened file is, or holds without its first header; empty for all other kinds."""
+    if picture.format == "BMP":
+        return content
+    start = picture.ico.entry[0].offset if isinstance(picture, IcoImageFile) else 0  # The largest stands first.
+    return b"BM" + bytes(_FIRST - 2) + content[start:] if picture.format in ("ICO", "DIB") else b""
 
 
 def has_palette(content: bytes) -> bool:

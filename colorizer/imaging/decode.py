@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,12 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 
-from colorizer.imaging.bmp import decode_palette_bmp, has_palette
-from colorizer.imaging.inspection import (
-    HEIF_EXTENSIONS,
-    Facts,
-    UnreadableError,
-    can_read_heif,
-    check_metadata,
-    inspect,
-    open_picture,
-)
+from colorizer.imaging.animation import compose
+from colorizer.imaging.bmp import decode_palette_bmp, find_bitmap, has_palette
+from colorizer.imaging.facts import Facts, UnreadableError, check_metadata
+from colorizer.imaging.inspection import HEIF_EXTENSIONS, can_read_heif, inspect, open_picture
 from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import check_palette, scale, to_bytes, to_srgb
@@ -44,6 +39,8 @@ _LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
 _ANIMATED = {"GIF", "WEBP", "PNG"}
+_COMPOSED = {"GIF", "PNG"}  # Of these, frames are decoded alone, and put one over the other.
+_OF_COLORS = {"icc_profile", "gamma", "transparency"}
 _BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animation.
 
 
@@ -165,10 +162,12 @@ def decode_pages(
     with _named(name, max_pixels):
         decoder = _Decoder(content)
         limits.check_pages(decoder.facts)
+    pages, first = decoder.load_pages(limits), None
     for page in range(max(decoder.facts.pages, 1)):
         with _named(f"page {page + 1} of {name}", max_pixels):
-            image, metadata = _convert(decoder.load_page(page, limits), limits)
-        yield image, metadata
+            image, metadata = _convert(next(pages), limits)
+        first = first or metadata
+        yield image, first if decoder.facts.kind in _COMPOSED else metadata
 
 
 def has_frames(path: Path) -> bool:
@@ -335,29 +334,39 @@ class _Decoder:
         picture.info["notes"] = notes
         return picture
 
-    def load_page(self, page: int, limits: _Limits) -> Image.Image:
-        """Decode a page or frame; the pages are to be asked for in order, since frames build on those before them."""
-        if self._tiff:
-            self._page = self._tiff.open(page)
-            limits.check(self._page.facts)
-        elif page:
-            self._animation.seek(self._order[page])
-            self._animation.load()
-            check_palette(self._animation)
-            return self._animation
+    def load_pages(self, limits: _Limits) -> Iterator[Image.Image]:
+        """Decode the pages or frames, one after the other."""
         picture, notes = self._load()
-        picture.info["notes"] = notes
-        return picture
+        info = picture.info = picture.info | {"notes": notes}
+        yield picture
+        if self._tiff:
+            for page in range(1, self.facts.pages):
+                self._page = self._tiff.open(page)
+                limits.check(self._page.facts)
+                picture, notes = self._load()
+                picture.info["notes"] = notes
+                yield picture
+        elif self.facts.kind in _COMPOSED:
 
-    @cached_property
-    def _order(self) -> list[int]:
-        """The order of the pictures: that which opens comes first, in HEIC the primary one, wherever it stands."""
-        first = self._animation.tell()
-        return [first, *(page for page in range(self.facts.pages) if page != first)]
+            def decode(content: bytes) -> NDArray[np.uint8]:
+                decoder = _Decoder(content)
+                limits.check(decoder.facts)
+                return to_srgb(decoder._load()[0])
 
-    @cached_property
-    def _animation(self) -> Image.Image:
-        return open_picture(self._content, _formats())
+            for frame in islice(compose(self._content, self.facts.height, self.facts.width, decode), 1, None):
+                opaque = frame[..., 3].min() == 255
+                picture = Image.fromarray(frame[..., :3] if opaque else frame)
+                picture.info = {name: value for name, value in info.items() if name not in _OF_COLORS}
+                yield picture
+        else:
+            animation = open_picture(self._content, _formats())
+            first = animation.tell()  # What opens, in HEIC the primary picture, wherever it stands.
+            for page in range(self.facts.pages):
+                if page != first:
+                    animation.seek(page)
+                    animation.load()
+                    check_palette(animation)
+                    yield animation
 
     def _load(self) -> tuple[Image.Image, list[str]]:
         notes: list[str] = []
@@ -368,10 +377,6 @@ class _Decoder:
             picture = self._psd.decode()
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
             picture, deep = self._load_by_imagecodecs()
-        elif self.facts.kind == "BMP" and has_palette(self._content):
-            levels = decode_palette_bmp(self._content, self.facts.height, self.facts.width)
-            picture = Image.fromarray(levels)
-            picture.info = open_picture(self._content, _formats()).info
         else:
             picture = self._load_by_pillow()
         return picture, notes + ["its samples of more than 8 bits became 8"] * deep
@@ -401,14 +406,28 @@ class _Decoder:
         if self.facts.kind == "JPEG" and not self.facts.whole:
             content = complete_jpeg(content)
         picture = open_picture(content, _formats())
+        if (bitmap := find_bitmap(picture, content)) and has_palette(bitmap):
+            colors = Image.fromarray(decode_palette_bmp(bitmap, picture.height, picture.width))
+            if picture.format == "ICO":
+                colors.putalpha(picture.getchannel("A"))
+            colors.info = picture.info
+            return colors
+        extents = picture.tile[0].extents if isinstance(picture, GifImageFile) else None
         picture.load()
         check_palette(picture)
         if _is_negative(picture, content):
             inverted = ImageChops.invert(picture.convert("L"))
             inverted.info = picture.info
             return inverted
-        if self.facts.kind == "PNG" and self.facts.bits != 8 and picture.mode != "P" and "transparency" in picture.info:
-            # Pillow would look for the transparent color among samples that it has scaled to 8 bits.
+        if extents not in (None, (0, 0, *picture.size)) and "transparency" not in picture.info:
+            alpha = Image.new("L", picture.size)
+            alpha.paste(255, extents)
+            picture.putalpha(alpha)
+        transparent = picture.info.get("transparency") if picture.format == "PNG" else None
+        if picture.mode == "L" and transparent is not None:  # Pillow has scaled the samples alone.
+            picture.info["transparency"] = transparent * (255 // (2**self.facts.bits - 1))
+        elif picture.mode == "RGB" and self.facts.bits == 16 and transparent is not None:
+            # Pillow would look for it among samples of 8 bits.
             levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
             keyed = Image.fromarray(levels)
             keyed.info = {name: value for name, value in picture.info.items() if name != "transparency"}

@@ -10,52 +10,17 @@ import io
 import re
 import struct
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PIL import Image, UnidentifiedImageError
 
+from colorizer.imaging.animation import GIF_IMAGE, walk_gif
 from colorizer.imaging.avif import find_box, list_exif, list_stream_sizes
-from colorizer.imaging.tags import check_exif
-
-
-class UnreadableError(ValueError):
-    """A file is intact but can't be read here; the message, which follows the file's name, says why."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of decoding: pixels of the result, peak memory in bytes, and pixels that are decoded in total."""
-
-    pixels: int
-    memory: int
-    work: int
-
-    def plus(self, *, memory: int = 0, work: int = 0) -> "Cost":
-        """Add to the cost."""
-        return replace(self, memory=self.memory + memory, work=self.work + work)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Facts about a file: format (Pillow's name if it has one), stored size, decoding cost, and pages or frames.
-
-    The number is 0 for an animation whose frames can't be counted.
-    """
-
-    kind: str
-    height: int
-    width: int
-    cost: Cost
-    pages: int = 1
-    bits: int = 8
-    whole: bool = True  # False if the file ends before its picture does, or lacks its end marker.
-
+from colorizer.imaging.facts import Cost, Facts, UnreadableError, check_metadata
 
 _MOST_SEGMENTS = 20_000
 _MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has one.
 _MOST_ICONS = 256
-_MOST_BLOCKS = 1_000_000
-_MOST_COMMENT = 1_000_000  # Bytes; Pillow joins a comment's parts in quadratic time.
 _SLOW = 50  # Decoders in Python take at least so many times as long for a pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -266,15 +231,6 @@ def _inspect_jpeg(content: bytes) -> Facts:
     return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
 
 
-def check_metadata(exif: bytes) -> None:
-    """Refuse EXIF whose parsing would take gigabytes or minutes; what is merely damaged is left out later."""
-    try:
-        check_exif(exif)
-    except ValueError as error:
-        if "larger" in str(error):
-            raise UnreadableError("has EXIF that would take far more memory than the file is long") from error
-
-
 def _inspect_png(content: bytes) -> Facts:
     at, chunks, frames, height, width, bits, kind = 8, 0, 1, 0, 0, 8, 0
     keyed = controlled = False  # Whether a color is transparent; whether the picture, which comes next, is a frame.
@@ -289,7 +245,7 @@ def _inspect_png(content: bytes) -> Facts:
         elif name == b"fcTL":
             controlled = True
         elif name == b"tRNS":
-            keyed = bits != 8 and kind != 3
+            keyed = bits == 16
         elif name == b"IDAT" and frames > 1 and not controlled:
             frames, controlled = frames + 1, True  # A picture for programs that know no animations, beside the frames.
         at += 12 + length
@@ -300,28 +256,16 @@ def _inspect_png(content: bytes) -> Facts:
 
 
 def _inspect_gif(content: bytes) -> Facts:
-    width, height, flags = struct.unpack_from("<HHB", content, 6)
-    at, frames, blocks, comment = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0), 0, 0, 0
-    while at < len(content):
-        if content[at] == 0x2C:
-            left, top, across, down, own = struct.unpack_from("<HHHHB", content, at + 1)
+    width, height = struct.unpack_from("<HH", content, 6)
+    frames, largest = 0, 0
+    for kind, start, _ in walk_gif(content):
+        if kind == GIF_IMAGE:
+            left, top, across, down = struct.unpack_from("<HHHH", content, start + 1)
             if not frames:
                 width, height = max(width, left + across), max(height, top + down)
-            frames += 1
-            at += 10 + (3 << (own & 7) + 1 if own & 128 else 0) + 1
-            is_comment = False
-        elif content[at] == 0x21:
-            at, is_comment = at + 2, content[at + 1 : at + 2] == b"\xfe"
-        else:
-            break
-        while at < len(content) and content[at]:
-            comment += content[at] if is_comment else 0
-            at += 1 + content[at]
-            if (blocks := blocks + 1) > _MOST_BLOCKS or comment > _MOST_COMMENT:
-                raise UnreadableError("is a GIF in too many pieces, or with too long a comment")
-        at += 1
+            frames, largest = frames + 1, max(largest, across * down)
     pixels = height * width
-    return Facts("GIF", height, width, Cost(pixels, pixels * 14, pixels), pages=max(frames, 1))
+    return Facts("GIF", height, width, Cost(pixels, pixels * 14, max(pixels, largest)), pages=max(frames, 1))
 
 
 def _inspect_webp(content: bytes) -> Facts:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorizer.imaging.inspection import Cost, Facts, UnreadableError
+from colorizer.imaging.facts import Cost, Facts, UnreadableError
 from colorizer.imaging.srgb import apply_palette, to_bytes
 
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9

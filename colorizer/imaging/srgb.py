@@ -43,7 +43,7 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
             levels, note = to_bytes(samples)
         picture = Image.fromarray(levels)
         if isinstance(transparent := info.get("transparency"), int):  # Of a picture that Pillow read from PNG.
-            picture.putalpha(Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
+            picture.putalpha(Image.fromarray((samples != transparent) * np.uint8(255)))
         picture.info["icc_profile"] = info.get("icc_profile")
         info["notes"] = [*info.get("notes", ()), *[note] * bool(note)]
     alpha = picture.has_transparency_data

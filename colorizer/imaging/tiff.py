@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorizer.imaging.inspection import Cost, Facts, UnreadableError, measure_part
+from colorizer.imaging.facts import Cost, Facts, UnreadableError
+from colorizer.imaging.inspection import measure_part
 from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from colorizer.imaging.animation import pack_chunk
+
 _END = b"\xff\xd9"  # Of a JPEG.
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Of a PNG, by its type of color.
 # Pillow decodes them from rows as they are, or from runs, for which zeros stand for themselves.
@@ -68,8 +70,4 @@ def _fill_up_png(content: bytes) -> bytes:
             before.append(content[at : at + 12 + length])
         at += 12 + length
     packed = zlib.compress(bytes(rows.ljust(size, b"\0")), 1)
-    chunks = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in ((b"IDAT", packed), (b"IEND", b""))
-    ]
-    return b"".join([content[:8], *before, *chunks])
+    return b"".join([content[:8], *before, pack_chunk(b"IDAT", packed), pack_chunk(b"IEND", b"")])

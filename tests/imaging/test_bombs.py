@@ -81,9 +81,23 @@ def sun_with_palette(colors: int) -> bytes:
     return struct.pack(">8I", 0x59A66A95, 4, 2, 8, 8, 1, 1, len(palette)) + palette + bytes(range(8))
 
 
+def icon(colors: int, pixels: bytes = b"\x01\x23\0\0\x30\0\0\0") -> bytes:
+    """An icon of black, white and other grays, whose lower left corner is masked."""
+    bitmap = bmp(4, 0, pixels, b"".join(bytes([shade] * 3 + [0]) for shade in (0, 255, 70, 140)[:colors]))[14:]
+    bitmap = bitmap[:8] + struct.pack("<i", 4) + bitmap[12:] + b"\x80\0\0\0\0\0\0\0"
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 4, 2, colors, 0, 1, 4, len(bitmap), 22) + bitmap
+
+
+def test_icon_with_a_palette_of_black_and_white():
+    image = decode_image(icon(2, b"\x01\x01\0\0\x10\x10\0\0"))
+    assert image[..., 1].tolist() == [[255, 0, 255, 0], [0, 255, 0, 255]]
+    assert image[..., 3].tolist() == [[255] * 4, [0, 255, 255, 255]]
+
+
 @pytest.mark.parametrize(
     ("make", "enough", "short"),
     [
+        (icon, 4, 3),
         (png_with_palette, 8, 7),
         (gif_with_palette, 3, 2),
         (lambda colors: pillow(indexed(colors), "TGA"), 8, 7),
@@ -95,7 +109,7 @@ def sun_with_palette(colors: int) -> bytes:
         (lambda colors: bmp(8, 1, b"\0\4\0\1\2\3\0\0\0\4\4\5\6\7\0\1", bytes(4 * colors)), 8, 7),
         (lambda colors: bmp(4, 2, b"\0\4\x01\x23\0\0\0\4\x45\x67\0\1", bytes(4 * colors)), 8, 7),
     ],
-    ids=["PNG", "GIF", "TGA", "Sun", "TIFF", "BMP of 8 bits", "of 4", "of 1", "in runs of 8", "of 4"],
+    ids=["ICO", "PNG", "GIF", "TGA", "Sun", "TIFF", "BMP of 8 bits", "of 4", "of 1", "in runs of 8", "of 4"],
 )
 def test_colors_that_a_palette_lacks_are_damage(make, enough, short):
     """They would be black, or another color."""
