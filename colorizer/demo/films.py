@@ -138,8 +138,9 @@ def _ask(
     most_bytes = _GROWTH * 1_000_000 * _RANGES[BYTES_VARIABLE][2]
     process: Popen[bytes] = spawn("colorizer.video.child")
     questions, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
-    with _lock:
-        _running[visitor] = process
+    if visitor:
+        with _lock:
+            _running[visitor] = process
     watch = Watch(process.pid, _MEMORY, seconds + 1, seconds * _SLOWER)
     try:
         with watch, suppress(BrokenPipeError):  # The process may end at any time.
@@ -160,8 +161,8 @@ def _ask(
         process.kill()
         code = process.wait()
         with _lock:
-            canceled = _running.get(visitor) is not process
-            if not canceled:
+            canceled = bool(visitor) and _running.get(visitor) is not process
+            if visitor and not canceled:
                 del _running[visitor]
     if canceled:
         raise Canceled

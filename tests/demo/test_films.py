@@ -91,6 +91,19 @@ def test_a_crash_and_too_much_time_are_told_in_words(film: Path, tmp_path: Path,
         films.read_still(film, LIMITS)
 
 
+def test_a_process_that_ends_beside_another_is_told_in_words(film: Path, monkeypatch: pytest.MonkeyPatch):
+    other = write_video(film.with_name("meadow.mp4"), moving(30))
+    receive_soon = films.receive
+
+    def receive_nothing(answers):
+        monkeypatch.setattr(films, "receive", receive_soon)
+        films.read_still(film, LIMITS)  # Somebody else's, meanwhile.
+
+    monkeypatch.setattr(films, "receive", receive_nothing)
+    with pytest.raises(VideoError, match=r"^meadow\.mp4 "):
+        films.read_still(other, LIMITS)
+
+
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
