@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from playwright.sync_api import JSHandle, Page, Request, expect
+from playwright.sync_api import JSHandle, Page, Request, Route, expect
 
 from browser.conftest import AFTER, bring, desktop, download, download_exact, fetch_picture, is_on_screen, wait_for
 from colorizer import Colorizer, decode_image
@@ -122,6 +122,59 @@ def test_the_last_of_several_photos_is_shown(page: Page, colorizer: Colorizer):
     page.wait_for_timeout(1500)
     wait_for(page, "cat")
     np.testing.assert_array_equal(download_exact(page), colorizer.colorize(ROOT / "samples/photos/cat.jpg"))
+
+
+def _hold(page: Page, what: str) -> list[Route]:
+    """Hold the next request for something in the browser."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(what), hold, times=1)
+    return held
+
+
+def _wait_until_held(page: Page, held: list[Route]) -> Route:
+    for _ in range(1200):
+        if held:
+            return held[0]
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was asked")
+
+
+@desktop
+def test_a_photo_is_not_blamed_for_the_one_before(page: Page, tmp_path: Path):
+    (tmp_path / "holiday.png").write_bytes(b"words, not pixels")
+    page.evaluate(
+        """() => {
+            const {paint} = window.stage.answers;
+            window.stage.answers.paint = (answer) => { paint(answer); window.told = answer.error; };
+        }"""
+    )
+    question = _hold(page, "queue/join")
+    page.set_input_files("#photo-file", tmp_path / "holiday.png")
+    _wait_until_held(page, question)
+    upload = _hold(page, "upload")
+    page.set_input_files("#photo-file", ROOT / "samples/photos/cat.jpg")
+    _wait_until_held(page, upload)
+    question[0].continue_()
+    page.wait_for_function("window.told?.startsWith('holiday.png')", timeout=180_000)
+    expect(page.locator(".problem")).to_be_hidden()
+    upload[0].continue_()
+    wait_for(page, "cat")
+    expect(page.locator(".problem")).to_be_hidden()
+
+
+@desktop
+def test_what_is_on_the_screen_is_downloaded(page: Page):
+    bring(page, ROOT / "samples/photos/cat.jpg")
+    question = _hold(page, "queue/join")
+    page.set_input_files("#photo-file", ROOT / "samples/photos/coffee.jpg")
+    _wait_until_held(page, question)
+    assert download(page, ".download").suggested_filename == "cat-color.jpg"
+    question[0].continue_()
+    wait_for(page, "coffee")
 
 
 @desktop

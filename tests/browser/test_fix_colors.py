@@ -5,7 +5,7 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Page, expect
 
-from browser.conftest import AFTER, bring, desktop, download_exact
+from browser.conftest import AFTER, bring, desktop, download_exact, is_on_screen
 from colorizer import Colorizer, decode_image
 from colorizer.imaging.color import to_chroma
 
@@ -161,3 +161,43 @@ def test_pick_a_color_from_the_original(page: Page):
     picked = list(bytes.fromhex(page.locator("input[type=color]").input_value()[1:]))
     assert np.abs(decode_image(photo)[150, 225].astype(int) - picked).max() < 24  # It is shown as JPEG.
     expect(page.locator(".ring")).to_have_count(0)
+
+
+@desktop
+def test_suggestions_are_those_of_the_dab_in_hand(page: Page):
+    page.get_by_role("tab", name="Fix colors").click()
+    for key in ("Enter", "Shift+ArrowDown", "Enter"):
+        page.locator(".dabs").press(key)
+    # Nothing comes between a click and the look: what is seen is not yet an answer.
+    for button in (".undo", ".redo", ".delete"):
+        expect(page.locator(".swatches button").first).to_be_visible(timeout=180_000)
+        hidden = page.evaluate(
+            "button => (document.querySelector(button).click(), document.querySelector('.suggestions').hidden)", button
+        )
+        assert hidden, f"after {button}, the colors are suggested for another spot"
+
+
+@desktop
+def test_a_color_that_is_chosen_in_the_open_field_is_one_step_back(page: Page):
+    page.get_by_role("tab", name="Fix colors").click()
+    page.locator(".dabs").press("Enter")
+    ring, field = page.locator(".ring"), page.locator("input[type=color]")
+    for colors in (["#ff0000", "#ff8000", "#ffff00"], ["#00ff00", "#00ffff"]):
+        ring.click()
+        for color in colors:
+            field.evaluate("(e, color) => { e.value = color; e.dispatchEvent(new Event('input')); }", color)
+        field.dispatch_event("change")
+    for expected in ("#ffff00", "#3060a0"):
+        page.locator(".undo").click()
+        expect(ring).to_have_accessible_name(f"Dab 1, {expected}")
+    page.locator(".undo").click()
+    expect(ring).to_have_count(0)
+
+
+@pytest.mark.parametrize("page", ["phone"], indirect=True)
+def test_on_a_phone_the_photo_stays_in_view_of_its_colors(page: Page):
+    page.get_by_role("tab", name="Fix colors").click()
+    page.locator(".frame").evaluate("frame => frame.style.setProperty('--ratio', 2 / 3)")  # As of an upright photo.
+    page.locator(".edits").evaluate("element => element.scrollIntoView({block: 'end'})")
+    for place in (".frame", ".color", ".edits"):
+        assert is_on_screen(page, place)

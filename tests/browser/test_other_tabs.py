@@ -90,6 +90,8 @@ def test_random_test_image(page: Page):
     assert is_on_screen(page, ".test-panels")
     tops = [page.locator(f".test-{name}").bounding_box()["y"] for name in ("gray", "unet", "autoencoder-raw", "truth")]
     assert len(set(tops)) == 1, "the panels stand in one row"
+    figures = page.locator(".wide:has(table.figures)").first
+    assert figures.evaluate("element => element.scrollWidth <= element.clientWidth"), "figures are cut off"
 
 
 def test_choose_a_test_image(page: Page, colorizer: Colorizer):
@@ -144,6 +146,7 @@ def test_how_it_works(page: Page):
     for panel in (*panels, "walk"):
         page.locator(f"#{panel}").scroll_into_view_if_needed()  # Pictures are loaded when they come into view.
         expect(page.locator(f"#{panel} img")).to_be_visible(timeout=180_000)
+    assert page.locator("#follow").bounding_box()["height"] < 330  # It takes the whole width.
     np.testing.assert_array_equal(_pixels(page, "#seen"), gray_copy(samples[0]))
     np.testing.assert_array_equal(_pixels(page, "#walk"), draw_strip(space.walk(samples[0], samples[1], 9)))
     expect(page.locator("#vector svg rect")).to_have_count(256)

@@ -5,26 +5,25 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     const find = (selector) => element.querySelector(selector);
     const overlay = find(".dabs"), color = find("input[type=color]"), pipette = find(".pipette");
 
-    let dabs, current, recolors, past, future;
+    // While the color field is open (`choosing`), it reports each color on the way; all of them are one step back.
+    let dabs, current, recolors, choosing, past, future;
     let cross = {x: 0.5, y: 0.5};
 
     function forget() {
-        [dabs, current, recolors, past, future] = [[], -1, false, [], []];
+        [dabs, current, recolors, choosing, past, future] = [[], -1, false, false, [], []];
         offer([]);
     }
 
     function edit(edited) {
-        past.push(dabs);
+        if (!choosing) past.push(dabs);
         future = [];
         dabs = edited;
         settle();
     }
 
     function settle() {
-        if (current >= dabs.length) current = dabs.length - 1;
         recolors = false;
         draw();
-        if (current < 0) offer([]);
         changed();
     }
 
@@ -41,8 +40,8 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
         recolors = opens;  // Then the color field shows this dab's color and changes it.
         if (recolors) color.value = dabs[index].color;
         draw();
-        offer([]);
-        selected();
+        offer([]);  // Colors are suggested for one spot.
+        if (dabs[index]) selected();
     }
 
     function recolor(index, value) {
@@ -88,14 +87,15 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
 
     function remove(index) {
         edit(dabs.filter((_, i) => i !== index));
+        select(Math.min(current > index ? current - 1 : current, dabs.length - 1));
     }
 
     function travel(from, to) {
         if (!from.length) return;
         to.push(dabs);
         dabs = from.pop();
-        current = dabs.length - 1;
         settle();
+        select(dabs.length - 1);
     }
 
     overlay.addEventListener("click", (event) => {
@@ -156,7 +156,13 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     }
 
     find(".reach").addEventListener("input", () => { if (dabs.length) changed(); });
-    color.addEventListener("input", () => { if (recolors) recolor(current, color.value); });
+    color.addEventListener("input", () => {
+        if (!recolors) return;
+        const before = dabs;
+        recolor(current, color.value);
+        choosing ||= dabs !== before;
+    });
+    color.addEventListener("change", () => { choosing = false; });
     pipette.addEventListener("click", () => {
         pipette.ariaPressed = pipette.ariaPressed !== "true";
         find(".stage").classList.toggle("picking", pipette.ariaPressed === "true");
@@ -164,7 +170,10 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     find(".undo").addEventListener("click", () => travel(past, future));
     find(".redo").addEventListener("click", () => travel(future, past));
     find(".delete").addEventListener("click", () => remove(current));
-    find(".clear").addEventListener("click", () => edit([]));
+    find(".clear").addEventListener("click", () => {
+        edit([]);
+        select(-1);
+    });
 
     forget();
     return {chosen: () => ({dabs, current}), forget, draw, suggest};

@@ -29,11 +29,13 @@ function startStage(element, props, trigger) {
 
     // ---- What the server is asked, and what it answers
 
-    function request() {
-        const own = candidate ? {dabs: [], current: -1, version: null, drawn: 0}
+    function request(answer) {
+        // What is on the screen is what is downloaded, even if another photo is on its way.
+        const coming = answer === "download" ? null : candidate;
+        const own = coming ? {dabs: [], current: -1, version: null, drawn: 0}
             : {...dabs.chosen(), version, drawn: versions.length};
         return {
-            id: asked, photo: candidate ?? photo, ...own, model, vividness: Number(vividness.value),
+            id: asked, photo: coming ?? photo, ...own, model, vividness: Number(vividness.value),
             detail: Number(detail.value), reach: Number(reach.value), prepare: find(".prepare").checked,
         };
     }
@@ -50,7 +52,8 @@ function startStage(element, props, trigger) {
         paint(answer) {
             if (answer.id === asked) quiet();
             if (answer.error) {
-                if (same(answer.photo, candidate)) candidate = null;
+                if (answer.id !== asked) return;  // Something else was asked since.
+                candidate = null;
                 return refuse(answer.error);
             }
             if (candidate && same(answer.photo, candidate)) {

@@ -32,7 +32,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     gr.Markdown(
         f"Choose a short video (MP4, MOV, MKV, WebM, AVI or MPEG): at most {limits.seconds:g} seconds, "
         f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {most_bytes // 1_000_000} MB. Its sound is kept. For "
-        "longer videos, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`.",
+        "longer videos, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`",
         elem_classes=["hint"],
     )
     upload = gr.File(label="Video", height=140, elem_id="film")

@@ -235,7 +235,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
             _answered(function),
             channel,
             channel,
-            js="() => [window.stage.request()]",
+            js=f"() => [window.stage.request('{answer}')]",
             show_progress="hidden",
             # Of several changes in quick succession, only the last request counts: it has all choices.
             trigger_mode="always_last",
