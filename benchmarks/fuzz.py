@@ -46,6 +46,13 @@ MAX_PIXELS = 16_000_000
 SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine that may have other things to do.
 
 
+def photoshop(array: NDArray[Any], mode: int = 3) -> bytes:
+    """Write (H, W, C) as a Photoshop document without layers: mode 3 is RGB, 4 CMYK, where the maximum is no ink."""
+    height, width, channels = array.shape
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8 * array.itemsize, mode)
+    return header + bytes(14) + np.moveaxis(array, 2, 0).astype(f">u{array.itemsize}").tobytes()
+
+
 def make_files() -> dict[str, bytes]:
     """Make a small file of each kind, from a sample."""
     register_heif_opener()  # To write HEIC by Pillow.
@@ -75,11 +82,6 @@ def make_files() -> dict[str, bytes]:
         buffer = io.BytesIO()
         tifffile.imwrite(buffer, array, metadata=None, **options)
         return buffer.getvalue()
-
-    def photoshop(array: NDArray[Any]) -> bytes:
-        shape = struct.pack(">HIIHH", 3, 48, 72, 8 * array.itemsize, 3)
-        planes = np.moveaxis(array, 2, 0).astype(f">u{array.itemsize}")
-        return b"8BPS\0\1" + bytes(6) + shape + bytes(14) + planes.tobytes()
 
     frames = {"save_all": True, "append_images": [picture.rotate(90), picture.rotate(180)]}
     page = save(picture, "PCX")

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from packaging.requirements import Requirement
 
 from colorizer.data.dataset import ImageDataset
@@ -93,15 +94,17 @@ def measure_speed(runtimes: dict[str, Runtime]) -> dict[str, dict[str, float]]:
     takes_hints = next(iter(runtimes.values())).network == "unet"
     if takes_hints:
         feed = Preprocessing.from_config(Checkpoint.find("unet").read_config())
-        stride, small, long = feed.stride, round(32 * feed.enlargement), feed.working_size
         # An image of CIFAR-10 and a photo, as the U-Net sees them.
-        shapes = [(1, small, small), (64, small, small), (1, 3 * long // 4, long), (16, 3 * long // 4, long)]
+        small, large = (feed.thumbnail_size(*size, feed.working_size) for size in ((32, 32), (3000, 4000)))
+        shapes = [(1, *small), (64, *small), (1, *large), (16, *large)]
     else:
         shapes = [(1, 32, 32), (256, 32, 32)]
     best: dict[str, dict[str, float]] = {}
     for count, height, width in shapes:
         luma = np.random.default_rng(0).random((count, height, width, 1), np.float32)
-        inputs = (luma, np.zeros((count, height // stride, width // stride, 3), np.float32)) if takes_hints else (luma,)
+        inputs: tuple[NDArray[np.float32], ...] = (luma,)
+        if takes_hints:
+            inputs += (np.zeros((count, height // feed.stride, width // feed.stride, 3), np.float32),)
         for runtime in runtimes.values():
             runtime(*inputs)
         times: dict[str, list[float]] = {name: [] for name in runtimes}

@@ -100,13 +100,6 @@ def png(array: np.ndarray, *extra: bytes, bits: int | None = None, interlaced: b
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def psd(array: np.ndarray, mode: int) -> bytes:
-    """Write a picture of Photoshop without layers: RGB is mode 3, CMYK 4, in which 255 is no ink."""
-    height, width, channels = array.shape
-    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, mode)
-    return header + bytes(4 * 3) + struct.pack(">H", 0) + np.moveaxis(array, 2, 0).tobytes()
-
-
 def profile(red: tuple[float, float], green: tuple[float, float], blue: tuple[float, float], gamma: float) -> bytes:
     """Make an ICC profile of an RGB space (v2, matrix and gamma) from its primaries' chromaticities, D50 white."""
 

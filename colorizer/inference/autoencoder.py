@@ -121,7 +121,7 @@ class LatentSpace:
     def pass_through(self, image: NDArray[np.uint8]) -> Passage:
         """Pass an RGB image (H, W, 3) uint8 of any size through the network; return all stages."""
         luma = self._see(image)
-        latent = self._encode(luma)
+        latent = self._encode([luma])
         picture = self._decode(latent)[0]
         painted = _to_levels(picture)
         plain = np.full(luma.shape, _PLAIN, np.uint8)
@@ -142,7 +142,7 @@ class LatentSpace:
         """
         if steps < 2:
             raise ValueError(f"steps must be at least 2, got {steps}")
-        start, end = (self._encode(self._see(image)) for image in (first, last))
+        start, end = self._encode([self._see(image) for image in (first, last)])
         parts = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         return self.paint(start + parts * (end - start))
 
@@ -156,7 +156,7 @@ class LatentSpace:
             Orthogonal directions in order of decreasing variance, each with the standard deviation along it as its
             length. K is the number of images, or D if that is smaller.
         """
-        latents = np.concatenate([self._encode(self._see(image)) for image in images])
+        latents = self._encode([self._see(image) for image in images])
         _, lengths, directions = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)
         return np.asarray(directions * (lengths / np.sqrt(len(latents)))[:, None], np.float32)
 
@@ -168,8 +168,8 @@ class LatentSpace:
     def _see(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return _shrink(to_luma(image), *self.size)
 
-    def _encode(self, luma: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._encoder(luma[None, ..., None].astype(np.float32) / np.float32(255))
+    def _encode(self, lumas: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return self._encoder(np.stack(lumas)[..., None].astype(np.float32) / np.float32(255))
 
     def _decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._decoder(latents.astype(np.float32))

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import encode, random_images
-from image_files import RGB, bmp, chunk, opencv, pillow, png, psd, tiff
+from image_files import RGB, bmp, chunk, opencv, pillow, png, tiff
 from PIL import Image
 
+from benchmarks.fuzz import photoshop
 from colorizer.imaging.avif import list_stream_sizes
 from colorizer.imaging.decode import ImageError, decode_image, decode_pages, decode_with_metadata
 
@@ -205,7 +206,7 @@ SIDE = 60_000
         (lambda size: patched_bomb("QOI", 4, size), struct.pack(">II", SIDE, SIDE)),
         (lambda size: b"P6 " + size + b" 255\n", b"60000 60000"),
         (
-            lambda side: psd(np.zeros((1, 1, 3), np.uint8), 3).replace(
+            lambda side: photoshop(np.zeros((1, 1, 3), np.uint8)).replace(
                 bytes([0, 0, 0, 1] * 2), struct.pack(">II", side, side)
             ),
             SIDE,
@@ -319,7 +320,7 @@ def exif_jpeg(exif: bytes = exif_bomb(2_000_000), size: int = 60_000) -> bytes:
 
 
 def exif_psd() -> bytes:
-    exif, content = exif_bomb(2_000_000), psd(RGB, 3)
+    exif, content = exif_bomb(2_000_000), photoshop(RGB)
     resource = b"8BIM" + struct.pack(">HHI", 1058, 0, len(exif)) + exif
     return content[:30] + struct.pack(">I", len(resource)) + resource + content[34:]
 

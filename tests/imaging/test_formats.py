@@ -20,12 +20,12 @@ from image_files import (
     opencv,
     pillow,
     png,
-    psd,
     tiff,
     with_thumbnail,
 )
 from PIL import ExifTags, Image
 
+from benchmarks.fuzz import photoshop
 from colorizer.imaging.decode import ImageError, decode_image, read_size
 
 # === Bits and kinds of samples ===
@@ -391,6 +391,6 @@ def test_jpeg_stored_otherwise_gives_the_same(options):
 
 
 def test_psd():
-    assert np.array_equal(decode_image(psd(RGB, 3)), RGB)
+    assert np.array_equal(decode_image(photoshop(RGB)), RGB)
     inks = Image.fromarray(RGB).convert("CMYK")
-    assert np.array_equal(decode_image(psd(255 - np.asarray(inks), 4)), np.asarray(inks.convert("RGB")))
+    assert np.array_equal(decode_image(photoshop(255 - np.asarray(inks), 4)), np.asarray(inks.convert("RGB")))
