@@ -1,5 +1,6 @@
 """Start the demo: used by ``make app`` and by the Hugging Face Space."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -15,6 +16,9 @@ from colorizer.inference.colorizer import Colorizer
 
 def main() -> int:
     """Load the models, serve the page until interrupted, and return the exit code."""
+    argparse.ArgumentParser(
+        description="Start the demo. Environment variables set its address and its limits: see docs/usage.md."
+    ).parse_args()
     # A Space must be reachable from outside; anywhere else, listen only on this machine by default.
     host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"

@@ -17,18 +17,23 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
     parser = argparse.ArgumentParser(
         description="Train a colorizer. To resume an interrupted run, repeat the same command."
     )
+    groups: dict[str, Any] = {
+        "": parser,
+        "autoencoder": parser.add_argument_group("options of the autoencoder"),
+        "unet": parser.add_argument_group("options of the U-Net"),
+    }
     for option in fields(TrainConfig):
-        flag = "--" + option.name.replace("_", "-")
+        add, flag = groups[option.metadata["model"]].add_argument, "--" + option.name.replace("_", "-")
         default, text = option.default, option.metadata["help"]
         if isinstance(default, bool):
-            parser.add_argument(flag, action="store_true", help=text)
+            add(flag, action="store_true", help=text)
         elif isinstance(default, tuple):
             text = f"{text} (default: {' '.join(map(str, default))})" if default else text
             kind = type(default[0]) if default else str
-            parser.add_argument(flag, nargs="+", type=kind, default=default, help=text)
+            add(flag, nargs="+", type=kind, default=default, help=text)
         else:
             text = f"{text} (default: {default})" if default != "" else text
-            parser.add_argument(flag, type=type(default), default=default, help=text)
+            add(flag, type=type(default), default=default, help=text)
     values: dict[str, Any] = vars(parser.parse_args(arguments))
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return TrainConfig(**values)
@@ -60,7 +65,7 @@ def main() -> int:
         )
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; the same command resumes after the last finished epoch", file=sys.stderr)
+        print("\ntrain.py: stopped; the same command resumes after the last finished epoch", file=sys.stderr)
         return 130
     return 0
 

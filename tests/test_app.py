@@ -25,6 +25,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+import app
 from colorizer import Colorizer, decode_image
 from colorizer.demo import widgets
 from colorizer.demo.errors import find_upload
@@ -411,7 +412,7 @@ def test_photos_and_archives_as_large_as_films_are_refused(client: Client, tmp_p
     path = tmp_path / "large.png"
     path.write_bytes(bytes(20_000_001))
     for asked, name in ((handle_file(path), "/colorize"), ([handle_file(path)], "/colorize_batch")):
-        with pytest.raises(AppError, match=r"large\.png has 21 MB; the limit is 20 MB"):
+        with pytest.raises(AppError, match=r"large\.png is 21 MB; the limit is 20 MB"):
             client.predict(asked, api_name=name)
 
 
@@ -420,6 +421,15 @@ def _start(folder: Path, port: str, **variables: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "app.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=400
     )
+
+
+@pytest.mark.parametrize("argument", ["--help", "--port=1"])
+def test_arguments_start_no_server(argument: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(sys, "argv", ["app.py", argument])
+    monkeypatch.setattr(app, "list_models", list)  # It would start no server either, but say so.
+    with pytest.raises(SystemExit):
+        app.main()
+    assert "usage: app.py" in "".join(capsys.readouterr())
 
 
 def test_taken_port_is_one_line(demo_url: str):

@@ -1,4 +1,4 @@
-"""The options of a training."""
+"""Options of a training run."""
 
 import math
 from dataclasses import asdict, dataclass, field, fields
@@ -10,51 +10,51 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class TrainingError(Exception):
-    """A training can't start or go on as asked; the message is one line for the person who asked."""
+    """A training run can't start or resume as requested; the message is a single line that says why."""
 
 
 class DivergedError(TrainingError):
-    """A training whose loss became infinite or NaN."""
+    """The loss became infinite or NaN."""
 
 
 def _option(default: Any, help: str, model: str = "") -> Any:
-    """Describe an option; one of a single model is named as such, and stands in the record of that model alone."""
-    return field(default=default, metadata={"help": f"{help} ({model} only)" if model else help, "model": model})
+    """Describe an option; `model` names the only model that has it, which alone records it."""
+    return field(default=default, metadata={"help": help, "model": model})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train and how; each field is an option of ``train.py``."""
+    """What to train, and how; each field is an option of ``train.py``."""
 
     model: str = _option("autoencoder", f"network to train: {', '.join(MODELS)}")
-    data: tuple[str, ...] = _option(("cifar10",), "data sets to train on: cifar10 or folders")
+    data: tuple[str, ...] = _option(("cifar10",), "datasets to train on: cifar10 or folders")
     output: str = _option("", "output folder (default: runs/MODEL)")
     epochs: int = _option(30, "total number of epochs")
-    batch_size: int = _option(0, "batch size; 0: 256 for the autoencoder, 16 for the U-Net")
-    learning_rate: float = _option(1e-3, "initial learning rate (U-Net: after warm-up)")
+    batch_size: int = _option(0, "batch size; 0 means 256 for the autoencoder and 16 for the U-Net")
+    learning_rate: float = _option(1e-3, "initial learning rate; for the U-Net, the one after warm-up")
     latent_dim: int = _option(256, "length of the latent vector", "autoencoder")
     filters: tuple[int, ...] = _option((64, 128, 256), "filters of the encoder's convolutions", "autoencoder")
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
-    steps_per_epoch: int = _option(0, "steps per epoch; 0: one pass over the images", "unet")
+    steps_per_epoch: int = _option(0, "steps per epoch; 0 means one pass over the images", "unet")
     widths: tuple[int, ...] = _option((48, 64, 128, 256), "channels of the decoder at 1/4, 1/8, 1/16 and 1/32", "unet")
-    working_size: int = _option(224, "height and width of the training crops (smaller for small images)", "unet")
+    working_size: int = _option(224, "height and width of the training crops; small images get smaller ones", "unet")
     dropout: float = _option(0.1, "dropout at the encoder's last features", "unet")
     weight_decay: float = _option(0.05, "weight decay", "unet")
     cooldown: float = _option(
         0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
     )
-    frozen_stages: int = _option(2, "number of the first encoder stages to freeze", "unet")
+    frozen_stages: int = _option(2, "number of encoder stages to freeze, from the input on", "unet")
     from_scratch: bool = _option(False, "start from random weights instead of ImageNet's", "unet")
     hold_out: tuple[str, ...] = _option((), "groups of images (top-level folders) to exclude from training")
     validation: float = _option(
         0.05, "fraction of the training split to use for validation, if the data has no validation split"
     )
-    patience: int = _option(8, "epochs without a better validation loss before training stops", "autoencoder")
+    patience: int = _option(8, "stop after this many epochs without a better validation loss", "autoencoder")
     seed: int = _option(0, "random seed")
-    precision: str = _option("auto", "float32, bfloat16, or auto: bfloat16 if the CPU supports it")
+    precision: str = _option("auto", "float32, bfloat16, or auto, which is bfloat16 if the CPU supports it")
     init: str = _option("", "initial weights: a model.keras")
     skip_corrupt: bool = _option(False, "skip corrupt images instead of stopping")
-    overwrite: bool = _option(False, "overwrite a training in the output folder that is finished or has other options")
+    overwrite: bool = _option(False, "overwrite a finished run, or one with other options, in the output folder")
 
     def __post_init__(self) -> None:
         if self.batch_size == 0:
@@ -66,13 +66,13 @@ class TrainConfig:
         return Path(self.output or f"runs/{self.model}").expanduser()
 
     def record(self) -> dict[str, Any]:
-        """List the options that make a training what it is: no paths, and none of other models."""
+        """List the options to record: all that affect the result, without paths and without those of other models."""
         aside = {"model", "data", "output", "init", "overwrite"}
         own = {f.name for f in fields(self) if f.metadata["model"] in ("", self.model)} - aside
         return {name: value for name, value in asdict(self).items() if name in own}
 
     def check(self) -> None:
-        """Raise `TrainingError` for options that no training can have."""
+        """Raise `TrainingError` for invalid options."""
         if self.model not in MODELS:
             raise TrainingError(f"unknown model {self.model!r}; there are: {', '.join(MODELS)}")
         if self.precision not in PRECISIONS:
@@ -97,6 +97,6 @@ class TrainConfig:
         if not 0 < self.validation < 1:
             raise TrainingError(f"validation must lie between 0 and 1, got {self.validation}")
         if not self.data:
-            raise TrainingError("data names no data set")
+            raise TrainingError("data names no dataset")
         if self.init and not Path(self.init).is_file():
             raise TrainingError(f"init: no file {self.init}")
