@@ -58,7 +58,7 @@ lock: .venv/test  ## exact versions of all that the project needs, for all platf
 clean:
 	rm -rf .venv build dist web/dist web/node_modules .mypy_cache .ruff_cache .pytest_cache
 
-# One recipe for what the demo needs, what training needs, and both of them with the tests' tools.
+# One recipe for all three extras: what the demo needs, what training needs, and all of that with the tools for tests.
 .venv/app .venv/train .venv/test: pyproject.toml requirements-lock.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint requirements-lock.txt --editable ".[$(@F)]"
 	touch $@

@@ -226,7 +226,7 @@ def render(record: dict[str, Any]) -> str:
     many = record["many"]
     lines = [
         "",
-        "| visitors | colorized a second | latency, 50 % | 99 % | refused | failed |",
+        "| visitors | colorized per second | latency, 50 % | 99 % | refused | failed |",
         "|---|---|---|---|---|---|",
     ]
     for row in record["levels"]:
@@ -235,8 +235,8 @@ def render(record: dict[str, Any]) -> str:
         lines.append(f"| {row['visitors']} | {rate} | {half} ms | {most} ms | {refused} | {failed} |")
     lines += [
         "",
-        f"Of {many['colorized']:,} photos, no two the same, {many['failed']} failed; in their second half the server's "
-        f"memory grew by {many[GREW]} MB in 1,000 photos; {many[LEFT]['files']} files of them were left in the end.",
+        f"Of {many['colorized']:,} different photos, {many['failed']} failed. In the second half, the server's memory "
+        f"grew by {many[GREW]} MB per 1,000 photos. At the end, {many[LEFT]['files']} files were left.",
         "",
     ]
     return "\n".join(lines)

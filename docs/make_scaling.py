@@ -38,15 +38,15 @@ def _measured(record: dict[str, Any]) -> list[str]:
         )
     one = record["one scan"]
     return [
-        f"Measured on: {record['machine']}. Images a second:",
+        f"Images per second, measured on: {record['machine']}.",
         "",
-        "| | one machine | Ray, 1 worker | 2 workers | to the ideal | overhead | workers | Ray and command |",
+        "| | one machine | Ray, 1 worker | 2 workers | efficiency | overhead | workers | Ray and command |",
         "|---|---|---|---|---|---|---|---|",
         *rows,
         "",
-        "*One machine* is the command without Ray, on both cores. *To the ideal*: two workers over twice one worker.",
-        "*Overhead*: 2 cores / images a second of two workers, less the same of one machine. The last two are",
-        "processor time under two workers. All three in core-milliseconds an image.",
+        "*One machine* is the command without Ray, on both cores. *Efficiency* is the speed of two workers over twice",
+        "that of one. *Overhead* is the time per image of two workers, less that of one machine. The last two columns",
+        "are the processor time with two workers. All three are in core-milliseconds per image.",
         "",
         f"Of the work on one scan, decoding takes {one['decode, core-milliseconds']} core-milliseconds, colorizing "
         f"{one['colorize, core-milliseconds']} and encoding as PNG {one['encode, core-milliseconds']};",
@@ -70,13 +70,13 @@ def _sizing(record: dict[str, Any]) -> list[str]:
     def row(title: str, values: list[str]) -> None:
         lines.append(f"| {title} | " + " | ".join(values) + " |")
 
-    row(f"core-hours: scans / {core:.3f} a second and core / 3600", [f"{n / core / 3600:,.0f}" for n in SIZES])
+    row(f"core-hours: scans / {core:.3f} per second and core / 3600", [f"{n / core / 3600:,.0f}" for n in SIZES])
     row("days on 64 cores", [f"{n / core / 64 / 86400:,.1f}" for n in SIZES])
     row("days on 1,000 cores", [f"{n / core / 1000 / 86400:,.1f}" for n in SIZES])
     row(f"read, TB: scans x {one['megabytes in']} MB", [f"{n * one['megabytes in'] / 1e6:,.1f}" for n in SIZES])
     row(f"written, TB: scans x {one['megabytes out']} MB", [f"{n * one['megabytes out'] / 1e6:,.1f}" for n in SIZES])
     row(
-        f"a further run that finds all results, hours: scans / {again['images per second']:,.0f} a second / 3600",
+        f"a rerun that finds all results, hours: scans / {again['images per second']:,.0f} per second / 3600",
         [f"{n / again['images per second'] / 3600:,.1f}" for n in SIZES],
     )
     parts = {name: one[f"{name}, core-milliseconds"] for name in ("decode", "colorize", "encode")}
@@ -84,15 +84,15 @@ def _sizing(record: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "The next bottlenecks, in the order in which more cores meet them:",
+        "With more cores, these are the next bottlenecks, in this order:",
         "",
-        f"- *The processor*: of a scan's {sum(parts.values())} core-milliseconds, {parts[largest]} are *{largest}*.",
-        f"- *Storage and network*: a core moves {core:.3f} x {moved:.1f} MB = {core * moved:.1f} MB a second.",
-        f"  Ten gigabits a second, 1,250 MB, are full with 1,250 / {core * moved:.1f} = {link:,.0f} cores.",
-        f"- *The engine*: it hands out {again['images per second']:,.0f} / {CHUNK_FILES} = {chunks:,.0f} chunks",
-        "  a second at least (measured by two workers on chunks whose results exist).",
-        f"  A chunk holds {in_chunk} scans, and a core takes {in_chunk} / {core:.3f} = {in_chunk / core:,.0f} seconds",
-        f"  for it; so one command feeds {limit:,.0f} cores. Beyond, give each part of an archive its own command.",
+        f"- *Processor*: {parts[largest]} of a scan's {sum(parts.values())} core-milliseconds go into *{largest}*.",
+        f"- *Storage and network*: a core moves {core:.3f} x {moved:.1f} MB = {core * moved:.1f} MB per second. Ten",
+        f"  gigabits (1,250 MB) per second are used up by 1,250 / {core * moved:.1f} = {link:,.0f} cores.",
+        f"- *Engine*: it hands out at least {again['images per second']:,.0f} / {CHUNK_FILES} = {chunks:,.0f} chunks",
+        "  per second (measured with two workers on chunks whose results exist).",
+        f"  A chunk of {in_chunk} scans takes a core {in_chunk} / {core:.3f} = {in_chunk / core:,.0f} seconds,",
+        f"  so one command feeds {limit:,.0f} cores. Beyond that, give each part of an archive its own command.",
     ]
 
 
@@ -105,7 +105,7 @@ def _memory(record: dict[str, Any]) -> list[str]:
         for name, (second, last) in memory["second and last quarter"].items()
     ]
     return [
-        f"Memory over {memory['images']:,} small images in one run, in MB, and without what processes share:",
+        f"Memory during a run of {memory['images']:,} small images, in MB, without what processes share:",
         "",
         "| | second quarter of the run | last quarter |",
         "|---|---|---|",

@@ -104,7 +104,7 @@ def free_port() -> int:
 
 
 def demo_environment(port: int) -> dict[str, str]:
-    """Give the environment that the demo is started in: no data set, only the samples."""
+    """Give the environment that the demo is started in: no dataset, only the samples."""
     private = ("COLORIZER_DATA", "SPACE_ID", "HF_HUB_OFFLINE")
     kept = {name: value for name, value in os.environ.items() if name not in private}
     return {**kept, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}

@@ -12,7 +12,6 @@ from colorizer.demo import launch_options
 from colorizer.inference.checkpoint import Checkpoint
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 
 
 def rows() -> dict[str, list[str]]:
@@ -111,11 +110,11 @@ def test_arithmetic_of_scaling():
         "machine": "a machine",
     }
     text = load_script("docs/make_scaling.py").render(record)
-    assert "0.500 a second and core / 3600 | 556 | 55,556 |" in text
+    assert "0.500 per second and core / 3600 | 556 | 55,556 |" in text
     assert "scans x 20.0 MB | 20.0 | 2,000.0 |" in text
     assert "1,250 / 12.5 = 100 cores" in text
     assert "3,200 / 32 = 100 chunks" in text
-    assert "holds 25 scans" in text
+    assert "chunk of 25 scans" in text
     assert "25 / 0.500 = 50 seconds" in text
     assert "feeds 5,000 cores" in text
 

@@ -109,7 +109,7 @@ def add_parser(commands: Commands) -> None:
         type=_count,
         default=MAX_PIXELS,
         metavar="N",
-        help="maximum size of an image, or of the frames of a video: width x height (default: %(default)s)",
+        help="largest image or video frame to accept: width x height (default: %(default)s)",
     )
     colorize.add_argument(
         "--accept-truncated",
@@ -121,13 +121,13 @@ def add_parser(commands: Commands) -> None:
         "--report",
         type=Path,
         metavar="FILE.jsonl",
-        help="log each file's result there, as a line of JSON, once it is finished; overwritten by the next run",
+        help="write a line of JSON about each file once it is finished; the next run overwrites the report",
     )
     colorize.add_argument(
         "--engine",
         choices=["local", "ray"],
         default="local",
-        help="ray: distribute a folder over a Ray cluster; INPUT and --output must then be folders that all machines "
+        help="ray distributes a folder over a Ray cluster; INPUT and --output must then be folders that all machines "
         "can access, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
     )
     colorize.add_argument(
@@ -283,7 +283,7 @@ def _check_videos(jobs: list[Job], options: argparse.Namespace, paint: PaintOpti
         return jobs
     if len(videos) == len(jobs):
         raise UsageError(MISSING)
-    print(f"{len(videos)} videos passed over: {MISSING}", file=sys.stderr)
+    print(f"{len(videos)} {'video' if len(videos) == 1 else 'videos'} passed over: {MISSING}", file=sys.stderr)
     return [job for job in jobs if not job.is_video]
 
 

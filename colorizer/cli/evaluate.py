@@ -1,4 +1,4 @@
-"""``colorizer evaluate``: measure a model on a data set."""
+"""``colorizer evaluate``: measure a model on a dataset."""
 
 import argparse
 from pathlib import Path
@@ -11,8 +11,8 @@ def add_parser(commands: Commands) -> None:
     """Add the command ``evaluate``."""
     evaluate = commands.add_parser(
         "evaluate",
-        help="measure a model on a data set",
-        description="Measure how well a model restores the colors of a data set, compared with the gray baseline.",
+        help="measure a model on a dataset",
+        description="Measure how well a model restores the colors of a dataset, compared with the gray baseline.",
     )
     evaluate.add_argument(
         "--data",
@@ -21,17 +21,19 @@ def add_parser(commands: Commands) -> None:
         help="cifar10, or a folder with Parquet files, cifar-10-batches-py, one folder per class, or images "
         "(default: %(default)s)",
     )
-    evaluate.add_argument("--split", default="test", help="split of the data set (default: %(default)s)")
+    evaluate.add_argument("--split", default="test", help="split of the dataset (default: %(default)s)")
     add_vividness(evaluate, 0.0)
     add_detail(evaluate)
-    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="first shrink images to this long side")
+    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="first downscale larger images to this long side")
     evaluate.add_argument(
         "--abilities",
         action="store_true",
         help="also measure the U-Net's vividness, hints, uncertainty and alternatives",
     )
     evaluate.add_argument(
-        "--aged", action="store_true", help="also measure artificially aged copies: insensitive to red, faded, damaged"
+        "--aged",
+        action="store_true",
+        help="also measure artificially aged copies: taken on film insensitive to red, faded, damaged",
     )
     evaluate.add_argument(
         "--per-image",

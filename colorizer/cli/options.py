@@ -18,7 +18,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|PATH|hf://USER/MODEL@REVISION",
         help="included model, folder of a model, or model on the Hugging Face Hub (default: %(default)s); load only "
-        "models of people you trust: a malicious file can crash the program",
+        "models from people you trust: a malicious file can crash the program",
     )
 
 

@@ -1,1 +1,1 @@
-"""Data sets for training and evaluation."""
+"""Datasets for training and evaluation."""

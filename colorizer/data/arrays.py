@@ -1,4 +1,4 @@
-"""Data sets as arrays of square images of one size."""
+"""Datasets as arrays of square images of one size."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from colorizer.imaging.color import resize
 
 
 def load_array(dataset: ImageDataset, size: int, *, skip_corrupt: bool = False) -> NDArray[np.uint8]:
-    """Decode a data set into one array; each image is center-cropped to a square and resized.
+    """Decode a dataset into one array; each image is center-cropped to a square and resized.
 
     Parameters
     ----------

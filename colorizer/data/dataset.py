@@ -1,4 +1,4 @@
-"""Data sets whose images are decoded on access, and splitting off validation images."""
+"""Datasets whose images are decoded on access, and splitting off validation images."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -13,15 +13,15 @@ from colorizer.imaging.decode import ImageError, decode_image, image_format
 logger = logging.getLogger(__name__)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ALL = "all"
-"""The split of a data set without splits: all of its images, whichever split is requested."""
+"""The split of a dataset without splits: all of its images, whichever split is requested."""
 
 
 class DatasetError(Exception):
-    """A data set can't be found or read; the message says what was tried and what to do."""
+    """A dataset can't be found or read; the message says what was tried and what to do."""
 
 
 class NoSplitError(DatasetError):
-    """A data set has splits, but not the requested one."""
+    """A dataset has splits, but not the requested one."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class ImageDataset:
     Attributes
     ----------
     name : str
-        Name of the data set in records; never a path.
+        Name of the dataset in records; never a path.
     split : str
         ``train``, ``test``, ``validation`` or `ALL`.
     sources : sequence of bytes, pathlib.Path or (H, W, 3) uint8 arrays
         What `decode_image` reads, one entry per image.
     ids : sequence of str
-        Name of each image in messages: file and row, and its own path if the data set stores it.
+        Name of each image in messages: file and row, and its own path if the dataset stores it.
     sha256 : str
         SHA-256 of the source files' bytes, in order of name.
     groups : sequence of str, or None
@@ -113,7 +113,7 @@ class ImageDataset:
         logger.warning("skipped %d corrupt images of %d in %s (%s)", len(corrupt), len(self), self.name, self.split)
 
     def record(self) -> dict[str, Any]:
-        """Describe the data set for the record of a training run or an evaluation.
+        """Describe the dataset for the record of a training run or an evaluation.
 
         The encoding is recorded since results on JPEG copies differ from those on the originals; it is that of the
         first image, taken to hold for all.
@@ -167,19 +167,19 @@ def hold_out(
     Parameters
     ----------
     sets : sequence of pairs of ImageDataset
-        Training and validation images of each data set.
+        Training and validation images of each dataset.
     names : collection of str
         Groups to exclude, see `ImageDataset`.
 
     Returns
     -------
     list of pairs of ImageDataset
-        The same data sets without these groups in training; validation keeps all groups.
+        The same datasets without these groups in training; validation keeps all groups.
 
     Raises
     ------
     DatasetError
-        If a group has no training images, or a data set has none left.
+        If a group has no training images, or a dataset has none left.
     """
     groups = sorted({group for train, _ in sets for group in train.groups or ()})
     if unknown := sorted(set(names) - set(groups)):

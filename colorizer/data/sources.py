@@ -1,4 +1,4 @@
-"""Load data sets: CIFAR-10 from a folder, the Hugging Face Hub or Keras, and folders of images of any size.
+"""Load datasets: CIFAR-10 from a folder, the Hugging Face Hub or Keras, and folders of images of any size.
 
 Images stay encoded until accessed, so a folder of large photos takes little memory.
 """
@@ -35,7 +35,7 @@ _ALL_SPLIT_NAMES = frozenset(name for names in _SPLIT_NAMES.values() for name in
 
 
 def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool = True) -> ImageDataset:
-    """Load a split of a data set.
+    """Load a split of a dataset.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
 def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
     """Load training and validation images.
 
-    Validation images come from the split ``validation`` if the data set has one, and are otherwise split off the
+    Validation images come from the split ``validation`` if the dataset has one, and are otherwise split off the
     training images.
 
     Parameters
@@ -238,7 +238,7 @@ def _load_parquet(paths: Sequence[Path], name: str, split: str) -> ImageDataset:
         ids += [f"{path.name} row {i}" + (f" ({inner})" if inner else "") for i, inner in enumerate(inside)]
         if "label" in table.column_names:
             labels += table.column("label").to_pylist()
-            class_names = class_names or _class_names(table, column)
+            class_names = class_names or _class_names(table)
         digest.update(path.read_bytes())
     groups = _first_folders(paths_inside) or _name_classes(labels, class_names, name)
     if groups is not None and len(groups) != len(sources):
@@ -263,7 +263,7 @@ def _first_folders(paths: Sequence[str]) -> list[str] | None:
     return [path.split("/")[0] for path in paths] if paths and all("/" in path.strip("/") for path in paths) else None
 
 
-def _class_names(table: Any, column: str) -> tuple[str, ...]:
+def _class_names(table: Any) -> tuple[str, ...]:
     """Read class names from the metadata that the `datasets` library writes to Parquet files."""
     import json
 

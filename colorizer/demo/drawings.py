@@ -120,7 +120,7 @@ def draw_curves(history: Sequence[Mapping[str, str]], best_epoch: int | None) ->
     if best_epoch:
         x = (best_epoch - 1) / last * _WIDTH
         lines += f"<line class='best' x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{_HEIGHT}'/>"
-        best = f" The weights of epoch {best_epoch} were kept, the best on the validation images."
+        best = f" The weights of epoch {best_epoch} were kept: they did best on the validation images."
     ends = ", ".join(f"{name} from {curve[0]:.3g} to {curve[-1]:.3g}" for name, curve in curves.items())
     return (
         f"<figure class='curves'><div class='keys'><span class='training'>training loss</span>"

@@ -71,6 +71,6 @@ def check_size(path: Path, most: int = MAX_BYTES) -> None:
     if path.exists() and path.stat().st_size > most:
         size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
         raise gr.Error(
-            f"{path.name} has {size} MB; the limit is {limit} MB. Make it smaller and try again.",
+            f"{path.name} is {size} MB; the limit is {limit} MB. Make it smaller and try again.",
             print_exception=False,
         )

@@ -38,16 +38,16 @@ class Gallery:
     def load(cls, models: Iterable[str]) -> "Gallery":
         """Load the test split if it is on this machine, otherwise the samples.
 
-        A Space fetches it: a data set can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
+        A Space fetches it: a dataset can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
         """
         try:
             dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
-            origin = f"{len(dataset):,} images: the test split of {dataset.name}, as found on this machine."
+            origin = f"{len(dataset):,} images: the test split of {dataset.name}, from this machine."
         except DatasetError:
             dataset = load_samples()
             origin = (
-                f"The {len(dataset)} sample images that come with the project are the first of the test set; none of "
-                "them shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that holds CIFAR-10 "
+                f"These {len(dataset)} sample images come with the project. They are the first of the test set, and "
+                "none shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that has CIFAR-10, "
                 "and restart the demo."
             )
         folder = resource_folder("checkpoints")
@@ -66,11 +66,11 @@ class Gallery:
 
     @property
     def orders(self) -> list[tuple[str, Order]]:
-        """List the sort orders besides the data set's own: a model, and which of its results come first."""
+        """List the sort orders besides the dataset's own: a model, and which of its results come first."""
         return [(model, order) for model in self.errors for order in get_args(Order)]
 
     def list_rows(self, class_name: str = ALL_CLASSES, order: tuple[str, Order] | None = None) -> list[int]:
-        """List the rows of a class, in the data set's order or sorted; sorted lists have only the more colorful half.
+        """List the rows of a class, in the dataset's order or sorted; sorted lists have only the more colorful half.
 
         Raises
         ------

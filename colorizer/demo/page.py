@@ -52,8 +52,8 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     colorizers = in_turn
     with _Page(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
-            "# Colorizer\n\nBring a black-and-white photo to color. A small neural network suggests the colors; "
-            "every detail of the photo stays.",
+            "# Colorizer\n\nAdd color to a black-and-white photo. A small neural network suggests the colors; every "
+            "detail of the photo is kept.",
             elem_id="header",
         )
         with gr.Tab("Your photo", id="your-photo"):

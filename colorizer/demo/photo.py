@@ -124,7 +124,7 @@ class Photo:
             If there are more than `MOST_DABS` dabs.
         """
         if len(dabs) > MOST_DABS:
-            raise ValueError(f"a photo takes {MOST_DABS} dabs of color, got {len(dabs)}")
+            raise ValueError(f"a photo can have {MOST_DABS} dabs of color, got {len(dabs)}")
         return replace(self, dabs=tuple(dabs), alternative=alternative)
 
     def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int) -> list[str]:

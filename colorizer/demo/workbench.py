@@ -115,7 +115,7 @@ class Settings:
             detail = gr.Slider(
                 *(*DETAIL_RANGE, default_detail(colorizers[first])),
                 step=16,
-                label="Detail, in pixels the model sees",
+                label="Detail (pixels the model sees)",
                 elem_id="batch-detail",
                 **options,
             )

@@ -1,4 +1,4 @@
-"""Evaluate a model on a data set, and write its metrics and those of the gray baseline to a JSON file."""
+"""Evaluate a model on a dataset, and write its metrics and those of the gray baseline to a JSON file."""
 
 import json
 import tempfile
@@ -40,7 +40,7 @@ def evaluate(
     per_image: bool = False,
     skip_corrupt: bool = False,
 ) -> dict[str, Any]:
-    """Measure how well a model restores the colors of a data set, and write the metrics to a JSON file.
+    """Measure how well a model restores the colors of a dataset, and write the metrics to a JSON file.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def evaluate(
         ``psnr_gain`` and ``n_color``, see `colorizer.evaluation.metrics.psnr_gain`; and ``chroma_by_luma``, see
         `colorizer.evaluation.metrics.ChromaByLuma`. ``raw`` and ``gray_baseline`` have the same metrics for the
         network's own RGB output (autoencoder only) and for the baseline; ``by_group`` has the relative MSE of each
-        group of images, if the data set has groups; ``abilities`` and ``aged`` have the results of these options. No
+        group of images, if the dataset has groups; ``abilities`` and ``aged`` have the results of these options. No
         paths are recorded.
 
     Raises
@@ -79,7 +79,7 @@ def evaluate(
     colorizer.inference.checkpoint.ModelError
         If the model can't be loaded.
     colorizer.data.dataset.DatasetError
-        If the data set can't be loaded, is empty, has corrupt images, or is a folder without splits that the model was
+        If the dataset can't be loaded, is empty, has corrupt images, or is a folder without splits that the model was
         trained on.
     ValueError
         If a number is out of range, the output is a folder, or the abilities of an autoencoder are requested.
@@ -182,7 +182,7 @@ def _refuse_training_data(dataset: ImageDataset, config: dict[str, Any]) -> None
 def _by_group(
     dataset: ImageDataset, indices: list[int], errors: NDArray[np.float64], baselines: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Compute the relative MSE by group; empty if the data set has no groups."""
+    """Compute the relative MSE by group; empty if the dataset has no groups."""
     if dataset.groups is None:
         return {}
     names, groups = np.unique([dataset.groups[index] for index in indices], return_inverse=True)

@@ -19,12 +19,12 @@ _COLUMNS = ("row", "mse", "mse_gray_baseline")
 
 @dataclass(frozen=True, eq=False)
 class ImageErrors:
-    """Error of each image of a data set.
+    """Error of each image of a dataset.
 
     Attributes
     ----------
     rows : (N,) int64
-        Indices of the images in the data set; corrupt ones may be missing.
+        Indices of the images in the dataset; corrupt ones may be missing.
     errors, baselines : (N,) float64
         Mean squared error, of RGB in [0, 1], of the model's color joined with the image's luma, and of the gray
         baseline.
@@ -75,19 +75,19 @@ def save_errors(measured: ImageErrors, path: Path) -> dict[str, str]:
 
 
 def find_errors(folder: Path, data_sha256: str) -> ImageErrors | None:
-    """Find the errors of a model on a data set among the records beside its weights.
+    """Find the errors of a model on a dataset among the records beside its weights.
 
     Parameters
     ----------
     folder : pathlib.Path
         Folder of the weights and any ``metrics*.json`` that `colorizer.evaluation.evaluate.evaluate` wrote.
     data_sha256 : str
-        SHA-256 of the data set, see `colorizer.data.dataset.ImageDataset`.
+        SHA-256 of the dataset, see `colorizer.data.dataset.ImageDataset`.
 
     Returns
     -------
     ImageErrors or None
-        None if there is no record of these weights on this data set at vividness 0, or its CSV file has changed since.
+        None if there is no record of these weights on this dataset at vividness 0, or its CSV file has changed since.
     """
     try:
         digest = Checkpoint.find(folder).weights_sha256

@@ -103,7 +103,7 @@ def _list_brands(content: bytes) -> list[str]:
 
 
 def can_read_heif() -> bool:
-    """Tell whether HEIC can be read: where models are trained on data sets, its library may be missing."""
+    """Tell whether HEIC can be read: where models are trained on datasets, its library may be missing."""
     return importlib.util.find_spec("pillow_heif") is not None
 
 

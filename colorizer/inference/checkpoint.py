@@ -47,8 +47,8 @@ class Checkpoint:
         ----------
         model : str or pathlib.Path
             Name of an included model, path of a folder or file, or ``hf://USER/MODEL`` or
-            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models of people you trust: a malicious
-            file can crash the process.
+            ``hf://USER/MODEL@REVISION`` on the Hugging Face Hub. Load only models from people you trust: a
+            malicious file can crash the process.
 
         Raises
         ------

@@ -54,7 +54,7 @@ class Colorizer:
         model : str or pathlib.Path
             Name of an included model (`list_models`); path of a folder with ``config.json`` and ``model.tflite`` or
             ``model.keras``, or of one of these two files; or ``hf://USER/MODEL@REVISION`` for a model on the Hugging
-            Face Hub, which is cached, where the revision (commit, tag or branch) is optional. Load only models of
+            Face Hub, which is cached, where the revision (commit, tag or branch) is optional. Load only models from
             people you trust: a malicious file can crash the process. ``model.tflite`` is used if it exists; a
             ``model.keras`` alone needs Keras and one of its backends.
 

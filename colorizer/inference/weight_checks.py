@@ -1,6 +1,6 @@
 """Check untrusted weight files: whether they would take too much memory, and whether their values are finite.
 
-The checks catch mistakes and simple attacks. A model file is still a program for its runtime: load only models of
+The checks catch mistakes and simple attacks. A model file is still a program for its runtime: load only models from
 people you trust.
 """
 

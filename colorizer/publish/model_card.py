@@ -241,7 +241,7 @@ def _eval_results(record: dict[str, Any]) -> list[EvalResult]:
 
 
 def _name(data: dict[str, Any]) -> str:
-    """Return the name of a data set with what affects results on it: the encoding and the long side, if downscaled."""
+    """Return the name of a dataset with what affects results on it: the encoding and the long side, if downscaled."""
     details = [data.get("encoding"), f"{data['size']} pixels" if "size" in data else None]
     suffix = ", ".join(detail for detail in details if detail)
     return f"{data['name']} ({suffix})" if suffix else data["name"]

@@ -198,7 +198,7 @@ def test_refusals_stand_in_the_drop_zone(page: Page, tmp_path: Path):
     for name, content, message in (
         ("holiday.png", b"words, not pixels", "is not an image"),
         ("beach.png", b"", "is empty"),
-        ("large.png", bytes(20_000_001), "20 MB is the limit"),
+        ("large.png", bytes(20_000_001), "the limit is 20 MB"),
     ):
         (tmp_path / name).write_bytes(content)
         page.set_input_files("#photo-file", tmp_path / name)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_the_chosen_version_is_large_and_doubt_has_a_legend(page: Page):
     page.get_by_role("tab", name="Other versions").click()
-    expect(page.locator("#panel-versions")).to_contain_text(re.compile(r"finds\s+likeliest comes first"))
+    expect(page.locator("#panel-versions")).to_contain_text(re.compile(r"the\s+most likely first"))
     page.locator(".ask").click()
     versions = page.locator(".versions button:has(img)")
     expect(versions).to_have_count(4, timeout=180_000)

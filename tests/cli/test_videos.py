@@ -97,7 +97,7 @@ def test_without_pyav_videos_are_ignored(tmp_path: Path, monkeypatch, capsys) ->
     save_image(random_images(1)[0], tmp_path / "a.png")
     (tmp_path / "film.mp4").write_bytes(b"nothing")
     assert main(["colorize", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
-    assert "1 videos passed over: videos need PyAV" in (told := capsys.readouterr()).err
+    assert "1 video passed over: videos need PyAV" in (told := capsys.readouterr()).err
     assert "pip install .[video]" in told.err
     assert main(["colorize", str(tmp_path / "film.mp4"), "--output", str(tmp_path / "o.mp4")]) == 2
     assert "pip install .[video]" in capsys.readouterr().err

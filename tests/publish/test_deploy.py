@@ -46,7 +46,7 @@ def test_deploy_uploads_what_the_demo_needs(hub: Hub, capsys: pytest.CaptureFixt
     assert (card.sdk, card.sdk_version, card.python_version) == ("gradio", pins["gradio"], "3.11")
     assert (card.app_file, card.license) == ("app.py", "mit")
     assert (card.models, card.datasets) == (["ada/unet"], ["uoft-cs/cifar10"])
-    assert "preload_from_hub" not in card.to_dict()  # It doesn't support data sets, as the page says.
+    assert "preload_from_hub" not in card.to_dict()  # It doesn't support datasets, as the page says.
     assert "downloaded from the Hub when the Space starts" in repo.files["README.md"].decode()
 
     # What is no longer part of the demo goes with the next update; what somebody added elsewhere stays.

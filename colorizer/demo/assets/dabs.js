@@ -1,6 +1,6 @@
-// Dabs of color on the photo: a visitor places, chooses, recolors and removes them, by mouse, touch or keys, there and
-// back again. `changed` is called when the photo must be painted anew, `selected` when colors are wanted for the current
-// dab; `picture` gives the URL of what the pipette takes from, and `refuse` gets words.
+// Dabs of color on the photo: placed, selected, recolored and removed by mouse, touch or keyboard, with undo and redo.
+// `changed` is called when the photo must be colorized again, `selected` when colors should be suggested for the current
+// dab; `picture` returns the URL that the pipette picks from, and `refuse` shows an error.
 function placeDabs(element, options, {refuse, changed, selected, picture}) {
     const find = (selector) => element.querySelector(selector);
     const overlay = find(".dabs"), color = find("input[type=color]"), pipette = find(".pipette");
@@ -29,7 +29,7 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
 
     function place(x, y) {
         if (dabs.length >= options.mostDabs) {
-            return refuse(`A photo takes ${options.mostDabs} dabs of color. Delete some first.`);
+            return refuse(`A photo can have ${options.mostDabs} dabs of color. Delete some first.`);
         }
         edit([...dabs, {x, y, color: color.value}]);
         select(dabs.length - 1);

@@ -1,5 +1,5 @@
-// What Gradio says in messages that pass, stands where the visitor looks instead, until something else is done; and
-// Gradio calls a thumbnail "Thumbnail 2 of 20", those who hear the page get its caption.
+// Show Gradio's error messages on the page instead of in a popup that vanishes, until the visitor does something else;
+// and give each thumbnail its caption as its accessible name, which would otherwise be "Thumbnail 2 of 20".
 (() => {
     function refuse(words) {
         if (window.stage?.isShown()) return window.stage.refuse(words);
@@ -25,7 +25,7 @@
             toast.dataset.told = "";
             toast.hidden = true;
             const words = (toast.querySelector("[data-testid=toast-text]") ?? toast).textContent.trim();
-            toast.querySelector(".toast-close")?.click();  // First: a click on a button makes refusals go.
+            toast.querySelector(".toast-close")?.click();  // Before `refuse`: clicking a button removes messages.
             refuse(words);
         }
         for (const image of document.querySelectorAll(".thumbnail-item img")) {

@@ -1,4 +1,4 @@
-// Pictures to take along: files that are saved, and the photo side by side with its color version.
+// Save files, and share the photo side by side with its color version.
 function saveFile(url, name) {
     const link = document.createElement("a");
     [link.href, link.download] = [url, name];

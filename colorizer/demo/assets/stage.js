@@ -1,5 +1,5 @@
-// The stage of the tab Your photo: it takes a photo, shows the result, and keeps what a visitor chose. The server is
-// asked for pictures only: `request` is all that it gets to know, and `answers` is what it says.
+// The tab Your photo: opens a photo, shows the result, and keeps the visitor's choices. The server only makes pictures:
+// `request` is all that it is sent, and `answers` handles its responses.
 function startStage(element, props, trigger) {
     const options = props.options;
     const find = (selector) => element.querySelector(selector);
@@ -8,14 +8,14 @@ function startStage(element, props, trigger) {
     const vividness = find(".vividness"), vividnessNumber = find(".vividness-number"), detail = find(".detail");
 
     let photo = options.opening.photo;  // {example} or {path, name}.
-    let candidate = null;  // A photo that the server has not taken yet.
+    let candidate = null;  // A photo that the server hasn't accepted yet.
     let view = options.opening;
-    let version = null;  // The colors of the version that is shown; null is the first.
+    let version = null;  // The colors of the version that is shown; null for the first.
     let versions = [];
     let asked = 0;
     let model = options.model;
     let mode = "compare";
-    let sideBySide = null;  // A file to share, made before it is asked for.
+    let sideBySide = null;  // A file to share, made in advance.
     let timer = null;
 
     const dabs = placeDabs(element, options, {
@@ -27,7 +27,7 @@ function startStage(element, props, trigger) {
 
     const takesHints = () => options.models.find((each) => each.name === model).takesHints;
 
-    // ---- What the server is asked, and what it answers
+    // ---- Requests and responses
 
     function request(answer) {
         // What is on the screen is what is downloaded, even if another photo is on its way.
@@ -64,7 +64,7 @@ function startStage(element, props, trigger) {
                 drawVersions();
                 setMode(mode === "versions" ? "compare" : mode);
             }
-            if (!same(answer.photo, photo)) return;  // Of a photo that is no longer there.
+            if (!same(answer.photo, photo)) return;  // It is about a photo that was replaced.
             view = answer;
             show();
         },
@@ -91,7 +91,7 @@ function startStage(element, props, trigger) {
         find(".ask").disabled = false;
         candidate = null;
         if (what === "suggest") return;
-        // Gradio says why in a message of its own, which `refusals` brings here; where it says nothing, this stands.
+        // Gradio usually shows the reason itself, and page.js moves it here.
         if (problem.hidden) refuse("That didn't work. Try again in a minute.");
     }
 
@@ -139,7 +139,7 @@ function startStage(element, props, trigger) {
         find(".caption").textContent = view.caption;
         find(".download").textContent = `Download ${view.format}`;
         find(".download").title = `${view.fullWidth} × ${view.fullHeight} pixels`;
-        find(".pipette").textContent = view.truth ? "Take from original" : "Take from result";
+        find(".pipette").textContent = view.truth ? "Pick from original" : "Pick from result";
         dabs.draw();
         share();
     }
@@ -247,7 +247,7 @@ function startStage(element, props, trigger) {
     find(".models").hidden = options.models.length < 2;
     [detail.min, detail.max] = options.detailRange;
 
-    // What was emptied, or is out of range, goes back to what makes sense.
+    // Replace an empty value by the default, and clip one that is out of range.
     function settleNumber(input, fallback) {
         const value = input.value === "" ? fallback : Number(input.value);
         input.value = Math.min(Math.max(value, Number(input.min)), Number(input.max));
@@ -275,13 +275,13 @@ function startStage(element, props, trigger) {
         vividness.ariaValueText = words[Math.min(3, Math.floor(Number(vividness.value) * 4))];
     }
 
-    // ---- Taking a photo
+    // ---- Opening a photo
 
     const isShown = () => stage.offsetParent !== null;
     takePhotos(element, options, {
         isShown, accept, refuse,
         begin() {
-            asked += 1;  // What is under way is of the photo before.
+            asked += 1;  // Responses still to come are about the previous photo.
             say("Uploading…");
             return asked;
         },
@@ -309,7 +309,7 @@ function startStage(element, props, trigger) {
         find(".examples").append(button);
     }
 
-    // ---- Taking the result along
+    // ---- Saving and sharing the result
 
     function work(selector) {
         const button = find(selector);
@@ -332,7 +332,7 @@ function startStage(element, props, trigger) {
         });
     }
 
-    // A phone shares only what is at hand in the moment of the tap.
+    // Phones only share a file that is ready when the button is tapped.
     async function share() {
         sideBySide = null;
         find(".share").disabled = true;

@@ -1,5 +1,5 @@
-// Ways to bring a photo to the stage: choosing, dropping anywhere on the page, and pasting. `begin` gives the number of
-// an upload, `isLatest` tells whether it still counts, `opened` gets the file on the server, `failed` and `refuse` get words.
+// Ways to open a photo: choosing it, dropping it anywhere on the page, and pasting. `begin` returns the number of an
+// upload, `isLatest` tells whether a newer one has begun, `opened` gets the file on the server, `failed` and `refuse` an error.
 function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest, opened, failed}) {
     const find = (selector) => element.querySelector(selector);
     const stage = find(".stage"), fileInput = find("input[type=file]");
@@ -8,7 +8,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
         accept();
         if (file.size > options.maxBytes) {
             const [size, limit] = [file.size, options.maxBytes].map((bytes) => Math.ceil(bytes / 1e6));
-            return refuse(`${file.name} has ${size} MB, and ${limit} MB is the limit. Save it smaller, such as a JPEG, and try again.`);
+            return refuse(`${file.name} is ${size} MB; the limit is ${limit} MB. Save it smaller, for example as a JPEG, and try again.`);
         }
         const mine = begin();
         try {
@@ -16,13 +16,13 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
             form.append("files", file, file.name || "photo.png");
             const response = await fetch("gradio_api/upload", {method: "POST", body: form});
             const text = await response.text();
-            if (!isLatest(mine)) return;  // Another came since.
+            if (!isLatest(mine)) return;  // A newer one has begun.
             if (!response.ok) throw new Error(reason(text) ?? `The server refused ${file.name}.`);
             opened({path: JSON.parse(text)[0], name: file.name || "photo.png"});
         } catch (error) {
             if (!isLatest(mine)) return;
             const lost = error instanceof TypeError;
-            failed(lost ? "The server can't be reached. Check your connection, and try again." : error.message);
+            failed(lost ? "The server can't be reached. Check your connection and try again." : error.message);
         }
     }
 
@@ -43,7 +43,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
 
     fileInput.addEventListener("change", () => {
         openAll([...fileInput.files]);
-        fileInput.value = "";  // So that the same file may be chosen again.
+        fileInput.value = "";  // So that the same file can be chosen again.
     });
     document.addEventListener("dragover", (event) => {
         if (!isShown()) return;

@@ -6,16 +6,16 @@ LIMITS = """
 ### Limits
 
 - The colors are plausible guesses, not a record of what was there.
-- One gray can stand for many colors. The network's answer is close to their average, which is muted.
-- Color is predicted for a thumbnail: it is soft, and small things take on the color of what surrounds them.
-- The U-Net learned from some 110,000 photographs and thumbnails, the autoencoder from thumbnails of ten kinds of
-  things. The less a picture resembles those, the less they know about it.
+- The same gray can come from many colors. The network predicts something close to their average, which is muted.
+- Color is predicted for a thumbnail: it is soft, and small things take on the color of their surroundings.
+- The U-Net was trained on more than 100,000 photographs and thumbnails, the autoencoder on thumbnails of ten kinds of
+  things. The less a picture resembles those, the less reliable its colors are.
 
 ### Privacy
 
 Your files and the results are stored on the server that runs this demo. They are deleted after at most an hour, and
-whenever the server starts. To answer clicks at once, the server also holds a reduced copy of your photo in memory, for
-at most an hour after your last change. Neither the server nor this page sends anything elsewhere.
+whenever the server starts. To respond quickly, the server also keeps a smaller copy of your photo in memory, for at
+most an hour after your last change. Neither the server nor this page sends anything to anyone else.
 """
 API = """
 ### Use it from code
@@ -35,7 +35,7 @@ files = [handle_file("samples/photos/cat.jpg"), handle_file("samples/photos/rock
 archive, report = client.predict(files, api_name="/colorize_batch")
 ```
 
-The results are saved on your machine, as PNG files and a ZIP archive. With curl:
+The results are saved on your machine as PNG files and a ZIP archive. With curl:
 
 ```sh
 api=http://127.0.0.1:7860/gradio_api
@@ -47,8 +47,8 @@ curl -s $api/call/colorize/$event | grep -o 'http[^"]*' | head -n 1 | xargs curl
 ```
 
 Replace `http://127.0.0.1:7860` with the address of this page. *Use via API*, at the bottom of the page, lists all
-parameters, with code that has the address already. The limits are the same as on the page. Send files, not links: the
-server fetches nothing from the web.
+parameters, with code that already has the address. The same limits apply as on the page. Send files, not links: the
+server downloads nothing from the web.
 """
 
 

@@ -24,13 +24,13 @@ from colorizer.inference.colorizer import Colorizer
 _OWN_ORDER = "unsorted"
 _VIVIDNESS = 0.0  # That of the records, so that pictures, figures and order belong together.
 _WORDS = """
-*Autoencoder* and *U-Net* show the model's color on the image's own brightness; the U-Net's color strength is 0 here,
-which gives the smallest error. *Autoencoder (raw output)* is the picture that the autoencoder paints by itself, from
-the 256 numbers that it keeps of an image.
+*Autoencoder* and *U-Net* show the predicted color combined with the image's own brightness. The U-Net's color strength
+is 0 here, which gives the smallest error. *Autoencoder (raw output)* is the decoder's own picture, reconstructed from a
+latent vector of 256 numbers.
 """
 _SORTED = """
-Sorted by each image's error, as `colorizer evaluate` recorded it. Only the more colorful half of the images is listed:
-where there is hardly any color, the error says little. *Typical* starts with the image in the middle.
+Sorted by each image's error, as recorded by `colorizer evaluate`. Only the more colorful half of the images is listed:
+where there is hardly any color, the error says little. *Typical* starts with the median.
 """
 
 

@@ -1,4 +1,4 @@
-"""The tab *How it works*: what an autoencoder is, and what it does."""
+"""The tab *How it works*: an autoencoder, step by step, and the networks' layers and training."""
 
 import csv
 from collections.abc import Mapping
@@ -23,38 +23,36 @@ from colorizer.inference.checkpoint import CONFIG, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 
 _IDEA = """
-The brightness and the color of an image are separate planes (Y′CbCr, as in JPEG). The network sees the brightness as a
-small thumbnail and predicts its colors. The *autoencoder* compresses the thumbnail into a short list of numbers and
-reconstructs it, in color, from them. The *U-Net* estimates how likely each color is at each place. The colors are then
-enlarged and joined with the brightness of the full image, so no detail is lost, whatever the size.
+An image can be split into brightness and color (Y′CbCr, as in JPEG). The network sees a small thumbnail of the
+brightness and predicts its colors. The *autoencoder* compresses the thumbnail into a short list of numbers and
+reconstructs it from them, in color. The *U-Net* estimates how likely each color is at each position. The colors are
+then enlarged and combined with the brightness of the full image, so no detail is lost at any size.
 """
 _FOLLOW = (
-    "Choose a test image or one of your own. It is shrunk to {width} × {height} pixels, goes through the encoder and "
-    "comes back from the decoder."
+    "Choose a test image, or upload your own. It is shrunk to {width} × {height} pixels, encoded as a vector, and "
+    "decoded again."
 )
 _ABOUT = {
-    "autoencoder": "The encoder halves the picture again and again and ends in the *latent vector*. The decoder "
-    "starts from that vector alone. The boxes are as high as the pictures inside the network, and wider the more "
-    "channels these have.",
-    "unet": "The way down is like the encoder's. On the way up, each scale also gets what the way down had at that "
-    "scale (the *skip connections*), so nothing has to pass through a bottleneck. Each box stands for all layers of a "
-    "scale. The shapes are for a thumbnail of 64 × 64; any size works.",
+    "autoencoder": "The encoder halves the resolution step by step and ends in the *latent vector*, which is all that "
+    "the decoder sees. The taller a box, the higher the resolution; the wider, the more channels.",
+    "unet": "The first half is an encoder, too. In the decoder, each scale also receives the encoder's features of "
+    "that scale through *skip connections*, so detail doesn't have to pass through a bottleneck. Each box stands for "
+    "all layers of a scale. The shapes are those for a 64 × 64 thumbnail; any size works.",
 }
-_DIRECTIONS = 4  # In which the visitor moves the vector of an image.
-_FARTHEST = 3.0  # Standard deviations; the test images lie within two or so.
+_DIRECTIONS = 4  # Number of principal components with a slider.
+_FARTHEST = 3.0  # Standard deviations; most test images are within two.
 _MOVE = """
-Each slider moves all the numbers at once, along a direction in which the test images differ most: their *principal
-components*. The first ones decide what is light, what is dark, and the color of the whole picture. The last slider
-moves a single number, the one that varies most. Alone it changes little: what the network has learned is spread over
-all of them.
+Each slider changes all numbers at once, along a *principal component*: a direction in which the test images differ
+most. The first ones control what is light, what is dark, and the overall color. The last slider changes a single
+number, the one that varies most. By itself it does little: what the network has learned is spread over all of them.
 """
 _STEPS = 9
-_SIDE = 640  # Size, in pixels, at which the results of a visitor's image are shown.
+_SIDE = 640  # Long side, in pixels, at which the results for a visitor's image are shown.
 _FIRST, _LAST = 0, 1  # The samples of the first walk.
 _WALK = """
-Two test images are two points in the space of latent vectors. Here the decoder paints points on the straight line
-between them. Where the network has learned what the two have in common, one picture turns into the other instead of
-fading into it; where it hasn't, the middle is murky.
+Each test image is a point in the space of latent vectors. Here the decoder paints points on the straight line between
+two of them. Where the network has learned what they have in common, one picture morphs into the other instead of
+fading; where it hasn't, the middle is murky.
 """
 
 
@@ -100,7 +98,7 @@ def _build_record(sections: _Sections, model: str) -> None:
         epochs = " + ".join(str(len(rows)) for rows in histories)
         words = f"{images:,} images, {epochs} epochs; {config['machine']}."
         if "init_sha256" in config:
-            words += " This run went on from the weights of earlier ones, which the model card lists."
+            words += " This run continued from the weights of earlier runs; the model card lists them."
         sections.begin(f"The training: {title(model)}", words)
     for number, rows in enumerate(histories, 1):
         if len(rows) > 1:
@@ -271,25 +269,25 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Map
 
 def _explain_blur(pixels: int, length: int, error: float) -> str:
     return (
-        f"**Why it is blurry.** {pixels:,} pixels went in, and {length} numbers came through: the *bottleneck*. The "
-        "details of this one picture don't fit into them, so the decoder paints what is likely, an average of all "
-        f"pictures with about the same numbers. Here its brightness is off by {error:.0f} of 255 levels. The squared "
-        "error that it was trained on favors blur: a sharp edge in the wrong place costs more than a soft one."
+        f"**Why it is blurry.** {pixels:,} pixels go in, but only {length} numbers get through the *bottleneck*. They "
+        "can't hold every detail, so the decoder paints an average of all pictures with similar numbers. Here its "
+        f"brightness is off by {error:.0f} of 255 levels. Training on squared error also favors blur: a sharp edge in "
+        "the wrong place costs more than a soft one."
     )
 
 
 def _explain_join(model: str) -> str:
     """Explain what joining gains, with the recorded figures of the whole test set."""
     words = (
-        "**What joining it with the true brightness changes.** Only the color of the decoder's picture is used; the "
-        "brightness is the image's own. Our eyes see brightness sharply and color softly, so soft color on a sharp "
-        "picture looks right at any size."
+        "**Why the result is sharp.** Only the color of the decoder's picture is used; the brightness is the image's "
+        "own. Our eyes resolve brightness much better than color, so soft color on a sharp picture looks right at any "
+        "size."
     )
     record = Checkpoint.find(model).read_record("metrics.json")
     if "raw" not in record:
         return words
     return (
-        f"{words}\n\nOver {record['n']:,} test images, the decoder's own picture has "
-        f"{record['raw']['relative_mse']:.0%} of the squared error of the gray baseline, a picture without any color. "
-        f"Its color on the image's own brightness has {record['relative_mse']:.0%}."
+        f"{words}\n\nOn {record['n']:,} test images, the squared error of the decoder's own picture is "
+        f"{record['raw']['relative_mse']:.0%} of the gray baseline's, the image without any color. That of its color "
+        f"on the image's own brightness is {record['relative_mse']:.0%}."
     )

@@ -25,7 +25,7 @@ _ADVICE = "Try another one, such as an MP4."
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``."""
     if not can_read_videos():
-        gr.Markdown(f"{MISSING[0].upper()}{MISSING[1:].replace('pip', '`pip')}`")
+        gr.Markdown(f"This server can't colorize videos: {MISSING}")
         return
     limits, most_bytes = films.read_limits()
     colorizer = colorizers[default_model(colorizers)]
