@@ -1,4 +1,4 @@
-"""BMP, and icons, with a palette. Pillow reads some palettes of grays wrongly, and runs of an odd number of pixels."""
+"""What Pillow reads wrongly of BMP and icons: some palettes of grays, runs of an odd number, the alpha of 16 bits."""
 
 import struct
 
@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.IcoImagePlugin import IcoImageFile
 
-from colorizer.imaging.srgb import apply_palette
+from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.machine import quiet_opencv
 
 _FIRST = 14  # Bytes of the header that bitmaps in other files lack.
 _OLDEST = 12  # Bytes of OS/2's header, which knows no compression, and has palettes of three bytes a color.
-_RUNS = (1, 2)
+_WITH_ALPHA = 56  # Bytes of the first header that has a mask for it.
+_RUNS, _MASKS = (1, 2), 3
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
@@ -53,15 +54,41 @@ def decode_palette_bmp(content: bytes, height: int, width: int) -> NDArray[np.ui
     return apply_palette(indices, table)
 
 
+def decode_alpha(content: bytes, height: int, width: int) -> NDArray[np.uint8] | None:
+    """Decode the transparency of a BMP of 16 bits to (H, W) uint8; Pillow leaves it out. None if it has none."""
+    start, header = struct.unpack_from("<II", content, 10)
+    if header < _WITH_ALPHA or content[28] != 16 or content[30] != _MASKS:
+        return None
+    (mask,) = struct.unpack_from("<I", content, 66)
+    row = -(-width * 16 // 32) * 4
+    samples = np.frombuffer(content, "<u2", row * height // 2, start).reshape(height, -1)[:, :width]
+    samples = (samples if content[25] == 0xFF else samples[::-1]) & np.uint16(mask & 0xFFFF)
+    # Some writers name a bit for it and leave it 0 everywhere.
+    return to_bytes(samples // np.uint16(mask & -mask), mask.bit_count())[0] if samples.any() else None
+
+
 def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: int) -> NDArray[np.uint8]:
     """Have OpenCV decode with a palette of grays, which are the indices; some writers fill rows up to four bytes."""
     ramp = np.repeat(np.arange(1 << bits, dtype=np.uint8), 4).tobytes()
     start = 54 + len(ramp)
-    for columns in (width, -(-width * bits // 32) * 32 // bits):
-        header = struct.pack("<IiiHHIIiiII", 40, columns, height, 1, bits, compression, len(data), 0, 0, 1 << bits, 0)
-        content = b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + ramp + data
-        with quiet_opencv():
-            array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if array is not None:
-            return np.asarray(array, np.uint8)[:, :width]
-    raise ValueError("its runs can't be unpacked")
+    filled = -(-width * bits // 32) * 32 // bits
+    columns = filled if _count_first_row(data, bits) == filled else width
+    header = struct.pack("<IiiHHIIiiII", 40, columns, height, 1, bits, compression, len(data), 0, 0, 1 << bits, 0)
+    content = b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + ramp + data
+    with quiet_opencv():
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if array is None:
+        raise ValueError("its runs can't be unpacked")
+    return np.asarray(array, np.uint8)[:, :width]
+
+
+def _count_first_row(data: bytes, bits: int) -> int:
+    """Count the pixels up to the end of the first row, or until some are left out."""
+    at = pixels = 0
+    while at + 1 < len(data) and (data[at] or data[at + 1] > 2):
+        if data[at]:
+            pixels, at = pixels + data[at], at + 2
+        else:
+            count = data[at + 1]
+            pixels, at = pixels + count, at + 2 + -(-count * bits // 16) * 2
+    return pixels

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 
 from colorizer.imaging.animation import compose
-from colorizer.imaging.bmp import decode_palette_bmp, find_bitmap, has_palette
+from colorizer.imaging.bmp import decode_alpha, decode_palette_bmp, find_bitmap, has_palette
 from colorizer.imaging.facts import Facts, UnreadableError, check_metadata
 from colorizer.imaging.inspection import HEIF_EXTENSIONS, can_read_heif, inspect, open_picture
 from colorizer.imaging.metadata import Metadata, read_metadata
@@ -412,6 +412,12 @@ class _Decoder:
                 colors.putalpha(picture.getchannel("A"))
             colors.info = picture.info
             return colors
+        if picture.format == "JPEG2000" and self.facts.bits > 8 and picture.mode != "I;16":
+            # Pillow rounds the greatest values of colors to 256, which is 0 in 8 bits.
+            levels, _ = to_bytes(np.asarray(imagecodecs.jpeg2k_decode(content)), self.facts.bits)
+            rounded = Image.frombytes(picture.mode, picture.size, levels.tobytes())
+            rounded.info = picture.info
+            return rounded
         extents = picture.tile[0].extents if isinstance(picture, GifImageFile) else None
         picture.load()
         check_palette(picture)
@@ -423,6 +429,8 @@ class _Decoder:
             alpha = Image.new("L", picture.size)
             alpha.paste(255, extents)
             picture.putalpha(alpha)
+        if picture.format == "BMP" and (opacity := decode_alpha(content, picture.height, picture.width)) is not None:
+            picture.putalpha(Image.fromarray(opacity))
         transparent = picture.info.get("transparency") if picture.format == "PNG" else None
         if picture.mode == "L" and transparent is not None:  # Pillow has scaled the samples alone.
             picture.info["transparency"] = transparent * (255 // (2**self.facts.bits - 1))

@@ -23,6 +23,7 @@ _MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has on
 _MOST_ICONS = 256
 _SLOW = 50  # Decoders in Python take at least so many times as long for a pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
+_PLANES = re.compile(rb"NAXIS3  = {1,30}(\d{1,9})")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -422,6 +423,10 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
         raise
     if picture.format == "XPM" and "transparency" in picture.info:  # Pillow takes the color's name for its alpha.
         raise UnreadableError(_OTHER.format("an XPM with transparency"))
+    if picture.format == "SUN" and content[15] == 32:  # Pillow takes the first of four bytes for a color.
+        raise UnreadableError(_OTHER.format("a Sun raster of 32 bits a pixel"))
+    if picture.format == "FITS" and (planes := _PLANES.search(content[:5760])) and int(planes[1]) > 1:
+        raise UnreadableError(_OTHER.format("a FITS image of several planes"))
     return picture
 
 

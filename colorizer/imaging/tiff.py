@@ -49,8 +49,14 @@ _WITH_PREDICTOR = {5, 8, 32946, 34925, 50000}
 _JPEG, _OLD_JPEG = 7, 6
 _PICTURES = {_JPEG, 34712, 50001}  # JPEG, JPEG 2000, WebP: files within the file.
 _OTHERS = {34661: "JBIG", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 34887: "LERC", 34892: "lossy JPEG of a DNG"}
-_OTHERS |= {33003: "JPEG 2000 (YCbCr)", 33005: "JPEG 2000 (RGB)", 50002: "JPEG XL", 52546: "JPEG XL"}
-_OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
+_OTHERS |= {
+    33003: "JPEG 2000 (YCbCr)",
+    33004: "JPEG 2000",
+    33005: "JPEG 2000 (RGB)",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+_OTHERS |= {52546: "JPEG XL", 32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
 _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _HEADER = bytes(16)  # Room for that of a file that has nothing but a directory.
@@ -156,8 +162,9 @@ class TiffPage:
         self._bits = self._one_of(_BITS, 8 if self._compression == _OLD_JPEG else 1)
         self._format = self._one_of(_FORMAT, _UNSIGNED)
         self._check_kind()
-        self._sizes = self._directory.numbers(_TILE_SIZES) or self._directory.numbers(_STRIP_SIZES)
-        self._offsets = self._directory.numbers(_TILES) or self._directory.numbers(_STRIPS)
+        self._offsets_tag = _TILES if _TILES in directory.tags else _STRIPS
+        self._sizes_tag = _TILE_SIZES if _TILE_SIZES in directory.tags else _STRIP_SIZES
+        self._offsets, self._sizes = directory.numbers(self._offsets_tag), directory.numbers(self._sizes_tag)
         pages = len(file.pages)
         self.facts = Facts("TIFF", self._height, self._width, self._measure(), pages=pages, bits=self._bits)
 
@@ -280,18 +287,16 @@ class TiffPage:
             sizes = [len(part) for part in parts]
             offsets = list(itertools.accumulate(sizes[:-1], initial=0))
             content = memoryview(b"".join(parts))
-            tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = self._to_tag(sizes)
-            tags[_COMPRESSION] = self._to_tag([8])
+            tags |= {self._sizes_tag: self._to_tag(sizes), _COMPRESSION: self._to_tag([8])}
         start = min(offsets, default=0)
         end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
         if self._compression == 1:  # The sizes needn't be right.
             end = max(end, max(offsets, default=0) + self._whole)
         if self._compression in _PICTURES and end > len(content) + 2:  # Of a JPEG the end marker may be missing.
             raise ValueError("it ends before its picture does")
-        place = _TILES if _TILES in tags else _STRIPS
-        tags[place] = self._to_tag(offsets)  # It takes as much room as what comes in its place.
+        tags[self._offsets_tag] = self._to_tag(offsets)  # It takes as much room as what comes in its place.
         shift = len(layout.rebuild(_HEADER, tags)) - start
-        tags[place] = self._to_tag([at + shift for at in offsets])
+        tags[self._offsets_tag] = self._to_tag([at + shift for at in offsets])
         return b"".join([layout.rebuild(_HEADER, tags), content[start:end]])
 
     def _to_tag(self, numbers: list[int]) -> Tag:
@@ -323,8 +328,7 @@ class TiffPage:
         if self._compression == 1:
             return content.ljust(min(max(ends, default=0), 2 * len(content) + self._whole), b"\0")
         sizes = [int(size) * (end <= len(content)) for size, end in zip(self._sizes, ends, strict=False)]
-        tags = dict(self._directory.tags)
-        tags[_TILE_SIZES if _TILE_SIZES in tags else _STRIP_SIZES] = self._to_tag(sizes)
+        tags = self._directory.tags | {self._sizes_tag: self._to_tag(sizes)}
         return self._directory.layout.rebuild(content, tags)
 
     def _read_samples(self) -> NDArray[Any]:

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 from conftest import encode, random_images
@@ -327,12 +328,55 @@ DARK = bytes(value for i in range(16) for value in (i, i, i, 0))
         (bmp(4, 0, b"\x10\x01\0\0\x00\x11\0\0", BLACK_AND_WHITE), [[0, 0, 255, 255], [255, 0, 0, 255]]),
         (bmp(4, 0, b"\x45\x67\0\0\x01\x23\0\0", DARK), [[0, 1, 2, 3], [4, 5, 6, 7]]),
         (bmp(8, 1, b"\4\5\0\0\4\6\0\1", FULL, width=3), [[102] * 3, [85] * 3]),
+        (bmp(8, 1, b"\3\5\1\0\0\0\3\6\1\0\0\1", FULL, width=3), [[102] * 3, [85] * 3]),
     ],
-    ids=["8 bits, black and white", "4 bits, black and white", "4 bits, dark grays", "runs fill rows up to four bytes"],
+    ids=[
+        "8 bits, black and white",
+        "4 bits, black and white",
+        "4 bits, dark grays",
+        "runs fill rows up to four bytes",
+        "runs of their own fill them",
+    ],
 )
 def test_bmp_that_other_readers_take_otherwise(content, expected):
     """Pillow takes palettes of some grays for none, whatever the bits; OpenCV has no runs beyond the width."""
     assert np.array_equal(decode_image(content), gray(np.uint8(expected)))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_jpeg2000_of_more_than_8_bits(channels: int, bits: int):
+    """Pillow makes black of the brightest levels of a color."""
+    array = WIDE[..., :channels] >> (16 - bits)
+    array[0] = 2**bits - 1
+    plain = array[..., 0] if channels == 1 else array
+    content = imagecodecs.jpeg2k_encode(plain, level=0, reversible=True, codecformat="jp2", bitspersample=bits)
+    decoded = decode_image(content)
+    expected = np.rint(array * (255 / (2**bits - 1)))
+    seen = expected if channels > 2 else expected[..., [0, 0, 0, 1][: 3 + (channels == 2)]]
+    assert np.abs(decoded - seen).max() <= 1
+
+
+def test_bmp_of_16_bits_with_transparency():
+    masks = struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000)
+    header = struct.pack("<IiiHHIIiiII", 124, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0) + masks + bytes(124 - 56)
+    for pixels, expected in (((0xFFFF, 0x7FFF, 0x7FFF, 0xFC00), [[0, 255], [255, 0]]), ((0x7FFF,) * 4, None)):
+        content = b"BM" + struct.pack("<IHHI", 138 + 8, 0, 0, 138) + header + struct.pack("<4H", *pixels)
+        decoded = decode_image(content)
+        assert decoded.shape[2] == (4 if expected else 3)
+        if expected:
+            assert decoded[..., 3].tolist() == expected
+            assert decoded[0, 1].tolist() == [255, 0, 0, 255]
+
+
+def test_layouts_that_pillow_takes_otherwise_are_refused():
+    sun = struct.pack(">8I", 0x59A66A95, 3, 1, 32, 12, 1, 0, 0) + bytes(12)
+    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 3", "NAXIS1  = 4", "NAXIS2  = 4", "NAXIS3  = 3", "END"]
+    fits = "".join(card.ljust(80) for card in cards).encode().ljust(2880) + bytes(2880)
+    for content, words in ((sun, "a Sun raster of 32 bits"), (fits, "a FITS image of several planes")):
+        with pytest.raises(ImageError, match=f"is {words}.*, which can't be read here"):
+            decode_image(content)
+    assert decode_image(fits.replace(b"NAXIS3  = 3", b"NAXIS3  = 1")).shape == (4, 4, 3)
 
 
 def test_interlaced_png_and_gif():
