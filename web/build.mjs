@@ -24,12 +24,13 @@ const network = readFileSync(new URL('model.tflite', model));
 if (createHash('sha256').update(network).digest('hex') !== config.export.files['model.tflite'])
   throw new Error('checkpoints/unet/model.tflite is not what config.json records: colorizer export --model unet');
 writeFileSync(new URL('model.tflite', dist), network);
-const {bins, prior, vivid_exponent: vividExponent} = config.output;
+const {bins, prior, vivid_exponent: vividExponent, vivid_noise: vividNoise = 0, vivid_gain: vividGain = 1} =
+  config.output;
 // How the network is fed; without these keys, as in colorizer/inference/preprocessing.py, as its first weights were.
 const {multiple, stride = 2, working_size: workingSize = 128, enlargement = 1, sharpening = 0.4} = config.input;
 const {mirrored_size: mirroredSize = Math.max(...(config.input.sizes ?? [64]))} = config.input;
 const feed = {multiple, stride, workingSize, enlargement, sharpening, mirroredSize};
-const settings = {bins, prior, vividExponent, ...feed};
+const settings = {bins, prior, vividExponent, vividNoise, vividGain, ...feed};
 writeFileSync(new URL('model.json', dist), JSON.stringify(settings));
 
 // The service worker keeps the files of one build together: its name changes with any of them.

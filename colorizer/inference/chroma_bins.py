@@ -4,6 +4,7 @@ References
 ----------
 R. Zhang, P. Isola and A. A. Efros, "Colorful Image Colorization", ECCV 2016: bins, soft encoding, prior.
 A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021: dividing a prediction by a power of the prior.
+N. Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949: the gain against noise.
 """
 
 import numpy as np
@@ -78,6 +79,16 @@ def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], expone
     """
     rarity = _rarity(prior, exponent)
     return np.stack([*(rarity * bins.T), rarity])
+
+
+def suppress_noise(chroma: NDArray[np.float32], noise: float, gain: float) -> NDArray[np.float32]:
+    """Suppress faint colors and amplify the others: (..., 2) Cb and Cr.
+
+    Rebalancing tints what is gray, most of all in the dark and the light: maroon shadows and yellow whites. Chroma of
+    length m is multiplied by ``gain * m^2 / (m^2 + noise^2)``, the gain of a Wiener filter times a constant.
+    """
+    power = np.sum(chroma**2, axis=-1, keepdims=True)
+    return chroma * (np.float32(gain) * power / np.maximum(power + np.float32(noise) ** 2, np.float32(1e-12)))
 
 
 def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize
-from colorizer.inference.chroma_bins import moment_weights, rebalance, softmax, spread, uncertainty
+from colorizer.inference.chroma_bins import moment_weights, rebalance, softmax, spread, suppress_noise, uncertainty
 from colorizer.inference.hints import Hint, enforce_hints, find_cell, lay_hints, shrink_hints
 from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.preprocessing import Preprocessing
@@ -20,6 +20,7 @@ _PART = 16 * 32 * 32  # Pixels of thumbnails per call of the network: more don't
 _MOST_CHANNELS = 128  # OpenCV's limit.
 _ROUNDS = 3  # Colors drawn for each alternative, one after another.
 _HIGHEST_EXPONENT = 10
+_HIGHEST_GAIN = 10
 _APART = 0.1  # Minimum distance in chroma between two suggested colors: two bins.
 
 
@@ -49,6 +50,9 @@ class UNetPainter(Painter):
         self._bins = np.array(config["output"]["bins"], np.float32)
         self._prior = np.array(config["output"]["prior"], np.float32)
         self._exponent = float(config["output"]["vivid_exponent"])
+        # The first published weights have a record without these two.
+        self._noise = float(config["output"].get("vivid_noise", 0))
+        self._gain = float(config["output"].get("vivid_gain", 1))
         self._check()
 
     def _check(self) -> None:
@@ -60,6 +64,10 @@ class UNetPainter(Painter):
             raise ValueError("bins must lie in [-1, 1], and the prior in [0, 1]")
         if not 0 <= self._exponent <= _HIGHEST_EXPONENT:
             raise ValueError(f"vivid_exponent must lie in [0, {_HIGHEST_EXPONENT}], got {self._exponent}")
+        if not 0 <= self._noise <= 1:
+            raise ValueError(f"vivid_noise must lie in [0, 1], got {self._noise}")
+        if not 0 <= self._gain <= _HIGHEST_GAIN:
+            raise ValueError(f"vivid_gain must lie in [0, {_HIGHEST_GAIN}], got {self._gain}")
         side = self._feed.multiple
         grid = side // self._feed.stride
         try:
@@ -92,8 +100,9 @@ class UNetPainter(Painter):
         planes = [lay_hints(grid, *given) for grid, *given in zip(grids, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
         moments = self._predict(thumbnails, planes, lambda *given, **cores: self._runtime(*given, weights, **cores))
+        noise, gain = vividness * self._noise, 1 + vividness * (self._gain - 1)
         for moment, fixed in zip(moments, hints, strict=True):
-            chroma = moment[..., :2] / moment[..., 2:]
+            chroma = suppress_noise(moment[..., :2] / moment[..., 2:], noise, gain)
             yield enforce_hints(chroma, lay_hints(chroma.shape[:2], fixed)) if fixed else chroma
 
     def draw_alternatives(

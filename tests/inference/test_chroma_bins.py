@@ -10,6 +10,7 @@ from colorizer.inference.chroma_bins import (
     rebalance,
     softmax,
     spread,
+    suppress_noise,
     uncertainty,
 )
 
@@ -66,3 +67,11 @@ def test_moments_are_the_mean_of_the_rebalanced_distribution():
         wanted = rebalance(softmax(logits), prior, exponent) @ bins
         moments = softmax(logits) @ moment_weights(bins, prior, exponent).T
         assert np.allclose(moments[..., :2] / moments[..., 2:], wanted, atol=1e-5)
+
+
+def test_faint_colors_are_suppressed_and_strong_ones_amplified():
+    chroma = np.array([[0, 0], [0.003, 0.004], [0.01, 0], [-0.3, 0.4]], np.float32)
+    expected = np.array([[0, 0], [0.0006, 0.0008], [0.005, 0], [-0.29988, 0.39984]]) * 1.2
+    assert np.allclose(suppress_noise(chroma, noise=0.01, gain=1.2), expected, atol=1e-6)
+    assert np.array_equal(suppress_noise(chroma, noise=0, gain=1), chroma)
+    assert not suppress_noise(np.zeros((2, 2), np.float32), noise=0, gain=1).any()

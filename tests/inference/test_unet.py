@@ -175,6 +175,26 @@ def test_alternatives_come_the_likeliest_first(hints):
     np.testing.assert_array_equal(painted, again)
 
 
+def test_noise_and_gain_of_the_record_grow_with_vividness():
+    """Those of a record without them are 0 and 1."""
+    image = random_images(1, 16)[0]
+
+    def predict(vividness: float, **output: object) -> np.ndarray:
+        config = {
+            "input": {"multiple": 2, "working_size": 16, "mirrored_size": 0},
+            "output": {"bins": TwoColors.bins.tolist(), "prior": [1 / 3] * 3, "vivid_exponent": 1} | output,
+        }
+        painter = UNetPainter(TwoColors(), config)
+        return next(painter.predict_chroma([to_luma(image)], vividness=vividness, detail=None))[0, 0]
+
+    mean = np.array([2 / 6 * -0.1 + 3 / 6 * 0.2, 2 / 6 * 0.2 + 3 / 6 * -0.1])
+    power = (mean**2).sum()
+    for vividness, noise, gain in ((0, 0, 1), (0.5, 0.03, 1.5), (1, 0.06, 2)):
+        assert predict(vividness) == pytest.approx(mean, abs=1e-6)
+        expected = mean * gain * power / (power + noise**2)
+        assert predict(vividness, vivid_noise=0.06, vivid_gain=2) == pytest.approx(expected, abs=1e-6)
+
+
 def test_palette_has_different_colors_of_the_pixels_luma(colorizer):
     image = decode_image(PHOTO)
     palette = colorizer.suggest_colors(image, 225, 150, count=5)

@@ -34,8 +34,10 @@ export class Prediction {
 
   /** Give the image its colors, from those of least error (0) to as vivid as real ones (1): ImageData. */
   colorize(vividness) {
-    const {bins, prior, vividExponent} = this.#network.settings;
+    const {bins, prior, vividExponent, vividNoise, vividGain} = this.#network.settings;
     const weights = prior.map((p) => ((1 - SMOOTHING) * p + SMOOTHING / prior.length) ** (-vividness * vividExponent));
+    const floor = (vividness * vividNoise) ** 2;
+    const gain = 1 + vividness * (vividGain - 1);
     const {height, width, data} = this.#distribution;
     const chroma = plane(height, width, 2);
     for (let i = 0; i < chroma.data.length / 2; i++) {
@@ -46,8 +48,10 @@ export class Prediction {
         cb += weight * bins[k][0];
         cr += weight * bins[k][1];
       }
-      chroma.data[2 * i] = cb / sum;
-      chroma.data[2 * i + 1] = cr / sum;
+      const power = (cb * cb + cr * cr) / (sum * sum);  // Faint colors are suppressed: suppress_noise in Python.
+      const factor = (gain * power) / Math.max(power + floor, 1e-12) / sum;
+      chroma.data[2 * i] = cb * factor;
+      chroma.data[2 * i + 1] = cr * factor;
     }
     return new ImageData(joinUpsampled(this.#luma, chroma, this.#rgba), this.#luma.width);
   }
