@@ -44,6 +44,7 @@ class TrainConfig:
         0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
     )
     frozen_stages: int = _option(2, "number of encoder stages to freeze, from the input on", "unet")
+    perceptual: float = _option(0.0, "weight of the perceptual loss; 0 means none", "unet")
     from_scratch: bool = _option(False, "start from random weights instead of ImageNet's", "unet")
     hold_out: tuple[str, ...] = _option((), "groups of images (top-level folders) to exclude from training")
     validation: float = _option(
@@ -94,6 +95,8 @@ class TrainConfig:
             raise TrainingError(f"frozen_stages must lie in 0 to 7, got {self.frozen_stages}")
         if not 0 <= self.dropout < 1:
             raise TrainingError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if not (self.perceptual >= 0 and math.isfinite(self.perceptual)):
+            raise TrainingError(f"perceptual must not be negative, got {self.perceptual}")
         if not 0 < self.validation < 1:
             raise TrainingError(f"validation must lie between 0 and 1, got {self.validation}")
         if not self.data:

@@ -23,6 +23,7 @@ from colorizer.models.efficientnet_lite import load_imagenet_weights, name_stage
 from colorizer.models.unet import MULTIPLE, STRIDE, build_unet
 from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.optimizer import ScaledAdamW
+from colorizer.training.perceptual import LEAST_SIZE, PerceptualLoss
 from colorizer.training.recipe import Recipe
 from colorizer.training.resume import SAMPLES, save_model
 from colorizer.training.unet_batches import (
@@ -46,26 +47,32 @@ _CLIP_NORM = 2.0
 _WARM_UP_STEPS = 200
 _PRIOR_IMAGES = 2000  # Of each data set.
 _CALIBRATION_IMAGES = 60  # Of each data set.
-_VIVID = 0.95  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
+_VIVID = 0.9  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
 _ROUNDED_FROM = 1024  # Numbers in a kernel that the converter of the export rounds.
 _VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
+_VIVID_NOISE = 0.05  # Chroma that is suppressed at vividness 1, see `suppress_noise`.
+_VIVID_GAIN = 1.25  # Of the chroma at vividness 1.
 
 
 class ChromaLoss(keras.losses.Loss):
     """Cross-entropy between the predicted distribution over bins and true chroma, softly encoded, and squared error.
 
-    The squared error is that of the distribution's mean, in RGB. The gradient by the logits is given in closed form:
-    automatic differentiation passes over these large arrays three times more.
+    The squared error is that of the distribution's mean, in RGB; the perceptual loss, if it has a weight, judges that
+    mean, too. The gradient of the rest by the logits is given in closed form: automatic differentiation passes over
+    these large arrays three times more.
     """
 
-    def __init__(self, bins: NDArray[np.float32]) -> None:
+    def __init__(self, bins: NDArray[np.float32], perceptual: float = 0.0) -> None:
         super().__init__(name="chroma_loss")
+        self._perceptual = perceptual
+        self._judge = PerceptualLoss() if perceptual else None
         self._bins = bins
         self._matrix, self._bias = encoding_weights(bins)
         self._to_rgb = FROM_CHROMA.T / np.float32(255)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """(N, h, w, 2) chroma, (N, h, w, K) logits -> (N, h, w)."""
+        """(N, h, w, 2) chroma, followed by `split_cells` for the perceptual loss; (N, h, w, K) logits -> (N, h, w)."""
+        y_true, luma = y_true[..., :2], y_true[..., 2:]
         logits = ops.stop_gradient(y_pred)
         encoded = ops.softmax(ops.matmul(y_true, self._matrix) + self._bias)
         largest = ops.max(logits, axis=-1, keepdims=True)
@@ -83,7 +90,17 @@ class ChromaLoss(keras.losses.Loss):
 
         # As a value this is the loss; as a function of the logits it has the gradient above.
         linear = ops.sum(ops.stop_gradient(gradient) * y_pred, axis=-1)
-        return ops.stop_gradient(loss - linear) + linear
+        loss = ops.stop_gradient(loss - linear) + linear
+        if self._judge is None or not luma.shape[-1]:
+            return loss
+        judge = self._judge
+        judged = ops.cond(
+            ops.shape(luma)[1] * STRIDE >= LEAST_SIZE,
+            # Half of the batch: judging takes half as long as learning.
+            lambda: judge(luma[::2], y_true[::2], ops.matmul(ops.softmax(y_pred[::2]), self._bins)),
+            lambda: ops.zeros_like(y_true[::2, 0, 0, 0]),
+        )
+        return loss + self._perceptual * ops.mean(judged)
 
 
 class RelativeMSE(keras.metrics.Metric):
@@ -100,6 +117,7 @@ class RelativeMSE(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count (N, h, w, 2) chroma and (N, h, w, K) logits."""
+        y_true = y_true[..., :2]
         mean = ops.matmul(ops.softmax(y_pred), self._bins)
         self._error.assign_add(_rgb_error(y_true - mean))
         self._gray.assign_add(_rgb_error(y_true))
@@ -145,9 +163,10 @@ class UNetRecipe(Recipe):
     def prepare(self, model: keras.Model) -> None:
         config = self.config
         try:
+            self._loss = ChromaLoss(self._bins, config.perceptual)
             self._ratios = {} if config.from_scratch else load_imagenet_weights(model)
         except FileNotFoundError as error:
-            raise TrainingError(f"{error}; or train from scratch without them") from error
+            raise TrainingError(f"{error}; or train from scratch, without the perceptual loss") from error
         for name in name_stages(config.frozen_stages) if self._ratios else ():
             model.get_layer(name).trainable = False
 
@@ -191,7 +210,7 @@ class UNetRecipe(Recipe):
         )
         # Decay would pull the encoder away from what it has learned on ImageNet.
         optimizer.exclude_from_weight_decay(var_list=pretrained, var_names=["bias"])
-        losses, metrics = {"chroma": ChromaLoss(self._bins)}, {"chroma": [RelativeMSE(self._bins)]}
+        losses, metrics = {"chroma": self._loss}, {"chroma": [RelativeMSE(self._bins)]}
         model.compile(optimizer, losses, metrics=metrics, jit_compile=keras.backend.backend() == "jax")
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
@@ -199,7 +218,14 @@ class UNetRecipe(Recipe):
 
     def training_data(self, first_epoch: int) -> TrainingBatches:
         config = self.config
-        return TrainingBatches(self._training, config.batch_size, config.steps_per_epoch, config.seed, first_epoch)
+        return TrainingBatches(
+            self._training,
+            config.batch_size,
+            config.steps_per_epoch,
+            config.seed,
+            first_epoch,
+            clean_luma=config.perceptual > 0,
+        )
 
     def validation_data(self) -> ValidationBatches:
         return ValidationBatches([images for images in self._validation if len(images)], self.config.batch_size)
@@ -221,6 +247,8 @@ class UNetRecipe(Recipe):
                 "bins": [[round(float(value), 4) for value in center] for center in self._bins],
                 "prior": [float(f"{value:.4g}") for value in self._prior],
                 "vivid_exponent": _VIVID_EXPONENT,
+                "vivid_noise": _VIVID_NOISE,
+                "vivid_gain": _VIVID_GAIN,
             },
         }
 
@@ -231,9 +259,7 @@ class UNetRecipe(Recipe):
         save_model(model, folder / "model.keras")
         config["model_sha256"] = sha256((folder / "model.keras").read_bytes())
         write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
-        # With an exponent of 1, vividness is the exponent.
-        config["output"]["vivid_exponent"] = 1.0
-        painter = UNetPainter(KerasRuntime(folder / "model.keras"), config)
+        runtime = KerasRuntime(folder / "model.keras")
         truth = [
             cut_square(square, min(len(square), images.side))
             for images in self._validation
@@ -241,24 +267,24 @@ class UNetRecipe(Recipe):
         ]
         lumas = [to_luma(image) for image in truth]
 
-        def paint(exponent: float, lumas: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-            chroma = painter.predict_chroma(lumas, vividness=exponent, detail=None)
+        def paint(vividness: float, lumas: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+            chroma = UNetPainter(runtime, config).predict_chroma(lumas, vividness=vividness, detail=None)
             return [join_upsampled(*planes) for planes in zip(lumas, chroma, strict=True)]
 
         wanted = _VIVID * np.mean([colorfulness(image) for image in truth])
         low, high = 0.0, 2.0
         for _ in range(7):  # To a hundredth or so, which is finer than anyone sees.
-            middle = (low + high) / 2
-            vivid = np.mean([colorfulness(image) for image in paint(middle, lumas)])
+            middle = round((low + high) / 2, 3)
+            config["output"]["vivid_exponent"] = middle
+            vivid = np.mean([colorfulness(image) for image in paint(1, lumas)])
             low, high = (middle, high) if vivid < wanted else (low, middle)
-        config["output"]["vivid_exponent"] = round((low + high) / 2, 3)
         write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
         shown = lumas[:8]
         columns = {
             "grayscale": shown,
             "least error": paint(0, shown),
-            "vivid": paint(config["output"]["vivid_exponent"], shown),
+            "vivid": paint(1, shown),
             "ground truth": truth[:8],
         }
         plots.plot_grid(columns, folder / SAMPLES)

@@ -102,6 +102,8 @@ class TrainingBatches(EpochBatches):
         Epoch to start from.
     workers : int
         Threads that make batches.
+    clean_luma : bool
+        Whether the targets hold the luma before aging, too, by `split_cells`: (B, S/4, S/4, 2 + 16).
     """
 
     def __init__(
@@ -112,8 +114,10 @@ class TrainingBatches(EpochBatches):
         seed: int,
         first_epoch: int = 0,
         workers: int = 2,
+        clean_luma: bool = False,
     ) -> None:
         super().__init__(workers=workers, max_queue_size=2 * workers)
+        self._clean_luma = clean_luma
         self._sets = sets
         self._seed = seed
         self.epoch = first_epoch
@@ -149,7 +153,7 @@ class TrainingBatches(EpochBatches):
                 rng = np.random.default_rng((self._seed, 1, step, len(planes)))
                 passed, place = divmod(position, len(images))
                 row = int(self._order(self._sets.index(images), passed)[place])
-                planes.append(make_example(images.dataset[row], images.size, rng))
+                planes.append(make_example(images.dataset[row], images.size, rng, clean_luma=self._clean_luma))
         return _stack(planes)
 
     def _shuffle(self, number: int, passed: int) -> NDArray[np.int64]:
@@ -207,13 +211,19 @@ def _interleave(shares: NDArray[np.float64], steps: int) -> list[int]:
 
 
 def make_example(
-    rgb: NDArray[np.uint8], size: int, rng: np.random.Generator
+    rgb: NDArray[np.uint8], size: int, rng: np.random.Generator, *, clean_luma: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """Make what is learned from an image (H, W, 3): luma (S, S), hints (S/4, S/4, 3) and chroma (S/4, S/4, 2)."""
+    """Make what is learned from an image (H, W, 3): luma (S, S), hints (S/4, S/4, 3) and chroma (S/4, S/4, 2).
+
+    With `clean_luma`, the chroma is followed by the luma of each cell's pixels: (S/4, S/4, 2 + 16).
+    """
     square = augment(rgb, size, rng)
     chroma = shrink_chroma(square)
     luma = age(square, rng) if rng.random() < _AGED else to_luma(square)
-    return luma, draw_hints(chroma, rng), chroma
+    hints = draw_hints(chroma, rng)
+    if clean_luma:
+        chroma = np.concatenate([chroma, split_cells(to_luma(square))], axis=-1)
+    return luma, hints, chroma
 
 
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -233,6 +243,13 @@ def shrink_chroma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Compute the mean chroma of the cells of an image (S, S, 3): (S/4, S/4, 2) in [-0.5, 0.5]."""
     side = len(rgb) // STRIDE
     return to_chroma(np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def split_cells(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Group the pixels of luma (S, S) by the cells of the chroma grid: (S/4, S/4, 16) in [0, 1]."""
+    side = len(luma) // STRIDE
+    cells = luma.reshape(side, STRIDE, side, STRIDE).swapaxes(1, 2).reshape(side, side, STRIDE * STRIDE)
+    return cells.astype(np.float32) / np.float32(255)
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

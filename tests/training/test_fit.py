@@ -217,6 +217,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"precision": "half"}, "unknown precision 'half'"),
         ({"learning_rate": -1.0}, "learning_rate must be positive, got -1"),
         ({"validation": 1.0}, "validation must lie between 0 and 1"),
+        ({"perceptual": -1.0}, "perceptual must not be negative, got -1.0"),
         ({"seed": -1}, "seed must lie from 0 to 4294967295, got -1"),
         ({"size": 30}, "multiple of 4"),
         ({"init": "none.keras"}, "no file none.keras"),

@@ -86,7 +86,7 @@ def test_every_pass_sees_every_image_once(tmp_path, monkeypatch):
     images = load_colored(write_images(tmp_path / "images", 12, 40), 96)
     seen: list[bytes] = []
 
-    def note(rgb, size, rng):
+    def note(rgb, size, rng, **options):
         seen.append(rgb.tobytes())
         return np.zeros((4, 4), np.uint8), np.zeros((1, 1, 3), np.float32), np.zeros((1, 1, 2), np.float32)
 
@@ -121,6 +121,19 @@ def test_an_example_is_luma_and_the_chroma_of_the_same_square():
         assert np.array_equal(chroma, shrink_chroma(square))
         plain += np.array_equal(luma, to_luma(square))
     assert 5 <= plain < 20  # The others are aged.
+
+
+def test_the_clean_luma_can_follow_the_chroma(tmp_path):
+    """Nothing else of an example changes by it, and it isn't aged."""
+    image = random_images(1, 64)[0]
+    for seed in range(6):
+        plain = make_example(image, 96, np.random.default_rng(seed))
+        more = make_example(image, 96, np.random.default_rng(seed), clean_luma=True)
+        assert all(np.array_equal(a, b) for a, b in zip(plain, (*more[:2], more[2][..., :2]), strict=True))
+        luma = to_luma(augment(image, 96, np.random.default_rng(seed))).astype(np.float32) / np.float32(255)
+        assert np.array_equal(more[2][3, 5, 2:].reshape(4, 4), luma[12:16, 20:24])
+    images = load_colored(write_images(tmp_path / "images", 4, 40), 96)
+    assert TrainingBatches([images], 4, 1, seed=0, clean_luma=True)[0][1].shape == (4, 24, 24, 18)
 
 
 def test_chroma_is_the_mean_of_the_cells():
