@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from colorizer.inference.reach import DEFAULT_REACH
 
-DEFAULT_VIVIDNESS = 0.2
+DEFAULT_VIVIDNESS = 0.1
 
 
 @dataclass(frozen=True)
