@@ -80,12 +80,12 @@ def download_exact(page: Page) -> np.ndarray:
 
 
 def is_on_screen(page: Page, selector: str) -> bool:
-    """Tell whether all of an element can be seen without scrolling."""
+    """Tell whether all of an element, to half a pixel, can be seen without scrolling."""
     box, size = page.locator(selector).bounding_box(), page.viewport_size
     assert box, selector
     return (
-        box["x"] >= 0
-        and box["y"] >= 0
-        and box["x"] + box["width"] <= size["width"]
-        and (box["y"] + box["height"] <= size["height"])
+        box["x"] >= -0.5
+        and box["y"] >= -0.5
+        and box["x"] + box["width"] <= size["width"] + 0.5
+        and box["y"] + box["height"] <= size["height"] + 0.5
     )

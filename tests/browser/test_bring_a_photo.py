@@ -125,13 +125,19 @@ def test_the_last_of_several_photos_is_shown(page: Page, colorizer: Colorizer):
 
 
 def _hold(page: Page, what: str) -> list[Route]:
-    """Hold the next request for something in the browser."""
+    """Hold the next request for something in the browser.
+
+    Not by ``times=1``: Playwright lets all held requests go when the last such handler is done.
+    """
     held: list[Route] = []
 
     def hold(route: Route) -> None:
-        held.append(route)
+        if held:
+            route.fallback()
+        else:
+            held.append(route)
 
-    page.route(re.compile(what), hold, times=1)
+    page.route(re.compile(what), hold)
     return held
 
 
