@@ -260,7 +260,7 @@ def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
     assert f"0 colorized, {len(results)} skipped" in capsys.readouterr().out
     passed = [source for source, line in read_report(Path("run.jsonl")).items() if line["status"] == "passed over"]
     assert passed == [f"{archive}/0/notes.txt"]
-    assert main([*command, "--vividness", "0.1"]) == 1
+    assert main([*command, "--vividness", "0.4"]) == 1
     printed = capsys.readouterr()
     assert f"{len(results)} colorized" in printed.out
     assert f"{len(results)}: redone, since" in printed.err

@@ -380,14 +380,14 @@ def test_results_of_other_settings_or_of_an_older_source_are_done_anew(tmp_path,
     assert main(command) == 0
     assert main(command) == 0
     assert "0 colorized, 3 skipped" in capsys.readouterr().out
-    assert main([*command, "--vividness", "0.1"]) == 0
+    assert main([*command, "--vividness", "0.4"]) == 0
     printed = capsys.readouterr()
     assert "3: redone, since" in printed.err
     assert "3 colorized" in printed.out
     assert all("redone" in line["notes"][0] for line in read_report(report))
     later = (scans / "1/001.png").stat().st_mtime + 100
     os.utime(scans / "1/001.png", (later, later))
-    assert main([*command, "--vividness", "0.1"]) == 0
+    assert main([*command, "--vividness", "0.4"]) == 0
     assert "1 colorized, 2 skipped" in capsys.readouterr().out
     Image.new("RGB", (40, 40)).save(out / "0/000.png")  # Someone's own work.
     assert main(command) == 0

@@ -236,7 +236,7 @@ def test_another_film_other_settings_or_weights_begin_anew(tmp_path: Path, what:
         write_video(source, moving(40, seed=1))
     model = OneColor((0.2, 0.1)) if what == "weights" else OneColor()
     summary = colorize_video(
-        source, target, model, part_seconds=0.5, vividness=0.1 if what == "settings" else DEFAULT_VIVIDNESS
+        source, target, model, part_seconds=0.5, vividness=0.4 if what == "settings" else DEFAULT_VIVIDNESS
     )
     assert any(note.startswith("started over") and what in note for note in summary.notes)
     assert summary.frames == 40
