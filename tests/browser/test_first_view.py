@@ -72,7 +72,7 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
     own: list[Response] = []
     page.on("response", lambda response: own.append(response) if "file=" in response.url else None)
     page.goto(demo_url)
-    page.wait_for_selector(".stage .download")
+    page.wait_for_selector(".stage .download", timeout=240_000)
     page.wait_for_function("[...document.images].every(image => image.complete)")  # The server's heartbeat never ends.
     sizes = {response.url: len(response.body()) for response in own}
     assert 0 < sum(sizes.values()) < 400_000, sizes
