@@ -56,7 +56,7 @@ _OTHERS |= {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
-_OTHERS |= {52546: "JPEG XL", 32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
+_OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
 _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _HEADER = bytes(16)  # Room for that of a file that has nothing but a directory.
