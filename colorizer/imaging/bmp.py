@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.IcoImagePlugin import IcoImageFile
 
 from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.machine import quiet_opencv
@@ -18,12 +17,9 @@ _RUNS, _MASKS = (1, 2), 3
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
-def find_bitmap(picture: Image.Image, content: bytes) -> bytes:
-    """Give the BMP that an opened file is, or holds without its first header; empty for all other kinds."""
-    if picture.format == "BMP":
-        return content
-    start = picture.ico.entry[0].offset if isinstance(picture, IcoImageFile) else 0  # The largest stands first.
-    return b"BM" + bytes(_FIRST - 2) + content[start:] if picture.format in ("ICO", "DIB") else b""
+def as_bmp(content: bytes) -> bytes:
+    """Put the first header, which bitmaps in other files lack, before the rest of a BMP."""
+    return b"BM" + bytes(_FIRST - 2) + content
 
 
 def has_palette(content: bytes) -> bool:
@@ -59,6 +55,7 @@ def decode_alpha(content: bytes, height: int, width: int) -> NDArray[np.uint8] |
     start, header = struct.unpack_from("<II", content, 10)
     if header < _WITH_ALPHA or content[28] != 16 or content[30] != _MASKS:
         return None
+    start = max(start, 14 + header)
     (mask,) = struct.unpack_from("<I", content, 66)
     row = -(-width * 16 // 32) * 4
     samples = np.frombuffer(content, "<u2", row * height // 2, start).reshape(height, -1)[:, :width]

@@ -13,18 +13,17 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, UnidentifiedImageError
-from PIL.GifImagePlugin import GifImageFile
+from PIL import Image, UnidentifiedImageError
 
 from colorizer.imaging.animation import compose
-from colorizer.imaging.bmp import decode_alpha, decode_palette_bmp, find_bitmap, has_palette
 from colorizer.imaging.facts import Facts, UnreadableError, check_metadata
 from colorizer.imaging.inspection import HEIF_EXTENSIONS, can_read_heif, inspect, open_picture
 from colorizer.imaging.metadata import Metadata, read_metadata
+from colorizer.imaging.pillow import decode_by_pillow
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import check_palette, scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
-from colorizer.imaging.truncated import complete_jpeg, fill_up
+from colorizer.imaging.truncated import fill_up
 from colorizer.machine import describe_shortage
 
 MAX_PIXELS = 120_000_000
@@ -378,7 +377,7 @@ class _Decoder:
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):
             picture, deep = self._load_by_imagecodecs()
         else:
-            picture = self._load_by_pillow()
+            picture = decode_by_pillow(self._content, self.facts, _formats())
         return picture, notes + ["its samples of more than 8 bits became 8"] * deep
 
     def _fill_up(self) -> "_Decoder | None":
@@ -400,56 +399,6 @@ class _Decoder:
         bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None
         levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
         return Image.fromarray(levels), array.dtype.itemsize > 1
-
-    def _load_by_pillow(self) -> Image.Image:
-        content = self._content
-        if self.facts.kind == "JPEG" and not self.facts.whole:
-            content = complete_jpeg(content)
-        picture = open_picture(content, _formats())
-        if (bitmap := find_bitmap(picture, content)) and has_palette(bitmap):
-            colors = Image.fromarray(decode_palette_bmp(bitmap, picture.height, picture.width))
-            if picture.format == "ICO":
-                colors.putalpha(picture.getchannel("A"))
-            colors.info = picture.info
-            return colors
-        if picture.format == "JPEG2000" and self.facts.bits > 8 and picture.mode != "I;16":
-            # Pillow rounds the greatest values of colors to 256, which is 0 in 8 bits.
-            levels, _ = to_bytes(np.asarray(imagecodecs.jpeg2k_decode(content)), self.facts.bits)
-            rounded = Image.frombytes(picture.mode, picture.size, levels.tobytes())
-            rounded.info = picture.info
-            return rounded
-        extents = picture.tile[0].extents if isinstance(picture, GifImageFile) else None
-        picture.load()
-        check_palette(picture)
-        if _is_negative(picture, content):
-            inverted = ImageChops.invert(picture.convert("L"))
-            inverted.info = picture.info
-            return inverted
-        if extents not in (None, (0, 0, *picture.size)) and "transparency" not in picture.info:
-            alpha = Image.new("L", picture.size)
-            alpha.paste(255, extents)
-            picture.putalpha(alpha)
-        if picture.format == "BMP" and (opacity := decode_alpha(content, picture.height, picture.width)) is not None:
-            picture.putalpha(Image.fromarray(opacity))
-        transparent = picture.info.get("transparency") if picture.format == "PNG" else None
-        if picture.mode == "L" and transparent is not None:  # Pillow has scaled the samples alone.
-            picture.info["transparency"] = transparent * (255 // (2**self.facts.bits - 1))
-        elif picture.mode == "RGB" and self.facts.bits == 16 and transparent is not None:
-            # Pillow would look for it among samples of 8 bits.
-            levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
-            keyed = Image.fromarray(levels)
-            keyed.info = {name: value for name, value in picture.info.items() if name != "transparency"}
-            return keyed
-        return picture
-
-
-def _is_negative(picture: Image.Image, content: bytes) -> bool:
-    """Tell the pictures of 1 bit that Pillow reads without regard to what their bits stand for."""
-    if picture.mode != "1":
-        return False
-    if picture.format == "PCX":  # Its header has the two colors.
-        return sum(content[16:19]) > sum(content[19:22])
-    return picture.format == "XBM"  # 1 is ink.
 
 
 @contextmanager

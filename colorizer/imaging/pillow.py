@@ -1,0 +1,120 @@
+"""Decode by Pillow, and what it reads wrongly or leaves out, format by format."""
+
+from typing import Any, cast
+
+import imagecodecs
+import numpy as np
+from PIL import Image, ImageChops
+from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
+
+from colorizer.imaging.bmp import as_bmp, decode_alpha, decode_palette_bmp, has_palette
+from colorizer.imaging.facts import Facts
+from colorizer.imaging.inspection import open_picture
+from colorizer.imaging.srgb import check_palette, to_bytes
+from colorizer.imaging.truncated import complete_jpeg
+
+
+def decode_by_pillow(content: bytes, facts: Facts, formats: list[str]) -> Image.Image:
+    """Decode the first frame of a file.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    facts : Facts
+        What its structure tells.
+    formats : list of str
+        Pillow's names of what may be read.
+    """
+    if facts.kind == "JPEG" and not facts.whole:
+        content = complete_jpeg(content)
+    picture = open_picture(content, formats)
+    return _DECODERS.get(picture.format or "", _decode)(picture, content, facts)
+
+
+def _decode(picture: Image.Image, _content: bytes = b"", _facts: Facts | None = None) -> Image.Image:
+    picture.load()
+    check_palette(picture)
+    return picture
+
+
+def _replace(picture: Image.Image, pixels: Any, *, transparency: bool = True) -> Image.Image:
+    """Make a picture of pixels that were decoded otherwise, or of another picture, with all else that was found."""
+    made = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    made.info = {name: value for name, value in picture.info.items() if transparency or name != "transparency"}
+    return made
+
+
+def _decode_bmp(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
+    bitmap = content if picture.format == "BMP" else as_bmp(content)
+    if has_palette(bitmap):
+        return _replace(picture, decode_palette_bmp(bitmap, picture.height, picture.width))
+    _decode(picture)
+    if (opacity := decode_alpha(bitmap, picture.height, picture.width)) is not None:
+        picture.putalpha(Image.fromarray(opacity))
+    return picture
+
+
+def _decode_ico(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
+    bitmap = as_bmp(content[cast(IcoImageFile, picture).ico.entry[0].offset :])  # The largest stands first.
+    if has_palette(bitmap):
+        colors = Image.fromarray(decode_palette_bmp(bitmap, picture.height, picture.width))
+        colors.putalpha(picture.getchannel("A"))
+        return _replace(picture, colors)
+    return _decode(picture)
+
+
+def _decode_gif(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.Image:
+    """Leave what the frame doesn't cover transparent."""
+    extents = cast(GifImageFile, picture).tile[0].extents  # Gone, once it is decoded.
+    _decode(picture)
+    if extents not in (None, (0, 0, *picture.size)) and "transparency" not in picture.info:
+        alpha = Image.new("L", picture.size)
+        alpha.paste(255, extents)
+        picture.putalpha(alpha)
+    return picture
+
+
+def _decode_jpeg2000(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
+    if facts.bits <= 8 or picture.mode == "I;16":
+        return _decode(picture)
+    # Pillow rounds the greatest values of colors to 256, which is 0 in 8 bits.
+    levels, _ = to_bytes(np.asarray(imagecodecs.jpeg2k_decode(content)), facts.bits)
+    return _replace(picture, Image.frombytes(picture.mode, picture.size, levels.tobytes()))
+
+
+def _decode_pcx(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
+    """Look at the two colors in the header of a picture of 1 bit: they may be those of a negative."""
+    _decode(picture)
+    negative = picture.mode == "1" and sum(content[16:19]) > sum(content[19:22])
+    return _replace(picture, ImageChops.invert(picture.convert("L"))) if negative else picture
+
+
+def _decode_xbm(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.Image:
+    """Take 1 for ink, which is black."""
+    return _replace(picture, ImageChops.invert(_decode(picture).convert("L")))
+
+
+def _decode_png(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
+    _decode(picture)
+    transparent = picture.info.get("transparency")
+    if picture.mode == "L" and transparent is not None:  # Pillow has scaled the samples alone.
+        picture.info["transparency"] = transparent * (255 // (2**facts.bits - 1))
+    elif picture.mode == "RGB" and facts.bits == 16 and transparent is not None:
+        # Pillow would look for it among samples of 8 bits.
+        levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
+        return _replace(picture, levels, transparency=False)
+    return picture
+
+
+_DECODERS = {
+    "BMP": _decode_bmp,
+    "DIB": _decode_bmp,
+    "GIF": _decode_gif,
+    "ICO": _decode_ico,
+    "JPEG2000": _decode_jpeg2000,
+    "PCX": _decode_pcx,
+    "PNG": _decode_png,
+    "XBM": _decode_xbm,
+}
