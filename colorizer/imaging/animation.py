@@ -1,4 +1,4 @@
-"""Frames of a GIF or PNG: each taken out as a file of its own, and what is seen when they come one over the other.
+"""Composite the frames of a GIF or PNG animation, each extracted as a file of its own.
 
 References
 ----------
@@ -31,13 +31,13 @@ class _Frame:
     content: bytes
     top: int
     left: int
-    blend: bool  # Whether what was there before is seen where the frame is transparent.
-    disposal: int  # What becomes of its area before the next one.
-    background: tuple[int, ...] = _NOTHING  # RGBA with which that is cleared.
+    blend: bool  # Whether the frames before it show through where it is transparent.
+    disposal: int  # What happens to its area before the next frame.
+    background: tuple[int, ...] = _NOTHING  # RGBA that its area is cleared to.
 
 
 def walk_gif(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """List the images and extensions of a GIF: the kind (an extension's is its label), and where it starts and ends."""
+    """List the images and extensions of a GIF: kind (the label, for an extension), start and end."""
     at, blocks, comment = 13 + _palette_size(content[10]), 0, 0
     while at < len(content) and content[at] in (GIF_IMAGE, _GIF_EXTENSION):
         start, kind = at, content[at]
@@ -63,21 +63,21 @@ def compose(
 ) -> Iterator[NDArray[np.uint8]]:
     """Decode the frames of a GIF or PNG one after the other.
 
-    Pillow finds neither colors that a later frame's palette lacks nor the transparent ones of a PNG's later frames.
+    Pillow neither notices colors missing from a later frame's palette nor transparent colors in a PNG's later frames.
 
     Parameters
     ----------
     content : bytes
         The file.
     height, width : int
-        Of the picture; what lies outside of it isn't seen.
+        Size of the canvas; frames are cropped to it.
     decode : callable
-        Decodes a file of one frame alone to (H, W, 3 or 4) uint8.
+        Decodes a file with a single frame to (H, W, 3 or 4) uint8.
 
     Yields
     ------
     (H, W, 4) uint8
-        What is seen: RGBA, to be copied before the next one is asked for.
+        The canvas after each frame, RGBA. It is reused: copy it before requesting the next one.
     """
     canvas = np.zeros((height, width, 4), np.uint8)
     for frame in _split_gif(content) if content[:3] == b"GIF" else _split_png(content):
@@ -124,7 +124,7 @@ def _split_png(content: bytes) -> Iterator[_Frame]:
     for name, data in chain(_walk_png(content), [(b"IEND", b"")]):
         if name in (b"fcTL", b"IEND") and parts:
             across_down, left, top, disposal, blend = header[:8], 0, 0, _CLEAR, 0
-            if control:  # Without it, it is a picture for programs that know no animations.
+            if control:  # Without it, this is the fallback picture for programs that don't support animation.
                 across_down, left, top, disposal, blend = struct.unpack_from(">4x8sII4xBB", control)
             start = content[:8] + pack_chunk(b"IHDR", across_down + header[8:]) + shared
             alone = start + pack_chunk(b"IDAT", b"".join(parts)) + pack_chunk(b"IEND", b"")

@@ -49,7 +49,7 @@ def list_exif(content: bytes) -> Iterator[bytes]:
         at = 4 + int.from_bytes(item[:4])
         if item[at : at + 4] in (b"II*\0", b"MM\0*"):
             if (found := found + 1) > _MOST_EXIF:
-                raise ValueError("it has EXIF again and again")
+                raise ValueError("it has EXIF too many times")
             yield item[at:]
 
 

@@ -1,4 +1,4 @@
-"""What Pillow reads wrongly of BMP and icons: some palettes of grays, runs of an odd number, the alpha of 16 bits."""
+"""Parts of BMP and icons that Pillow misreads: some gray palettes, runs of odd length, 16-bit alpha."""
 
 import struct
 
@@ -10,20 +10,20 @@ from PIL import Image
 from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.machine import quiet_opencv
 
-_FIRST = 14  # Bytes of the header that bitmaps in other files lack.
-_OLDEST = 12  # Bytes of OS/2's header, which knows no compression, and has palettes of three bytes a color.
-_WITH_ALPHA = 56  # Bytes of the first header that has a mask for it.
+_FIRST = 14  # Bytes of the file header, which bitmaps inside other files lack.
+_OLDEST = 12  # Bytes of the OS/2 header, which has no compression and palettes of three bytes per color.
+_WITH_ALPHA = 56  # Bytes of the first version of the header that has an alpha mask.
 _RUNS, _MASKS = (1, 2), 3
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
 def as_bmp(content: bytes) -> bytes:
-    """Put the first header, which bitmaps in other files lack, before the rest of a BMP."""
+    """Prepend the file header, which bitmaps inside other files lack."""
     return b"BM" + bytes(_FIRST - 2) + content
 
 
 def has_palette(content: bytes) -> bool:
-    """Tell a BMP whose pixels are indices of a palette by its header."""
+    """Whether a BMP's header says that its pixels are palette indices."""
     at = 24 if content[14:15] == bytes([_OLDEST]) else 28
     return content[:2] == b"BM" and int.from_bytes(content[at : at + 2], "little") in _RAW_MODES
 
@@ -35,7 +35,7 @@ def decode_palette_bmp(content: bytes, height: int, width: int) -> NDArray[np.ui
     bits = content[24 if old else 28]
     compression, colors = (0, 0) if old else struct.unpack_from("<I12xI", content, 30)
     colors, entry, at = colors or 1 << bits, 3 if old else 4, 14 + header
-    if start <= at:  # Some writers count no palette.
+    if start <= at:  # Some writers leave the palette out of this offset.
         start = at + entry * colors
     colors = min(colors, 1 << bits, (start - at) // entry)
     table = np.frombuffer(content, np.uint8, entry * colors, at).reshape(colors, entry)[:, 2::-1]
@@ -60,12 +60,12 @@ def decode_alpha(content: bytes, height: int, width: int) -> NDArray[np.uint8] |
     row = -(-width * 16 // 32) * 4
     samples = np.frombuffer(content, "<u2", row * height // 2, start).reshape(height, -1)[:, :width]
     samples = (samples if content[25] == 0xFF else samples[::-1]) & np.uint16(mask & 0xFFFF)
-    # Some writers name a bit for it and leave it 0 everywhere.
+    # Some writers declare an alpha bit but leave it 0 everywhere.
     return to_bytes(samples // np.uint16(mask & -mask), mask.bit_count())[0] if samples.any() else None
 
 
 def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: int) -> NDArray[np.uint8]:
-    """Have OpenCV decode with a palette of grays, which are the indices; some writers fill rows up to four bytes."""
+    """Decode runs to indices with OpenCV and a gray ramp as the palette; some writers pad rows to four bytes."""
     ramp = np.repeat(np.arange(1 << bits, dtype=np.uint8), 4).tobytes()
     start = 54 + len(ramp)
     filled = -(-width * bits // 32) * 32 // bits
@@ -80,7 +80,7 @@ def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: i
 
 
 def _count_first_row(data: bytes, bits: int) -> int:
-    """Count the pixels up to the end of the first row, or until some are left out."""
+    """Count the pixels up to the end of the first row, or up to the first jump over pixels."""
     at = pixels = 0
     while at + 1 < len(data) and (data[at] or data[at + 1] > 2):
         if data[at]:

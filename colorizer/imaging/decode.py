@@ -30,21 +30,21 @@ MAX_PIXELS = 120_000_000
 """Largest image decoded by default; an 11 KB file can claim gigabytes."""
 
 _MEMORY_OF_A_PIXEL = 24  # Bytes of memory that decoding may take per allowed pixel.
-_WORK_OF_A_PIXEL = 40  # How often a pixel may be decoded, as by the scans of a progressive JPEG.
-_LEAST = 16_000_000  # Pixels that memory and work are allowed for at least.
+_WORK_OF_A_PIXEL = 40  # Times that each pixel may be decoded, for example by the scans of a progressive JPEG.
+_LEAST = 16_000_000  # Memory and work are always allowed for at least this many pixels.
 
-# Pillow runs Ghostscript for EPS, and decodes whatever lies within an IPTC record, EPS too; the others it only
-# recognizes, for programs that bring a decoder.
+# Pillow runs Ghostscript for EPS, and decodes any file inside an IPTC record, even EPS. The others it only recognizes,
+# for programs that register a decoder.
 _NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
-_OWN = {"TIFF", "PSD", "QOI"}  # Kinds that Pillow knows and something else decodes.
+_OWN = {"TIFF", "PSD", "QOI"}  # Formats that Pillow knows but something else decodes.
 _ANIMATED = {"GIF", "WEBP", "PNG"}
-_COMPOSED = {"GIF", "PNG"}  # Of these, frames are decoded alone, and put one over the other.
+_COMPOSED = {"GIF", "PNG"}  # Their frames are decoded one by one and composited here.
 _OF_COLORS = {"icc_profile", "gamma", "transparency"}
-_BEGINNING = 1 << 16  # Bytes in which a PNG or WebP tells that it is an animation.
+_BEGINNING = 1 << 16  # Bytes within which a PNG or WebP says that it is animated.
 
 
 class ImageError(ValueError):
-    """An image can't be read; the message says which and why, in words for its owner."""
+    """An image can't be read; the message tells the user which one and why."""
 
 
 def readable_extensions() -> set[str]:
@@ -60,23 +60,23 @@ def _formats() -> list[str]:
 
 
 def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True) -> NDArray[np.uint8]:
-    """Decode an image of any common format to 8-bit sRGB, right side up.
+    """Decode an image in any common format to 8-bit sRGB, right side up.
 
-    EXIF orientation is applied (XMP's where EXIF has none), ICC profiles, a PNG's gamma and CMYK are converted to sRGB,
-    16-bit and float samples are scaled (see `colorizer.imaging.srgb.to_bytes`). Only the first frame of an animation or
-    page of a document is decoded.
+    The EXIF orientation is applied (XMP's if EXIF has none). ICC profiles, a PNG's gamma and CMYK are converted to
+    sRGB. 16-bit and float samples are scaled (see `colorizer.imaging.srgb.to_bytes`). Only the first frame of an
+    animation or page of a document is decoded.
 
     Parameters
     ----------
     source : str, pathlib.Path, bytes, PIL.Image.Image or numpy.ndarray
-        A file's path, an encoded file's bytes, a picture or an array: (H, W), (H, W, 1), (H, W, 3) RGB or
+        The path of a file, the bytes of an encoded file, a picture, or an array: (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA; uint8, uint16 or float in [0, 1].
     max_pixels : int
-        Largest H x W to decode; checked from the file's structure, before anything is decoded, as are the memory and
-        the work that decoding will take, which are allowed in proportion. More than Pillow's own limit raises that,
-        ``PIL.Image.MAX_IMAGE_PIXELS``, for the whole process.
+        Largest H x W to decode. It also limits, in proportion, the memory and the work that decoding may take. All
+        three are checked from the file's structure before anything is decoded. A limit above Pillow's own,
+        ``PIL.Image.MAX_IMAGE_PIXELS``, raises that for the whole process.
     copy : bool
-        Whether to copy an array that already is 8-bit RGB, instead of returning it.
+        Whether to copy an array that is already 8-bit RGB instead of returning it as is.
 
     Returns
     -------
@@ -86,9 +86,9 @@ def decode_image(source: Any, *, max_pixels: int = MAX_PIXELS, copy: bool = True
     Raises
     ------
     ImageError
-        If the source is empty, damaged, too large, not an image, or in a format that can't be read.
+        If the source is empty, damaged, too large, not an image, or in an unsupported format.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels, copy)
@@ -103,19 +103,19 @@ def decode_with_metadata(
     accept_truncated: bool = False,
     name: str = "the image",
 ) -> tuple[NDArray[np.uint8], Metadata]:
-    """Decode a file, bytes or picture as `decode_image` does; also return the metadata for its result.
+    """Decode a file, bytes or a picture as `decode_image` does; also return the metadata to save with the result.
 
     Parameters
     ----------
     source, max_pixels
         As in `decode_image`.
     max_memory : int, optional
-        Bytes that decoding may take; by default in proportion to `max_pixels`.
+        Bytes of memory that decoding may take; by default proportional to `max_pixels`.
     accept_truncated : bool
         Whether to decode what is left of a truncated JPEG, PNG, TIFF, BMP, PPM, TGA, PCX or SGI file; the rest becomes
         gray or black, and a note says so.
     name : str
-        Name in error messages, for bytes; files have their own.
+        What error messages call the image if it is given as bytes; files go by their own names.
 
     Returns
     -------
@@ -147,12 +147,12 @@ def decode_pages(
 ) -> Iterator[tuple[NDArray[np.uint8], Metadata]]:
     """Decode the pages or frames of a file one by one, each as `decode_with_metadata` does.
 
-    The limits hold for all of them together and are checked before the first is decoded.
+    The limits apply to all of them together and are checked before the first one is decoded.
 
     Raises
     ------
     ImageError
-        As `decode_with_metadata`; also if the pages together are too much, or if one of them can't be decoded.
+        As `decode_with_metadata`; also if the pages together exceed the limits, or one of them can't be decoded.
     """
     limits = _Limits.of(max_pixels)
     content = source if isinstance(source, bytes) else _read_file(source, limits)
@@ -170,8 +170,8 @@ def decode_pages(
 
 
 def has_frames(path: Path) -> bool:
-    """Whether a GIF, PNG or WebP is an animation; of PNG and WebP, only the beginning is read."""
-    with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
+    """Whether a GIF, PNG or WebP is an animation; for PNG and WebP, only the beginning is read."""
+    with suppress(Exception):  # If anything is wrong with the file, decoding it will report the error.
         content = _read_file(path, _Limits.of(MAX_PIXELS), None if path.suffix.lower() == ".gif" else _BEGINNING)
         return inspect(content, []).pages > 1 or (content[:4] == b"RIFF" and bool(content[20] & 2))
     return False
@@ -181,7 +181,7 @@ def inspect_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Fact
     """Find a file's format, size, pages and decoding cost, without decoding it; None if it can't be read."""
     limits = _Limits.of(max_pixels)
     _allow(max_pixels)
-    with suppress(Exception):  # Whatever is wrong with a file, its decoding will tell.
+    with suppress(Exception):  # If anything is wrong with the file, decoding it will report the error.
         return _Decoder(source if isinstance(source, bytes) else _read_file(source, limits)).facts
     return None
 
@@ -193,7 +193,7 @@ def read_size(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[in
 
 
 def image_format(source: str | Path | bytes | NDArray[np.uint8]) -> str | None:
-    """Pillow's name for the format of a file or its bytes, such as ``JPEG``; None for pixels and anything else."""
+    """Pillow's name for the format of a file or its bytes, such as ``JPEG``; None for an array or an unknown format."""
     if isinstance(source, np.ndarray):
         return None
     facts = inspect_image(source if isinstance(source, bytes) else Path(source))
@@ -233,28 +233,28 @@ class _Limits:
         if facts.cost.memory > self.memory:
             raise UnreadableError(
                 f"would take {facts.cost.memory / 1e6:.0f} MB of memory to decode; the limit is "
-                f"{self.memory / 1e6:.0f}: make it smaller, or save it in fewer bits, first"
+                f"{self.memory / 1e6:.0f}: make it smaller or save it with fewer bits first"
             )
         if facts.cost.work > self.work:
             raise UnreadableError(
                 f"would take as long to decode as {facts.cost.work / 1e6:.0f} megapixels; the limit is "
-                f"{self.work / 1e6:.0f}: save it again with common settings, or make it smaller first"
+                f"{self.work / 1e6:.0f}: save it with common settings or make it smaller first"
             )
 
     def check_pages(self, facts: Facts) -> None:
         self.check(facts)
         if facts.pages * facts.cost.work > self.work:
             raise UnreadableError(
-                f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, which are too many at "
-                "once: split it, take only the first one by choosing another format, or allow more pixels"
+                f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, too many at "
+                "once: split the file, choose a format that keeps only the first, or allow more pixels"
             )
 
 
 def _read_file(path: Path, limits: _Limits, most: int | None = None) -> bytes:
-    """Read a regular file, up to the memory limit, or its first bytes; other files might never end."""
+    """Read a regular file, up to the memory limit, or only its first bytes; other kinds of files might never end."""
     if path.is_dir():
         raise ImageError(f"{path.name} is a folder; give an image file")
-    # Not to wait for a writer, if it has become a pipe by now.
+    # Don't wait for a writer if the path is a pipe.
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(number, "rb") as file:  # noqa: PTH123  By its number.
         status = os.fstat(number)
@@ -284,23 +284,23 @@ def _from_bytes(
 
 def _convert(picture: Image.Image, limits: _Limits) -> tuple[NDArray[np.uint8], Metadata]:
     picture.load()
-    limits.check_size(picture.height, picture.width)  # Frames can be larger than the header tells.
+    limits.check_size(picture.height, picture.width)  # Frames can be larger than the header says.
     check_metadata(_find_exif(picture))
     image = to_srgb(picture)
     return image, read_metadata(picture, image.shape[1], image.shape[0])
 
 
 def _find_exif(picture: Image.Image) -> bytes:
-    """Find what Pillow will parse as EXIF; in a PNG it may be text."""
+    """Find what Pillow will parse as EXIF, which may be text in a PNG."""
     exif, text = picture.info.get("exif"), picture.info.get("Raw profile type exif")
     if exif is None and isinstance(text, str):
-        with suppress(ValueError):  # Damaged; Pillow leaves it out, too.
+        with suppress(ValueError):  # Damaged; Pillow ignores it, too.
             return bytes.fromhex("".join(text.split("\n")[3:]))
     return exif if isinstance(exif, bytes) else b""
 
 
 class _Decoder:
-    """What decodes a file: chosen, and measured, when it is made; used by `load`."""
+    """The right decoder for a file. The constructor chooses it and measures its cost; `load` runs it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -316,7 +316,7 @@ class _Decoder:
             self.facts = inspect(content, _formats())
 
     def load(self, accept_truncated: bool = False) -> Image.Image:
-        """Decode the first page to a picture; ``info["notes"]`` tells what happened to its samples."""
+        """Decode the first page to a picture; ``info["notes"]`` says how its samples were changed."""
         try:
             picture, notes = self._load()
         except Exception:
@@ -324,12 +324,12 @@ class _Decoder:
             if filled is None:
                 raise
             picture, notes = filled._load()
-            notes.append("it is cut off or damaged: what is missing of the picture became gray or black")
+            notes.append("it is cut off or damaged: the missing part became gray or black")
         if self.facts.pages > 1:
             what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
             notes.append(f"the first of {self.facts.pages} {what}")
         elif not self.facts.pages:
-            notes.append("an animation, of which no more than the first frame can be read")
+            notes.append("an animation: only its first frame can be read")
         picture.info["notes"] = notes
         return picture
 
@@ -359,7 +359,7 @@ class _Decoder:
                 yield picture
         else:
             animation = open_picture(self._content, _formats())
-            first = animation.tell()  # What opens, in HEIC the primary picture, wherever it stands.
+            first = animation.tell()  # The frame that is open; in HEIC the primary image, which can be any of them.
             for page in range(self.facts.pages):
                 if page != first:
                     animation.seek(page)
@@ -378,24 +378,24 @@ class _Decoder:
             picture, deep = self._load_by_imagecodecs()
         else:
             picture = decode_by_pillow(self._content, self.facts, _formats())
-        return picture, notes + ["its samples of more than 8 bits became 8"] * deep
+        return picture, notes + ["its samples were reduced to 8 bits"] * deep
 
     def _fill_up(self) -> "_Decoder | None":
-        """Give a decoder of what is there of a truncated file; None if that can't be done."""
+        """Return a decoder for what is left of a truncated file; None if that isn't possible."""
         if self._tiff and self._page:
             return _Decoder(self._page.fill_up())
         filled = fill_up(self._content, self.facts.kind, self.facts.cost.pixels)
         return _Decoder(filled) if filled else None
 
     def _load_by_imagecodecs(self) -> tuple[Image.Image, bool]:
-        """Decode, and tell whether its samples have more than 8 bits."""
-        if self.facts.kind == "JXL":  # Without a number, all frames of an animation would be decoded.
+        """Decode, and also return whether the samples have more than 8 bits."""
+        if self.facts.kind == "JXL":  # Without an index, all frames of an animation would be decoded.
             array = np.asarray(imagecodecs.jpegxl_decode(self._content, index=0))
         else:
-            # jpeg_decode would give what this refuses to a decoder that crashes on damaged files.
+            # jpeg_decode would pass whatever this refuses to a decoder that crashes on damaged files.
             decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg8_decode}[self.facts.kind]
             array = np.asarray(decode(self._content))
-        # JPEG's are of 12 bits, or of any number if it is lossless, which the facts add 16 to.
+        # JPEG samples have 12 bits, or any number if it is lossless, in which case 16 was added to it in the facts.
         bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None
         levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
         return Image.fromarray(levels), array.dtype.itemsize > 1
@@ -403,7 +403,7 @@ class _Decoder:
 
 @contextmanager
 def _named(name: str, max_pixels: int) -> Iterator[None]:
-    """Turn what decoders raise into `ImageError`, with the name of the file and the reason in words."""
+    """Turn whatever decoders raise into an `ImageError` that names the file and the reason."""
     try:
         yield
     except UnreadableError as error:
@@ -422,7 +422,7 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
 
 
 def _allow(max_pixels: int) -> None:
-    """Keep Pillow from refusing, or warning of, what a limit allows."""
+    """Keep Pillow from refusing images within the limit, or warning about them."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
 
@@ -444,7 +444,7 @@ def _from_array(array: NDArray[Any], max_pixels: int, copy: bool) -> NDArray[np.
     elif array.dtype != np.uint8:
         raise ImageError(f"expected an array of uint8, uint16 or float in [0, 1], got {array.dtype}")
     elif copy:
-        array = array.copy()  # Or who changes the result would change what came in.
+        array = array.copy()  # Otherwise, changing the result would change the input.
     if array.ndim == 2:
         array = array[:, :, None]
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array

@@ -44,4 +44,4 @@ def check_metadata(exif: bytes) -> None:
         check_exif(exif)
     except ValueError as error:
         if "larger" in str(error):
-            raise UnreadableError("has EXIF that would take far more memory than the file is long") from error
+            raise UnreadableError("has EXIF that would take far more memory than the file's size") from error

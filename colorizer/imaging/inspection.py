@@ -30,7 +30,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG2000, _CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"
 
 _RAW = "is a camera's raw file ({}): develop it to JPEG or TIFF first"
-_EXPORT = "is {}, no image: export its pictures as JPEG or PNG first"
+_EXPORT = "is {}, not an image: export its pictures as JPEG or PNG first"
 _OTHER = "is {}, which can't be read here: save it as PNG, JPEG or TIFF first"
 # Signatures of what can't be read: where they stand, their bytes, and the words for them.
 _UNREADABLE: list[tuple[int, bytes, str]] = [
@@ -194,7 +194,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
             at += 1 if marker == 0xFF else 2
             continue
         if (segments := segments + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a JPEG of more than {_MOST_SEGMENTS} segments, which no photo has")
+            raise UnreadableError(f"is a JPEG with more than {_MOST_SEGMENTS} segments; no photo has that many")
         (length,) = struct.unpack_from(">H", content, at + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             if not height:
@@ -238,7 +238,7 @@ def _inspect_png(content: bytes) -> Facts:
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
-            raise UnreadableError(f"is a PNG of more than {_MOST_SEGMENTS * 5} chunks, which no picture has")
+            raise UnreadableError(f"is a PNG with more than {_MOST_SEGMENTS * 5} chunks; no picture has that many")
         if name == b"IHDR" and not height:
             width, height, bits, kind = struct.unpack_from(">IIBB", content, at + 8)
         elif name == b"acTL" and length >= 4:
@@ -274,7 +274,7 @@ def _inspect_webp(content: bytes) -> Facts:
     while at + 8 <= len(content):
         name, length = struct.unpack_from("<4sI", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a WebP of more than {_MOST_SEGMENTS} chunks, which no picture has")
+            raise UnreadableError(f"is a WebP with more than {_MOST_SEGMENTS} chunks; no picture has that many")
         size = (0, 0)
         if name == b"VP8X":
             size = (
@@ -309,7 +309,7 @@ def _inspect_jpeg2000(content: bytes) -> Facts:
         raise ValueError("it has no pixels")
     tiles = -(-across // tile_across) * -(-down // tile_down)
     if tiles > _MOST_SEGMENTS:
-        raise UnreadableError(f"is a JPEG 2000 of {tiles} tiles, which are too many")
+        raise UnreadableError(f"is a JPEG 2000 with too many tiles ({tiles})")
     pixels = height * width
     bits = (content[start + 42] & 127) + 1
     return Facts("JPEG2000", height, width, Cost(pixels, pixels * (4 * components + 8), pixels * 4), bits=bits)
@@ -417,14 +417,14 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
         raise
     except (OSError, ValueError) as error:
         if content[:2] == b"BM" and len(content) >= 14 + int.from_bytes(content[14:18], "little"):
-            raise UnreadableError(_OTHER.format("a BMP of an unusual layout")) from error
+            raise UnreadableError(_OTHER.format("a BMP with an unusual layout")) from error
         if content[:9] == b"/* XPM */" and b"};" in content:
-            raise UnreadableError(_OTHER.format("an XPM of an unusual layout")) from error
+            raise UnreadableError(_OTHER.format("an XPM with an unusual layout")) from error
         raise
     if picture.format == "XPM" and "transparency" in picture.info:  # Pillow takes the color's name for its alpha.
         raise UnreadableError(_OTHER.format("an XPM with transparency"))
     if picture.format == "SUN" and content[15] == 32:  # Pillow takes the first of four bytes for a color.
-        raise UnreadableError(_OTHER.format("a Sun raster of 32 bits a pixel"))
+        raise UnreadableError(_OTHER.format("a 32-bit Sun raster"))
     if picture.format == "FITS" and (planes := _PLANES.search(content[:5760])) and int(planes[1]) > 1:
         raise UnreadableError(_OTHER.format("a FITS image of several planes"))
     return picture

@@ -1,4 +1,4 @@
-"""Decode by Pillow, and what it reads wrongly or leaves out, format by format."""
+"""Decode with Pillow, and correct what it misreads or leaves out, format by format."""
 
 from typing import Any, cast
 
@@ -23,9 +23,9 @@ def decode_by_pillow(content: bytes, facts: Facts, formats: list[str]) -> Image.
     content : bytes
         The file.
     facts : Facts
-        What its structure tells.
+        What is known from its structure.
     formats : list of str
-        Pillow's names of what may be read.
+        Pillow's names of the formats that may be read.
     """
     if facts.kind == "JPEG" and not facts.whole:
         content = complete_jpeg(content)
@@ -40,7 +40,7 @@ def _decode(picture: Image.Image, _content: bytes = b"", _facts: Facts | None = 
 
 
 def _replace(picture: Image.Image, pixels: Any, *, transparency: bool = True) -> Image.Image:
-    """Make a picture of pixels that were decoded otherwise, or of another picture, with all else that was found."""
+    """Make a picture from pixels decoded some other way, or from another picture, and keep the original's info."""
     made = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     made.info = {name: value for name, value in picture.info.items() if transparency or name != "transparency"}
     return made
@@ -66,8 +66,8 @@ def _decode_ico(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Im
 
 
 def _decode_gif(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.Image:
-    """Leave what the frame doesn't cover transparent."""
-    extents = cast(GifImageFile, picture).tile[0].extents  # Gone, once it is decoded.
+    """Decode the first frame; whatever it doesn't cover is transparent."""
+    extents = cast(GifImageFile, picture).tile[0].extents  # Gone once the frame is decoded.
     _decode(picture)
     if extents not in (None, (0, 0, *picture.size)) and "transparency" not in picture.info:
         alpha = Image.new("L", picture.size)
@@ -79,30 +79,30 @@ def _decode_gif(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.I
 def _decode_jpeg2000(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
     if facts.bits <= 8 or picture.mode == "I;16":
         return _decode(picture)
-    # Pillow rounds the greatest values of colors to 256, which is 0 in 8 bits.
+    # Pillow rounds the greatest color values to 256, which is 0 in 8 bits.
     levels, _ = to_bytes(np.asarray(imagecodecs.jpeg2k_decode(content)), facts.bits)
     return _replace(picture, Image.frombytes(picture.mode, picture.size, levels.tobytes()))
 
 
 def _decode_pcx(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
-    """Look at the two colors in the header of a picture of 1 bit: they may be those of a negative."""
+    """Invert a 1-bit picture if the two colors in its header are those of a negative."""
     _decode(picture)
     negative = picture.mode == "1" and sum(content[16:19]) > sum(content[19:22])
     return _replace(picture, ImageChops.invert(picture.convert("L"))) if negative else picture
 
 
 def _decode_xbm(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.Image:
-    """Take 1 for ink, which is black."""
+    """Invert: in an XBM, 1 is ink, so black."""
     return _replace(picture, ImageChops.invert(_decode(picture).convert("L")))
 
 
 def _decode_png(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
     _decode(picture)
     transparent = picture.info.get("transparency")
-    if picture.mode == "L" and transparent is not None:  # Pillow has scaled the samples alone.
+    if picture.mode == "L" and transparent is not None:  # Pillow scaled the samples but not this.
         picture.info["transparency"] = transparent * (255 // (2**facts.bits - 1))
     elif picture.mode == "RGB" and facts.bits == 16 and transparent is not None:
-        # Pillow would look for it among samples of 8 bits.
+        # Pillow would compare it with 8-bit samples.
         levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
         return _replace(picture, levels, transparency=False)
     return picture

@@ -40,10 +40,10 @@ class Psd:
         channels, height, width, self._bits, self._mode = struct.unpack_from(">HIIHH", content, 12)
         if self._mode not in _CHANNELS:
             words = f"color mode {self._mode}"
-            raise UnreadableError(f"is a Photoshop document of {words}, which can't be read: {_SAVE_ANEW}")
+            raise UnreadableError(f"is a Photoshop document in {words}, which can't be read: {_SAVE_ANEW}")
         if self._bits not in (1, 8, 16) or (self._bits == 1) != (self._mode == _BITMAP):
             raise UnreadableError(
-                f"is a Photoshop document of {self._bits} bits a channel, which can't be read: {_SAVE_ANEW}"
+                f"is a Photoshop document with {self._bits} bits per channel, which can't be read: {_SAVE_ANEW}"
             )
         if not height or not width or channels < _CHANNELS[self._mode]:
             raise ValueError(f"it has no picture: {width} x {height} in {channels} channels")

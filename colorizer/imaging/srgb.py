@@ -17,7 +17,7 @@ SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without the 
 _STRIP_ROWS = 256  # Rows converted at a time: Pillow takes four bytes a pixel, and a copy of all for each step.
 _SAMPLED = 4_000_000  # Floats that a percentile is estimated from.
 _SRGB_GAMMA = 1 / 2.2
-_NO_COLOR = "it has pixels of colors that its palette lacks"
+_NO_COLOR = "it has pixels whose colors are missing from its palette"
 
 
 def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
@@ -134,7 +134,7 @@ def to_bytes(array: NDArray[Any], bits: int | None = None) -> tuple[NDArray[np.u
         if high <= greatest:
             return _scale_range(array, 0, greatest), ""
     low = float(np.quantile(sampled, 0.001, method="higher"))
-    return _scale_range(array, low, high), f"its floats from {low:g} to {high:g} were stretched to black and white"
+    return _scale_range(array, low, high), f"its samples from {low:g} to {high:g} were stretched to black and white"
 
 
 def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

@@ -95,10 +95,10 @@ class Layout:
             (count,) = struct.unpack_from(self.order + count_format, content, at)
             start = at + struct.calcsize(count_format)
             if count > _MOST_TAGS:
-                raise DirectoryError(f"a directory of it has {count} tags")
+                raise DirectoryError(f"one of its directories has {count} tags")
             entries = [entry.unpack_from(content, start + i * entry.size) for i in range(count)]
         except struct.error as error:
-            raise DirectoryError("a directory of it is cut off") from error
+            raise DirectoryError("one of its directories is cut off") from error
         found, total, view = Directory(self), 0, memoryview(content)
         for tag, kind, number, inline in entries:
             size = _SIZES.get(kind, 0) * number

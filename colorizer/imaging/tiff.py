@@ -1,8 +1,8 @@
-"""TIFF: its structure is measured, and only what was measured is decoded.
+"""Decode TIFF: check and measure a page's tags first, then decode only what was checked.
 
-`tifffile` decodes a file whose one directory is rebuilt from the checked tags, so that no two readers take different
-tags, and none follows what was not checked. Pillow decodes, from that same file, the kinds of color that `tifffile`
-leaves as they are stored.
+For each page, a small file with a single directory is rebuilt from the checked tags, so that no decoder can interpret
+other tags or follow an unchecked offset. `tifffile` decodes that file; Pillow does so for the color spaces that
+`tifffile` does not convert.
 """
 
 import io
@@ -27,16 +27,16 @@ from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import apply_palette, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # What it tells of broken files, errors tell.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # Errors already report what is wrong with a file.
 
 _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _SAMPLES, _ROWS, _PLANES, _PREDICTOR, _COLORS, _SUBIFDS = 277, 278, 284, 317, 320, 330
 _STRIPS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 273, 279, 322, 323, 324, 325
 _INKS, _EXTRA, _FORMAT, _SUBSAMPLING = 332, 338, 339, 530
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _XMP, _IPTC, _PROFILE = 282, 283, 296, 700, 33723, 34675
-_POINTERS = {34665, 34853, 40965}  # To EXIF's own directories.
+_POINTERS = {34665, 34853, 40965}  # Offsets of EXIF's own directories.
 _DNG, _OLD_JPEG_TAGS = 50706, {512, 513, 514, 515, 517, 518, 519, 520, 521}
-# All that says how the pixels are stored. 266: order of bits, 292 and 293: of fax, 347: JPEG tables, 532: of YCbCr.
+# Every tag that describes how pixels are stored. 266: bit order; 292, 293: fax; 347: JPEG tables; 532: YCbCr range.
 _DECODED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, 266, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES}
 _DECODED |= {292, 293, _PREDICTOR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA, _FORMAT, 347}
 _DECODED |= {_SUBSAMPLING, 532} | _OLD_JPEG_TAGS
@@ -59,15 +59,15 @@ _OTHERS |= {
 _OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG", 34934: "JPEG XR"}
 _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
-_HEADER = bytes(16)  # Room for that of a file that has nothing but a directory.
+_HEADER = bytes(16)  # Room for the header of a file that is nothing but a directory.
 _MOST_PARTS = 100_000
 _MOST_SAMPLES = 16
 _BLOCK = 512  # Rows and columns that are divided by their alpha at a time.
-_SAVE_ANEW = "save it as RGB of 8 or 16 bits first, with LZW, deflate or no compression"
+_SAVE_ANEW = "save it as 8- or 16-bit RGB first, with LZW, deflate or no compression"
 
 
 def is_tiff(content: bytes) -> bool:
-    """Tell a TIFF, or BigTIFF, by its beginning; cameras' raw files that begin so have marks of their own."""
+    """Whether a file begins like a TIFF or BigTIFF and isn't a CR2, a raw format that begins the same way."""
     return content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and content[8:12] != b"CR\2\0"
 
 
@@ -80,9 +80,9 @@ class Tiff:
     content : bytes
         The file.
     first : Directory
-        That which the file begins with; it may be that of a thumbnail.
+        The file's first directory, which may belong to a thumbnail.
     pages : tuple of Directory
-        The pictures in full size, in order.
+        The full-size pictures, in order.
     """
 
     content: bytes
@@ -93,7 +93,7 @@ class Tiff:
     def read(cls, content: bytes) -> "Tiff":
         """Read the directories.
 
-        Reduced images are passed over: the picture in full size is that of a later directory, or lies below them.
+        Reduced-size images are skipped: the full-size one is in a later directory or in a subdirectory.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Tiff:
             raise DirectoryError("it has no directory")
         if _DNG in directories[0].tags:
             raise UnreadableError("is a camera's raw file (DNG): develop it to JPEG or TIFF first")
-        shown = [directory for directory in directories if not directory.number(_SUBFILE) & 4]  # That is a mask.
+        shown = [directory for directory in directories if not directory.number(_SUBFILE) & 4]  # 4 means a mask.
         pages = []
         for directory in shown:
             if not _is_reduced(directory):
@@ -121,7 +121,7 @@ class Tiff:
         return cls(content, directories[0], tuple(pages))
 
     def open(self, page: int = 0) -> "TiffPage":
-        """Check how a page is stored; raises what `TiffPage` does."""
+        """Check how a page is stored; raises the errors of `TiffPage`."""
         return TiffPage(self, self.pages[page])
 
 
@@ -136,17 +136,17 @@ def _read_below(layout: Layout, content: bytes, directory: Directory) -> Iterato
 
 
 class TiffPage:
-    """A page of a TIFF that has been measured.
+    """A page of a TIFF, checked and measured.
 
     Attributes
     ----------
     facts : Facts
-        Its size as it is stored, and what decoding it takes.
+        The stored size and the decoding cost.
 
     Raises
     ------
     UnreadableError
-        If it is stored in a way that can't be read; the message says in which.
+        If the way it is stored is not supported; the message names the reason.
     DirectoryError
         If its tags contradict each other or the file.
     """
@@ -154,7 +154,7 @@ class TiffPage:
     def __init__(self, file: Tiff, directory: Directory) -> None:
         self._file, self._directory = file, directory
         if twice := sorted(directory.repeated & _DECODED):
-            raise DirectoryError(f"a directory of it has tag {twice[0]} twice")
+            raise DirectoryError(f"one of its directories has tag {twice[0]} twice")
         self._height, self._width = self._number(_HEIGHT), self._number(_WIDTH)
         self._compression = self._number(_COMPRESSION, 1)
         self._photometric = self._read_photometric()
@@ -184,7 +184,7 @@ class TiffPage:
         return _YCBCR if self._compression == _OLD_JPEG else _BLACK_IS_ZERO if self._number(_SAMPLES, 1) < 3 else _RGB
 
     def _check_kind(self) -> None:
-        """Refuse, by name, what can't be read."""
+        """Refuse whatever is not supported, and name it."""
 
         def refuse(what: str) -> None:
             raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
@@ -199,19 +199,19 @@ class TiffPage:
         if self._format not in (_UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN):
             refuse("complex numbers")
         if self._format == _FLOAT and self._bits not in (16, 24, 32, 64):
-            refuse(f"floats of {self._bits} bits")
+            refuse(f"{self._bits}-bit floats")
         if self._format == _SIGNED and self._bits not in (8, 16, 32, 64):
-            refuse(f"signed numbers of {self._bits} bits")
+            refuse(f"signed {self._bits}-bit numbers")
         if not (1 <= self._bits <= 32 or self._bits == 64):
-            refuse(f"samples of {self._bits} bits")
+            refuse(f"{self._bits}-bit samples")
         if self._photometric == _CMYK and self._number(_INKS, 1) != 1:
             refuse("inks other than cyan, magenta, yellow and black")
         if not self._colors <= samples <= _MOST_SAMPLES:
-            refuse(f"{samples} samples a pixel")
+            refuse(f"{samples} samples per pixel")
         if self._photometric in (_YCBCR, _LAB, _ICC_LAB) and (self._bits != 8 or samples != 3):
-            refuse(f"{'YCbCr' if self._photometric == _YCBCR else 'Lab'} of {samples} samples of {self._bits} bits")
+            refuse(f"{'YCbCr' if self._photometric == _YCBCR else 'Lab'} with {samples} {self._bits}-bit samples")
         if self._photometric == _PALETTE and (self._bits > 16 or self._format not in (_UNSIGNED, _UNKNOWN)):
-            refuse(f"a palette of {self._bits} bits")
+            refuse(f"a {self._bits}-bit palette")
 
     @property
     def _colors(self) -> int:
@@ -219,12 +219,12 @@ class TiffPage:
 
     @property
     def _by_pillow(self) -> bool:
-        """Whether Pillow decodes the page: YCbCr that is no JPEG, Lab, and JPEG of the old kind."""
+        """Whether Pillow decodes the page: YCbCr that isn't JPEG, Lab, and old-style JPEG."""
         converted = self._compression in _PICTURES
         return self._compression == _OLD_JPEG or (self._photometric in (_YCBCR, _LAB, _ICC_LAB) and not converted)
 
     def _measure(self) -> Cost:
-        """Measure what decoding takes: of the parts, tiles or strips, as well as of the picture."""
+        """Measure the cost of decoding, both of the picture and of its strips or tiles."""
         if self._height < 1 or self._width < 1 or self._height > 2**31 or self._width > 2**31:
             raise DirectoryError(f"it has no pixels: {self._width} x {self._height}")
         separate = self._number(_PLANES, 1) == 2 and self._samples > 1
@@ -239,7 +239,7 @@ class TiffPage:
         parts = math.ceil(self._height / tall) * math.ceil(self._width / wide) * (self._samples if separate else 1)
         part = tall * wide * item * (1 if separate else self._samples)
         if parts > _MOST_PARTS:
-            raise UnreadableError(f"is a TIFF in {parts} strips or tiles, which are too many: {_SAVE_ANEW}")
+            raise UnreadableError(f"is a TIFF with too many strips or tiles ({parts}): {_SAVE_ANEW}")
         if self._compression != _OLD_JPEG and (len(self._offsets) < parts or len(self._sizes) < parts):
             raise DirectoryError(f"its directory lists {len(self._offsets)} of {parts} strips or tiles")
         stored = sum(self._sizes[:parts])
@@ -250,11 +250,11 @@ class TiffPage:
         cost = Cost(self._height * self._width, whole + 3 * part + 2 * len(self._file.content), work)
         if self._compression in _PICTURES:
             cost = self._add_pictures(cost, parts, tall, wide)
-        # The picture of 8 bits, and Pillow's copy of it.
+        # The 8-bit picture and Pillow's copy of it.
         return cost.plus(memory=self._height * self._width * (4 + 4))
 
     def _add_pictures(self, cost: Cost, parts: int, tall: int, wide: int) -> Cost:
-        """Measure strips and tiles that are files themselves, by their own headers, which their decoders obey."""
+        """Measure strips and tiles that are files themselves by their own headers, which decoders go by."""
         content = self._file.content
         for offset, size in zip(self._offsets[:parts], self._sizes[:parts], strict=True):
             if not size:
@@ -264,25 +264,25 @@ class TiffPage:
                 what = "lossless JPEG compression"
                 raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
             if inner.height > tall or inner.width > wide:
-                raise DirectoryError(f"a strip or tile of it is {inner.width} x {inner.height}, not {wide} x {tall}")
+                raise DirectoryError(f"a strip or tile in it is {inner.width} x {inner.height}, not {wide} x {tall}")
             cost = cost.plus(work=max(inner.cost.work - inner.height * inner.width, 0))
         return cost
 
     @cached_property
     def _rebuilt(self) -> bytes:
-        """A file of the page alone: a directory of the checked tags, and behind it the bytes that hold its pixels.
+        """A file with only this page: a directory of the checked tags, followed by the bytes that hold its pixels.
 
-        All of the file for each of its pages would take time that grows with the square of their number; a directory
-        behind the pixels would be taken for those that are missing of a truncated file.
+        Copying the whole file for each page would take quadratic time. If the directory came after the pixels, it
+        would be read as the missing pixels of a truncated file.
         """
         layout, content = self._directory.layout, memoryview(self._file.content)
         tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
         if self._compression not in _WITH_PREDICTOR:
             tags.pop(_PREDICTOR, None)
-        if self._compression == _OLD_JPEG:  # Its tags point to tables anywhere.
+        if self._compression == _OLD_JPEG:  # Its tags may point to tables anywhere in the file.
             return layout.rebuild(self._file.content, tags)
         offsets, sizes = [int(offset) for offset in self._offsets], [int(size) for size in self._sizes]
-        if self._photometric == _YCBCR and self._compression == 1:  # Only if compressed, Pillow heeds its subsampling.
+        if self._photometric == _YCBCR and self._compression == 1:  # Pillow ignores subsampling if it is uncompressed.
             parts = [zlib.compress(content[at : at + size], 1) for at, size in zip(offsets, sizes, strict=False)]
             sizes = [len(part) for part in parts]
             offsets = list(itertools.accumulate(sizes[:-1], initial=0))
@@ -290,11 +290,11 @@ class TiffPage:
             tags |= {self._sizes_tag: self._to_tag(sizes), _COMPRESSION: self._to_tag([8])}
         start = min(offsets, default=0)
         end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
-        if self._compression == 1:  # The sizes needn't be right.
+        if self._compression == 1:  # The recorded sizes may be wrong.
             end = max(end, max(offsets, default=0) + self._whole)
-        if self._compression in _PICTURES and end > len(content) + 2:  # Of a JPEG the end marker may be missing.
+        if self._compression in _PICTURES and end > len(content) + 2:  # A JPEG's end marker may be missing.
             raise ValueError("it ends before its picture does")
-        tags[self._offsets_tag] = self._to_tag(offsets)  # It takes as much room as what comes in its place.
+        tags[self._offsets_tag] = self._to_tag(offsets)  # A placeholder of the same size as the shifted offsets.
         shift = len(layout.rebuild(_HEADER, tags)) - start
         tags[self._offsets_tag] = self._to_tag([at + shift for at in offsets])
         return b"".join([layout.rebuild(_HEADER, tags), content[start:end]])
@@ -304,7 +304,7 @@ class TiffPage:
         return Tag(4, len(numbers), memoryview(packed))
 
     def decode(self) -> tuple[Image.Image, list[str]]:
-        """Decode to a picture of 8 bits with its profile and metadata, and notes on what happened to its samples.
+        """Decode to an 8-bit picture with its profile and metadata; also return notes on how its samples were changed.
 
         Raises
         ------
@@ -314,7 +314,7 @@ class TiffPage:
         if self._by_pillow:
             with Image.open(io.BytesIO(self._rebuilt), formats=["TIFF"]) as decoded:
                 decoded.load()
-            # Only the pixels: Pillow adds a resolution that the file doesn't tell.
+            # Only the pixels: Pillow adds a resolution that isn't in the file.
             picture, notes = Image.frombytes(decoded.mode, decoded.size, decoded.tobytes()), list[str]()
         else:
             picture, notes = self._to_picture(self._read_samples())
@@ -322,7 +322,7 @@ class TiffPage:
         return picture, notes
 
     def fill_up(self) -> bytes:
-        """Give the file with zeros for what is missing of its end; strips or tiles that are cut are left out."""
+        """Return the file with zeros in place of its missing end, and without strips or tiles that are cut off."""
         content = self._file.content
         ends = [int(offset + size) for offset, size in zip(self._offsets, self._sizes, strict=False)]
         if self._compression == 1:
@@ -332,10 +332,10 @@ class TiffPage:
         return self._directory.layout.rebuild(content, tags)
 
     def _read_samples(self) -> NDArray[Any]:
-        """Read the samples, (H, W, C) of any type of numbers."""
-        import tifffile  # It takes as long as all else here together.
+        """Read the samples: (H, W, C) of any numeric type."""
+        import tifffile  # Slow to import: it takes as long as everything else here together.
 
-        # Closed, since tifffile's circles would hold it until they are collected.
+        # Closed explicitly: reference cycles in tifffile would keep it in memory until garbage collection.
         with io.BytesIO(self._rebuilt) as content, tifffile.TiffFile(content, _multifile=False) as file:
             page = file.pages[0]
             array = page.asarray(maxworkers=1, buffersize=1 << 20)
@@ -344,7 +344,7 @@ class TiffPage:
         del self.__dict__["_rebuilt"]
         array = array.reshape(self._height, self._width, -1)
         if array.shape[2] < self._colors:
-            raise ValueError(f"it has {array.shape[2]} samples a pixel, not {self._samples}")
+            raise ValueError(f"it has {array.shape[2]} samples per pixel, not {self._samples}")
         return array
 
     def _to_picture(self, array: NDArray[Any]) -> tuple[Image.Image, list[str]]:
@@ -352,7 +352,7 @@ class TiffPage:
         if self._photometric == _PALETTE:
             return Image.fromarray(self._apply_palette(array[..., 0])), []
         count = min(self._samples, array.shape[2])
-        # Where no kind is told, a fourth sample of RGB is alpha, as most programs have it.
+        # If the kind isn't stated, a fourth sample of RGB is alpha, as in most programs.
         kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0
         alpha = kind in (_PREMULTIPLIED, _ALPHA) and self._colors in (1, 3)
         array = array[..., : self._colors + alpha]
@@ -370,7 +370,7 @@ class TiffPage:
         return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes()), [note] * bool(note)
 
     def _divide_by_alpha(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Divide colors by their alpha in place, if that can be: in 8 bits it would multiply what rounding took."""
+        """Divide colors by their alpha, in place if possible; in 8 bits this would multiply rounding errors."""
         array = np.require(array, requirements="W")
         alphas = array[..., -1]
         if self._format == _FLOAT:
@@ -378,12 +378,12 @@ class TiffPage:
         else:
             greatest = float(2 ** (self._bits - (self._format == _SIGNED)) - 1)
         for top, left in itertools.product(range(0, self._height, _BLOCK), range(0, self._width, _BLOCK)):
-            block = array[top : top + _BLOCK, left : left + _BLOCK]  # In floats the whole would be four times as large.
+            block = array[top : top + _BLOCK, left : left + _BLOCK]  # The whole as floats would be four times as large.
             alpha = block[..., -1:].astype(np.float64)
-            with np.errstate(over="ignore", invalid="ignore"):  # Floats may be anything.
+            with np.errstate(over="ignore", invalid="ignore"):  # Float samples can have any value.
                 factor = np.divide(greatest, alpha, out=np.zeros_like(alpha), where=alpha > 0)
                 colors = block[..., :-1] * factor
-                if self._format != _FLOAT:  # Of 64 bits, the greatest is one more as a float.
+                if self._format != _FLOAT:  # As a float, the greatest 64-bit number is rounded up by one.
                     colors = np.rint(np.clip(colors, 0, np.nextafter(greatest, 0)))
                 block[..., :-1] = colors
         return array
@@ -392,13 +392,13 @@ class TiffPage:
         colors: NDArray[Any] = np.array(self._directory.numbers(_COLORS), np.uint32)
         if len(colors) < 3 or len(colors) % 3:
             raise ValueError("it has no palette")
-        # Some writers fill 0..255 where the standard has 0..65,535.
+        # Some writers use 0..255 instead of the standard 0..65,535.
         colors = colors if colors.max() < 256 else colors >> 8
         table = colors.reshape(3, -1).T.astype(np.uint8)
-        return apply_palette(indices.astype(np.uint16, copy=False), table)  # Of one bit they are booleans.
+        return apply_palette(indices.astype(np.uint16, copy=False), table)  # One-bit indices are booleans.
 
     def _add_metadata(self, picture: Image.Image) -> None:
-        """Have the picture carry what Pillow's own pictures do."""
+        """Add the metadata that Pillow's own TIFF pictures have."""
         tags = self._file.first.tags | self._directory.tags
         merged = Directory(self._directory.layout, tags)
         for name, tag in (("icc_profile", _PROFILE), ("xmp", _XMP), ("iptc", _IPTC)):
@@ -411,10 +411,10 @@ class TiffPage:
         known = {number: tag for number, tag in tags.items() if number not in _DECODED | {_XMP, _IPTC, _PROFILE}}
         known.pop(_SUBIFDS, None)
         layout = self._directory.layout
-        if layout.big:  # EXIF knows no offsets of 64 bits, nor does Pillow there.
+        if layout.big:  # EXIF has no 64-bit offsets, and Pillow doesn't read them there.
             layout = replace(layout, big=False)
             known = {number: tag for number, tag in known.items() if tag.kind <= 12 and number not in _POINTERS}
-        with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
+        with suppress(Exception):  # Pillow raises all kinds of errors on damaged EXIF.
             rebuilt = layout.rebuild(self._file.content if known.keys() & _POINTERS else _HEADER, known)
             check_exif(rebuilt)
             exif = Image.Exif()

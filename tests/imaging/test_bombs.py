@@ -308,7 +308,7 @@ def deep_floats() -> bytes:
         (avif_lie, "its stream is 1500 x 1500, not 64 x 64"),
         (avif_sequence_lie, "its stream is 1500 x 1500, not 64 x 64"),
         (giant_tile, "MB of memory to decode"),
-        (picture_in_a_tile, "a strip or tile of it is 9000 x 9000"),
+        (picture_in_a_tile, "a strip or tile in it is 9000 x 9000"),
         (exif_png, "EXIF that would take far more memory"),
         (exif_webp, "EXIF that would take far more memory"),
         (exif_jpeg, "EXIF that would take far more memory"),

@@ -347,7 +347,7 @@ def heif_of_ten_bits() -> bytes:
     ids=["PNG", "TIFF", "PSD", "HEIC", "AVIF", "JXL", "JP2", "JPEG without loss", "PGM", "PPM", "PFM", "SGI"],
 )
 def test_that_more_than_eight_bits_became_eight_is_told(content):
-    assert decode_with_metadata(content)[1]["notes"] == ["its samples of more than 8 bits became 8"]
+    assert decode_with_metadata(content)[1]["notes"] == ["its samples were reduced to 8 bits"]
 
 
 def test_eight_bits_without_loss_are_not_called_more():
@@ -401,8 +401,8 @@ def test_lossless_jpeg_never_reaches_a_decoder_that_crashes():
         (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n\0", "PAM"),
         (b"PF\n1 1\n-1.0\n" + bytes(12), "color PFM"),
         (b"\x8aMNG\r\n\x1a\n" + bytes(40), "MNG"),
-        (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a m none",\n"a"};\n', "XPM of an unusual layout.*save it"),
-        (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a c gray50",\n"a"};\n', "XPM of an unusual layout"),
+        (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a m none",\n"a"};\n', "XPM with an unusual layout.*save it"),
+        (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a c gray50",\n"a"};\n', "XPM with an unusual layout"),
         (b'/* XPM */\nstatic char *x[] = {\n"1 1 2 1",\n"a c None",\n"b c #f00000",\n"b"};\n', "XPM with transparency"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"<!DOCTYPE html><html>", "web page"),

@@ -96,7 +96,7 @@ def test_icon_with_a_palette_of_black_and_white():
 def test_colors_that_a_palette_lacks_are_damage(make, enough, short):
     """They would be black, or another color."""
     decode_image(make(enough))
-    with pytest.raises(ImageError, match=r"damaged .*: it has pixels of colors that its palette lacks"):
+    with pytest.raises(ImageError, match=r"damaged .*: it has pixels whose colors are missing from its palette"):
         decode_image(make(short))
 
 

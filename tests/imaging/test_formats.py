@@ -129,7 +129,7 @@ def test_deep_tiff_in_planes_is_turned_and_truncated_as_others():
 
 
 def test_deep_tiff_that_would_come_out_wrong_is_refused():
-    with pytest.raises(ImageError, match="17 samples a pixel"):
+    with pytest.raises(ImageError, match="17 samples per pixel"):
         decode_image(tiff(np.dstack([WIDE[..., 0]] * 17)))
     with pytest.raises(ImageError, match="samples of different sizes"):
         decode_image(tiff(WIDE[..., :3], t258=(16, 16, 8)))
@@ -373,7 +373,7 @@ def test_layouts_that_pillow_takes_otherwise_are_refused():
     sun = struct.pack(">8I", 0x59A66A95, 3, 1, 32, 12, 1, 0, 0) + bytes(12)
     cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 3", "NAXIS1  = 4", "NAXIS2  = 4", "NAXIS3  = 3", "END"]
     fits = "".join(card.ljust(80) for card in cards).encode().ljust(2880) + bytes(2880)
-    for content, words in ((sun, "a Sun raster of 32 bits"), (fits, "a FITS image of several planes")):
+    for content, words in ((sun, "a 32-bit Sun raster"), (fits, "a FITS image of several planes")):
         with pytest.raises(ImageError, match=f"is {words}.*, which can't be read here"):
             decode_image(content)
     assert decode_image(fits.replace(b"NAXIS3  = 3", b"NAXIS3  = 1")).shape == (4, 4, 3)
@@ -401,7 +401,7 @@ def test_deep_png_with_profile():
 )
 def test_bmp_of_an_odd_layout_is_not_called_damaged(content):
     """Told by the header, whatever Pillow says of it."""
-    with pytest.raises(ImageError, match="is a BMP of an unusual layout, which can't be read here: save it"):
+    with pytest.raises(ImageError, match="is a BMP with an unusual layout, which can't be read here: save it"):
         decode_image(content)
     with pytest.raises(ImageError, match=r"damaged"):
         decode_image(content[:50])
