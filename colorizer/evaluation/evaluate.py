@@ -86,53 +86,27 @@ def evaluate(
     OSError
         If the output can't be written; raised before anything is measured.
     """
-    output = Path(output)
-    if output.is_dir():
-        raise ValueError(f"expected the name of a file, got the folder {output}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=output.parent):  # Fail before minutes of work, not after.
-        pass
+    output = _prepare_output(output)
+    if size is not None and size < 1:
+        raise ValueError(f"the size must be at least 1 pixel, got {size}")
     checkpoint = Checkpoint.find(model)
     colorizer = Colorizer.load(checkpoint.path)
     if abilities:
         colorizer.require("vividness", "hints", "alternatives", "uncertainty")
-    has_raw = "raw picture" in colorizer.abilities
-    if size is not None and size < 1:
-        raise ValueError(f"the size must be at least 1 pixel, got {size}")
     dataset = load_dataset(data, split)
     _refuse_training_data(dataset, checkpoint.read_record(CONFIG))
-    ability_figures = AbilityFigures(colorizer, detail) if abilities else None
-    aged_figures = AgedFigures(colorizer, vividness, detail) if aged else None
-    by_luma = ChromaByLuma()
 
+    results = _Results(colorizer, vividness, detail, abilities=abilities, aged=aged)
     indices: list[int] = []
-    rows: dict[str, list[dict[str, float]]] = {"joined": [], "gray_baseline": []}
-    if has_raw:
-        rows["raw"] = []
     with tqdm(total=len(dataset), desc="evaluating", unit="image", disable=None) as progress:
         for chunk in _chunks(dataset, size, skip_corrupt):
-            images = list(chunk.values())
-            results = {
-                "joined": colorizer.colorize_batch(images, vividness=vividness, detail=detail, prepare=False),
-                "gray_baseline": [gray_copy(truth) for truth in images],
-            }
-            if has_raw:
-                results["raw"] = colorizer.colorize_batch(images, raw=True)
-            for i, truth in enumerate(images):
-                for kind, pictures in results.items():
-                    rows[kind].append(compare(truth, pictures[i]))
-            by_luma.add(images, results["joined"])
-            if ability_figures:
-                ability_figures.add(images)
-            if aged_figures:
-                aged_figures.add(images, rows["gray_baseline"][-len(images) :])
+            results.add(list(chunk.values()))
             indices += chunk
-            progress.update(len(images))
-
+            progress.update(len(chunk))
     if not indices:
         raise DatasetError(f"{dataset.name} ({dataset.split}) has no images that can be measured")
-    errors, baselines = (np.array([row["mse"] for row in rows[kind]]) for kind in ("joined", "gray_baseline"))
-    gray = rows["gray_baseline"]
+
+    errors, baselines = results.errors("joined"), results.errors("gray_baseline")
     extra: dict[str, Any] = {}
     if per_image:
         measured = ImageErrors(np.array(indices), errors, baselines)
@@ -143,19 +117,73 @@ def evaluate(
         "data": {**dataset.record(), **({"size": size} if size else {})},
         "vividness": vividness,
         "detail": colorizer.working_size if detail is None else detail,
-        **_summary(rows.pop("joined"), gray),
-        "mse_gray_baseline": float(baselines.mean()),
-        "chroma_by_luma": by_luma.summary(),
-        **{kind: _summary(measured, gray) for kind, measured in rows.items()},
+        **results.summary(),
         "by_group": _by_group(dataset, indices, errors, baselines),
-        **({"abilities": ability_figures.summary()} if ability_figures else {}),
-        **({"aged": aged_figures.summary()} if aged_figures else {}),
+        **results.extras(),
         **extra,
         "machine": describe_machine(),
         "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "scikit-image"),
     }
     write_whole(output, (json.dumps(figures, indent=2) + "\n").encode())
     return figures
+
+
+class _Results:
+    """Colorizes images and accumulates their metrics, chunk by chunk."""
+
+    def __init__(
+        self, colorizer: Colorizer, vividness: float, detail: int | None, *, abilities: bool, aged: bool
+    ) -> None:
+        self._colorizer, self._vividness, self._detail = colorizer, vividness, detail
+        kinds = ["joined", "gray_baseline"] + ["raw"] * ("raw picture" in colorizer.abilities)
+        self._rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+        self._by_luma = ChromaByLuma()
+        self._abilities = AbilityFigures(colorizer, detail) if abilities else None
+        self._aged = AgedFigures(colorizer, vividness, detail) if aged else None
+
+    def add(self, images: list[NDArray[np.uint8]]) -> None:
+        colorize = self._colorizer.colorize_batch
+        results = {
+            "joined": colorize(images, vividness=self._vividness, detail=self._detail, prepare=False),
+            "gray_baseline": [gray_copy(truth) for truth in images],
+        }
+        if "raw" in self._rows:
+            results["raw"] = colorize(images, raw=True)
+        for kind, pictures in results.items():
+            self._rows[kind] += map(compare, images, pictures)
+        self._by_luma.add(images, results["joined"])
+        if self._abilities:
+            self._abilities.add(images)
+        if self._aged:
+            self._aged.add(images, self._rows["gray_baseline"][-len(images) :])
+
+    def errors(self, kind: str) -> NDArray[np.float64]:
+        return np.array([row["mse"] for row in self._rows[kind]])
+
+    def summary(self) -> dict[str, Any]:
+        gray = self._rows["gray_baseline"]
+        summaries = {kind: _summary(rows, gray) for kind, rows in self._rows.items()}
+        return {
+            **summaries.pop("joined"),
+            "mse_gray_baseline": float(self.errors("gray_baseline").mean()),
+            "chroma_by_luma": self._by_luma.summary(),
+            **summaries,
+        }
+
+    def extras(self) -> dict[str, Any]:
+        measured = {"abilities": self._abilities, "aged": self._aged}
+        return {name: figures.summary() for name, figures in measured.items() if figures}
+
+
+def _prepare_output(output: str | Path) -> Path:
+    """Make the folder of the output, and check that it can be written: before minutes of work, not after."""
+    output = Path(output)
+    if output.is_dir():
+        raise ValueError(f"expected the name of a file, got the folder {output}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=output.parent):
+        pass
+    return output
 
 
 def _chunks(dataset: ImageDataset, size: int | None, skip_corrupt: bool) -> Iterator[dict[int, NDArray[np.uint8]]]:
