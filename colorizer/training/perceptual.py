@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
 from colorizer.imaging.color import FROM_CHROMA
 from colorizer.models.efficientnet_lite import build_classifier, load_imagenet_weights
@@ -42,10 +43,8 @@ class PerceptualLoss:
         self._to_rgb = FROM_CHROMA.T / np.float32(255)
 
     def __call__(self, luma: Any, truth: Any, mean: Any) -> Any:
-        """(N, h, w, 16) luma of each cell's pixels, (N, h, w, 2) true and predicted chroma -> (N,)."""
-        batch, height, width = ops.shape(luma)[:3]
-        luma = ops.reshape(luma, (batch, height, width, STRIDE, STRIDE))
-        luma = ops.reshape(ops.transpose(luma, (0, 1, 3, 2, 4)), (batch, height * STRIDE, width * STRIDE, 1))
+        """(N, h, w, 16) luma by `split_cells`, (N, h, w, 2) true and predicted chroma -> (N,)."""
+        luma = _join_cells(luma)
 
         def look(chroma: Any) -> list[Any]:
             rgb = luma + ops.matmul(self.enlarge(chroma), self._to_rgb)
@@ -60,3 +59,17 @@ class PerceptualLoss:
         expected = ops.softmax(answer)
         divergence = ops.sum(expected * (ops.log_softmax(answer) - ops.log_softmax(logits)), axis=-1)
         return sum(errors) / len(errors) + _LOGITS * divergence
+
+
+def split_cells(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Group the pixels of luma (S, S) by the cells of the chroma grid: (S/4, S/4, 16) in [0, 1]."""
+    side = len(luma) // STRIDE
+    cells = luma.reshape(side, STRIDE, side, STRIDE).swapaxes(1, 2).reshape(side, side, STRIDE * STRIDE)
+    return cells.astype(np.float32) / np.float32(255)
+
+
+def _join_cells(cells: Any) -> Any:
+    """Undo `split_cells`, for a batch: (N, h, w, 16) -> (N, 4h, 4w, 1)."""
+    batch, height, width = ops.shape(cells)[:3]
+    cells = ops.reshape(cells, (batch, height, width, STRIDE, STRIDE))
+    return ops.reshape(ops.transpose(cells, (0, 1, 3, 2, 4)), (batch, height * STRIDE, width * STRIDE, 1))

@@ -22,6 +22,7 @@ from colorizer.data.dataset import ImageDataset
 from colorizer.imaging.aging import age
 from colorizer.imaging.color import to_chroma, to_luma
 from colorizer.models.unet import MULTIPLE, STRIDE
+from colorizer.training.perceptual import split_cells
 from colorizer.training.recipe import EpochBatches
 
 Batch = tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]
@@ -243,13 +244,6 @@ def shrink_chroma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Compute the mean chroma of the cells of an image (S, S, 3): (S/4, S/4, 2) in [-0.5, 0.5]."""
     side = len(rgb) // STRIDE
     return to_chroma(np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
-
-
-def split_cells(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Group the pixels of luma (S, S) by the cells of the chroma grid: (S/4, S/4, 16) in [0, 1]."""
-    side = len(luma) // STRIDE
-    cells = luma.reshape(side, STRIDE, side, STRIDE).swapaxes(1, 2).reshape(side, side, STRIDE * STRIDE)
-    return cells.astype(np.float32) / np.float32(255)
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

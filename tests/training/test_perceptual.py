@@ -10,9 +10,9 @@ from colorizer.data.arrays import fill_square
 from colorizer.imaging.color import join, to_luma
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.chroma_bins import build_bins
-from colorizer.training.perceptual import LEAST_SIZE, PerceptualLoss
+from colorizer.training.perceptual import LEAST_SIZE, PerceptualLoss, split_cells
 from colorizer.training.unet import ChromaLoss
-from colorizer.training.unet_batches import shrink_chroma, split_cells
+from colorizer.training.unet_batches import shrink_chroma
 
 
 @pytest.fixture(scope="module")
