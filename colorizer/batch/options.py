@@ -108,7 +108,13 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
         else:
             results = [model.colorize(image, hints=options.hints, raw=options.raw, **keywords)]
         if options.uncertainty:
-            plane = model.uncertainty(image, detail=options.detail, hints=options.hints, max_pixels=options.max_pixels)
+            plane = model.uncertainty(
+                image,
+                detail=options.detail,
+                hints=options.hints,
+                prepare=options.prepare,
+                max_pixels=options.max_pixels,
+            )
             results.append(np.repeat(np.rint(plane * 255).astype(np.uint8)[..., None], 3, axis=-1))
         painted.append(results)
     return painted

@@ -127,12 +127,14 @@ class Photo:
             raise ValueError(f"a photo can have {MOST_DABS} dabs of color, got {len(dabs)}")
         return replace(self, dabs=tuple(dabs), alternative=alternative)
 
-    def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int) -> list[str]:
+    def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int, prepare: bool = True) -> list[str]:
         """List the colors that the model finds likely at a place, regardless of a dab there."""
         height, width = self.preview.shape[:2]
         others = tuple(dab for dab in self.dabs if (dab.x, dab.y) != (x, y))
         hints = _to_hints(others, height, width)
-        return colorizer.suggest_colors(self.preview, int(x * width), int(y * height), detail=detail, hints=hints)
+        return colorizer.suggest_colors(
+            self.preview, int(x * width), int(y * height), detail=detail, hints=hints, prepare=prepare
+        )
 
     def draw_alternatives(
         self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
@@ -141,10 +143,10 @@ class Photo:
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
         return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
 
-    def uncertainty(self, colorizer: Colorizer, detail: int) -> NDArray[np.float32]:
+    def uncertainty(self, colorizer: Colorizer, detail: int, prepare: bool = True) -> NDArray[np.float32]:
         """Estimate the uncertainty of the preview's colors: (H, W) float32, see `Colorizer.uncertainty`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
-        return colorizer.uncertainty(self.preview, detail=detail, hints=hints)
+        return colorizer.uncertainty(self.preview, detail=detail, hints=hints, prepare=prepare)
 
     def _colorize(
         self, image: NDArray[np.uint8], colorizer: Colorizer, options: Mapping[str, Any]

@@ -120,7 +120,7 @@ class AbilityFigures:
     def _add_uncertainty(self, truths: Sequence[NDArray[np.uint8]], results: Sequence[NDArray[np.uint8]]) -> None:
         for truth, result in zip(truths, results, strict=True):
             self._confidence += count_hits(*self._colorizer.predict_distribution(truth, detail=self._detail), truth)
-            uncertainty = self._colorizer.uncertainty(truth, detail=self._detail).ravel()
+            uncertainty = self._colorizer.uncertainty(truth, detail=self._detail, prepare=False).ravel()
             errors = [_squared_error(truth, image).ravel() for image in (result, gray_copy(truth))]
             bins = np.minimum((uncertainty * _UNCERTAINTY_BINS).astype(int), _UNCERTAINTY_BINS - 1)
             for column, values in enumerate((None, uncertainty, *errors)):

@@ -231,6 +231,7 @@ class Colorizer:
         *,
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
+        prepare: bool = True,
         count: int = 6,
         max_pixels: int = MAX_PIXELS,
     ) -> list[str]:
@@ -238,7 +239,7 @@ class Colorizer:
 
         Parameters
         ----------
-        image, detail, hints, max_pixels
+        image, detail, hints, prepare, max_pixels
             As in `colorize`.
         x, y : float
             Column and row of the pixel.
@@ -257,11 +258,16 @@ class Colorizer:
         ValueError
             If the pixel is outside the image, a number is out of range, or the model takes no hints.
         """
-        options = ColorOptions(detail=detail)
+        options = ColorOptions(detail=detail, prepare=prepare)
         _check_count(count)
         luma = _read_luma(image, max_pixels)
         place = parse_hint(x, y, "#000000", *luma.shape)
-        chromas = self._painter.suggest_colors(luma, place, count, detail=options.detail, hints=_parse(hints, luma))
+        view = View.of(luma, options.prepare)
+        if not view.enter([place]):  # It is on the paper border.
+            view = View.of(luma, prepare=False)
+        chromas = self._painter.suggest_colors(
+            view.luma, *view.enter([place]), count, detail=options.detail, hints=view.enter(_parse(hints, luma))
+        )
         level = luma[int(y), int(x)]
         # Reduce the saturation of colors outside the RGB cube: clipping would change their luma.
         differences = chromas @ FROM_CHROMA.T
@@ -369,19 +375,21 @@ class Colorizer:
         *,
         detail: int | None = None,
         hints: Sequence[HintLike] = (),
+        prepare: bool = True,
         max_pixels: int = MAX_PIXELS,
     ) -> NDArray[np.float32]:
         """Estimate how uncertain the colors of an image are, at each pixel; U-Net only.
 
         Parameters
         ----------
-        image, detail, hints, max_pixels
+        image, detail, hints, prepare, max_pixels
             As in `colorize`.
 
         Returns
         -------
         (H, W) float32
-            Normalized entropy of the predicted distribution: 0 where the network is certain, 1 where it is guessing.
+            Normalized entropy of the predicted distribution: 0 where the network is certain, 1 where it is guessing. A
+            paper border that is cropped is 0.
 
         Raises
         ------
@@ -390,10 +398,13 @@ class Colorizer:
         ValueError
             If the model predicts no distribution, or a number is out of range.
         """
-        options = ColorOptions(detail=detail)
+        options = ColorOptions(detail=detail, prepare=prepare)
         luma = _read_luma(image, max_pixels)
-        small = self._painter.predict_uncertainty(luma, detail=options.detail, hints=_parse(hints, luma))
-        return resize(small, luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
+        view = View.of(luma, options.prepare)
+        seen = self._painter.predict_uncertainty(
+            view.luma, detail=options.detail, hints=view.enter(_parse(hints, luma))
+        )
+        return resize(view.widen(seen), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _colorize(
         self,

@@ -56,7 +56,7 @@ class View:
         )
 
     def widen(self, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Extend chroma (h, w, 2) of the view to the whole picture; the paper border has none."""
+        """Extend chroma (h, w, 2) or another plane (h, w) of the view to the picture; the paper border is 0."""
         if self.luma.shape == self.shape:
             return chroma
         sides = [
@@ -76,7 +76,8 @@ class View:
         inside = [
             (part.start <= center) & (center < part.stop) for part, center in zip(self.window, centers, strict=True)
         ]
-        return np.asarray(wide * np.outer(*inside)[..., None], np.float32)
+        mask = np.outer(*inside)
+        return np.asarray(wide * (mask if chroma.ndim == 2 else mask[..., None]), np.float32)
 
     @property
     def _corner(self) -> tuple[int, int]:

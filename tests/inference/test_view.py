@@ -78,6 +78,21 @@ def test_hints_and_versions_of_a_print(colorizer: Colorizer, print_of: np.ndarra
     np.testing.assert_array_equal(version, colorizer.colorize(print_of, alternative=drawn))
 
 
+def test_suggestions_and_uncertainty_are_of_what_is_colorized(colorizer: Colorizer, print_of: np.ndarray):
+    view = View.of(print_of[..., 0], prepare=True)
+    (top, left), (height, width) = (part.start for part in view.window), view.luma.shape
+    alone = np.ascontiguousarray(view.luma)
+    x, y = width // 2, height // 2
+    assert colorizer.suggest_colors(print_of, left + x, top + y)[0] == colorizer.suggest_colors(alone, x, y)[0]
+    assert colorizer.suggest_colors(print_of, 1, 1) == colorizer.suggest_colors(print_of, 1, 1, prepare=False)
+    whole, seen = colorizer.uncertainty(print_of), colorizer.uncertainty(alone)
+    assert whole.shape == print_of.shape[:2]
+    assert not whole[:6].any()  # Paper.
+    as_it_is = colorizer.uncertainty(print_of, prepare=False)
+    error, without = (np.abs(plane[view.window] - seen)[6:-6, 6:-6].mean() for plane in (whole, as_it_is))
+    assert error < 0.5 * without
+
+
 def test_photographs_and_thumbnails_are_as_they_were(colorizer: Colorizer):
     for name in ("photos/coffee.jpg", "cifar10/00_cat.png"):
         image = decode_image(ROOT / "samples" / name)

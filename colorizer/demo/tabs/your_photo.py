@@ -156,9 +156,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         dabs, current = question.photo.dabs, asked.get("current")
         if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in question.colorizer.abilities:
             return {"colors": []}
-        dab = dabs[current]
+        dab, options = dabs[current], question.options
         with errors.as_gradio_errors():
-            colors = question.photo.suggest_colors(question.colorizer, dab.x, dab.y, question.options["detail"])
+            colors = question.photo.suggest_colors(
+                question.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
+            )
         return {"x": dab.x, "y": dab.y, "colors": colors}
 
     def draw(asked: Any) -> Json:
@@ -167,15 +169,16 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         if not isinstance(drawn, int) or not 0 <= drawn < _MOST_VERSIONS:
             raise gr.Error(f"There are at most {_MOST_VERSIONS} versions of a photo.", print_exception=False)
         seed = drawn // _VERSIONS
-        photo, colorizer, detail = question.photo, question.colorizer, question.options["detail"]
+        photo, colorizer, options = question.photo, question.colorizer, question.options
+        detail, prepare = options["detail"], options["prepare"]
         versions = []
         with errors.as_gradio_errors():
-            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, question.options["prepare"])
+            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, prepare)
             for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
-                result = photo.change(photo.dabs, each).colorize(colorizer, **question.options)
+                result = photo.change(photo.dabs, each).colorize(colorizer, **options)
                 picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
                 versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
-            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail))
+            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail, prepare))
         picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{question.stem}-doubt")
         return {"photo": asked["photo"], "versions": versions, "doubt": address(picture)}
 
