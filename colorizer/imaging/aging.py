@@ -1,6 +1,6 @@
-"""Aged copies: a color photograph in, the gray scan that an old print of it might be out.
+"""Aged copies: turn a color photograph into a gray scan of what might be an old print of it.
 
-`age` draws its defects by chance, for training. `age_as` makes the same copy every time, for measuring.
+`age` draws random defects, for training. `age_as` makes the same copy every time, for evaluation.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _MIXED, _FADED, _BLURRED, _GRAINY, _DAMAGED, _FRAMED, _COMPRESSED = 0.6, 0.5, 0.
 
 
 def age(rgb: NDArray[np.uint8], rng: np.random.Generator) -> Gray:
-    """Make an aged copy of a photograph, each kind of defect with a chance and a strength of its own.
+    """Make an aged copy of a photograph, with kinds and strengths of defects drawn at random.
 
     About one copy in ten is the plain luma.
 
@@ -31,7 +31,7 @@ def age(rgb: NDArray[np.uint8], rng: np.random.Generator) -> Gray:
     Returns
     -------
     (H, W) uint8
-        What a scan of the aged print shows. A paper border covers the photograph's own edge, so nothing shifts.
+        The scan of the aged print. A paper border covers the edge of the photograph, so nothing shifts.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def age(rgb: NDArray[np.uint8], rng: np.random.Generator) -> Gray:
     gray = mix_gray(rgb, _draw_sensitivity(rng) if mixed else None)
     if faded:
         contrast = rng.uniform(0.4, 1.15)
-        # Print black lightens and paper darkens: what the contrast leaves free lies on either side.
+        # Blacks get lighter and paper darker: the range that is lost is split at random between both ends.
         offset = rng.uniform(-0.5, 0.5) * abs(1 - contrast)
         gray = _change_tones(gray, gamma=np.exp(rng.uniform(-0.5, 0.5)), contrast=contrast, offset=offset)
     if blurred:
@@ -62,21 +62,21 @@ def age(rgb: NDArray[np.uint8], rng: np.random.Generator) -> Gray:
 
 
 def age_as(rgb: NDArray[np.uint8], version: str) -> tuple[Gray, Window]:
-    """Make one of the fixed aged copies that figures are measured on.
+    """Make one of the fixed aged copies that are used for evaluation.
 
     Parameters
     ----------
     rgb : (H, W, 3) uint8
         The photograph in color. The strengths are meant for a long side of about 256 pixels.
     version : str
-        One of `VERSIONS`. ``blue``: the blue plane alone, as film before 1930 saw. ``faded``: gamma 1.4, then half of
+        One of `VERSIONS`. ``blue``: the blue plane alone, as on film from before 1930. ``faded``: gamma 1.4, then half
         the contrast. ``grain``: a blur of 1.5 pixels, then grain of 20 levels. ``scratches``: 30 scratches and 1 %
         dust. ``jpeg-border``: JPEG of quality 30, then a paper border of 8 % of each side around it.
 
     Returns
     -------
     (h, w) uint8
-        The aged copy; the same for the same photograph. Larger than it where there is a border.
+        The aged copy, always the same for the same photograph. It is larger than the photograph if it has a border.
     tuple of two slices
         Rows and columns of the copy that the photograph fills.
 
@@ -150,7 +150,7 @@ VERSIONS: dict[str, Callable[[NDArray[np.uint8], np.random.Generator], Gray]] = 
 
 
 def _draw_sensitivity(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draw how film weighs R, G and B: between blind to red, green too at the extreme, and panchromatic."""
+    """Draw a film's sensitivity to R, G and B: between blind to red (at the extreme, to green too) and panchromatic."""
     green = rng.uniform(0, 0.5)
     blind_to_red = np.array([0, green, 1 - green], np.float32)
     panchromatic = np.float32(rng.random())
@@ -178,7 +178,7 @@ def _add_grain(gray: Gray, deviation: float, rng: np.random.Generator, *, coarse
 
 
 def _scratch(gray: Gray, count: int, rng: np.random.Generator) -> Gray:
-    """Draw thin lines, most of them steep and light, as on film that ran through a projector or lay in a drawer."""
+    """Draw thin lines, most of them steep and light, like scratches on film."""
     gray = gray.copy()
     height, width = gray.shape
     for _ in range(count):
@@ -192,7 +192,7 @@ def _scratch(gray: Gray, count: int, rng: np.random.Generator) -> Gray:
 
 
 def _add_dust(gray: Gray, part: float, rng: np.random.Generator) -> Gray:
-    """Put light and dark specks on a part of the pixels, half of that area as blocks of 2x2."""
+    """Put light and dark specks on a fraction of the pixels, half of that area as blocks of 2x2."""
     gray = gray.copy()
     height, width = gray.shape
     for side in (1, 2):
@@ -206,7 +206,7 @@ def _add_dust(gray: Gray, part: float, rng: np.random.Generator) -> Gray:
 
 
 def _cover_edge(gray: Gray, part: float, rng: np.random.Generator) -> Gray:
-    """Lay light paper of slightly uneven tone over the edge of a picture, a part of each side wide."""
+    """Cover the edge of a picture with light, slightly uneven paper; its width is a fraction of each side."""
     height, width = gray.shape
     rows, columns = max(1, round(part * height)), max(1, round(part * width))
     framed = np.full(gray.shape, rng.integers(190, 251), np.uint8)

@@ -1,4 +1,4 @@
-"""AVIF: the sizes that its AV1 streams tell themselves, which decoders obey; those of the container may be others.
+"""Sizes in the AV1 streams of an AVIF, which decoders go by; the container may state others.
 
 References
 ----------
@@ -16,7 +16,7 @@ _SEQUENCE_HEADER = 1
 
 
 def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
-    """List height and width of each AV1 stream of a file: of pictures, cells, transparency, thumbnails and frames.
+    """List height and width of each AV1 stream in a file: pictures, grid cells, alpha, thumbnails and frames.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
 
 
 def list_exif(content: bytes) -> Iterator[bytes]:
-    """List the items of a file that are EXIF: those that begin with where the header of its directories stands.
+    """Yield the EXIF items of a file, each from its TIFF header on.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def list_exif(content: bytes) -> Iterator[bytes]:
 
 
 def find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, int] | None:
-    """Find a box among others: where its content begins and ends."""
+    """Find the first box of a given name; return where its content begins and ends."""
     while start + 8 <= end:
         size, found = struct.unpack_from(">I4s", content, start)
         header = 8
@@ -70,7 +70,7 @@ def find_box(content: bytes, name: bytes, start: int, end: int) -> tuple[int, in
 
 
 def _list_items(content: bytes) -> Iterator[list[tuple[int, int]]]:
-    """List of each item where its parts begin and end."""
+    """Yield, for each item, where its parts begin and end."""
     meta = find_box(content, b"meta", 0, len(content))
     located = meta and find_box(content, b"iloc", meta[0] + 4, meta[1])
     if not meta or not located:
@@ -105,7 +105,7 @@ def _list_items(content: bytes) -> Iterator[list[tuple[int, int]]]:
 
 
 def _list_chunks(content: bytes) -> Iterator[tuple[int, int]]:
-    """List where the chunks of an image sequence begin and end, at the next one at the latest."""
+    """Yield where the chunks of an image sequence begin, and where they end at the latest: at the next chunk."""
     starts, at, chunks = set[int](), 0, 0
     movie = find_box(content, b"moov", 0, len(content))
     for name, width in ((b"stco", 4), (b"co64", 8)) if movie else ():
@@ -121,7 +121,7 @@ def _list_chunks(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _walk(content: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """List the units (OBUs) of a stream: their kinds, and their bytes as far as headers need them."""
+    """Yield the units (OBUs) of a stream: kind, and as many bytes as a header may take."""
     while at < end:
         header = content[at]
         at += 2 if header & 4 else 1
@@ -148,7 +148,7 @@ def _read_sequence_header(data: bytes) -> tuple[int, int]:
         return bits >> place & ((1 << count) - 1)
 
     read(4)  # Profile, still picture.
-    if read(1):  # The header of a still picture.
+    if read(1):  # Reduced header of a still picture.
         read(5)
     else:
         _skip_operating_points(read)
@@ -166,15 +166,15 @@ def _skip_operating_points(read: Callable[[int], int]) -> None:
             while zeros < 32 and not read(1):
                 zeros += 1
             read(zeros)
-        if read(1):  # The model of a decoder.
+        if read(1):  # Decoder model.
             delay = read(5) + 1
             read(32 + 5 + 5)
-    told = read(1)
+    displayed = read(1)
     for _ in range(read(5) + 1):
         read(12)
         if read(5) > 7:
             read(1)
         if delay and read(1):
             read(2 * delay + 1)
-        if told and read(1):
+        if displayed and read(1):
             read(4)

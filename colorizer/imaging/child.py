@@ -1,7 +1,7 @@
-"""A process that decodes files for another one, within limits: ``python -m colorizer.imaging.child``.
+"""A child process that decodes files within limits: ``python -m colorizer.imaging.child``.
 
-It reads requests, one line of JSON each, and answers each with a line. Pixels are passed in a file, so that only one
-copy is in memory. A file that takes too much memory or time ends this process, and nothing else.
+It reads requests as lines of JSON and answers each with a line. Pixels are passed in a file, so that only one copy is
+in memory. A file that takes too much memory or time ends only this process.
 """
 
 import base64
@@ -20,23 +20,23 @@ from colorizer.imaging.decode import ImageError, decode_with_metadata
 from colorizer.imaging.metadata import Metadata
 
 MEMORY = 600_000_000
-"""Bytes by which the process may grow after its start."""
+"""Bytes by which the process may grow after it has started."""
 
 SECONDS = 10
-"""Seconds of processor time that a file may take."""
+"""Seconds of processor time allowed per file."""
 
-# What decoding is measured to take before it starts; the rest of the process's room is for what can't be foreseen.
+# Limit on the estimated memory of decoding; the rest of `MEMORY` is a margin for what the estimate misses.
 _MEASURED = 560_000_000
 
 
 def main() -> None:
-    """Answer requests until the input ends."""
+    """Answer requests until the end of the input."""
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
     with suppress(AttributeError, OSError):
-        os.nice(10)  # Coloring has priority over decoding.
+        os.nice(10)  # Colorizing has priority over decoding.
     limit_memory(MEMORY)
-    print(flush=True)  # It is ready.
+    print(flush=True)  # An empty line says that the process is ready.
     for line in sys.stdin:
         question = json.loads(line)
         limit_time(question.pop("seconds"))
@@ -59,19 +59,19 @@ def _answer(path: str, output: str, max_pixels: int) -> dict[str, Any]:
 
 
 def pack(metadata: Metadata) -> dict[str, Any]:
-    """Convert metadata for JSON."""
+    """Convert metadata to what JSON can hold."""
     binary = {name: base64.b64encode(value).decode() for name, value in metadata.items() if isinstance(value, bytes)}
     return {"binary": binary, "plain": {name: value for name, value in metadata.items() if name not in binary}}
 
 
 def unpack(packed: dict[str, Any]) -> Metadata:
-    """Convert what `pack` returned back to metadata."""
+    """Convert the result of `pack` back to metadata."""
     metadata = packed["plain"] | {name: base64.b64decode(value) for name, value in packed["binary"].items()}
     return metadata | ({"dpi": tuple(metadata["dpi"])} if "dpi" in metadata else {})
 
 
 def limit_memory(growth: int) -> None:
-    """Limit the growth of the address space in bytes, where the system can: allocations beyond it fail."""
+    """Limit further growth of the address space in bytes, on Linux; allocations beyond it fail."""
     if sys.platform == "linux":
         import resource
 
@@ -81,7 +81,7 @@ def limit_memory(growth: int) -> None:
 
 
 def limit_time(seconds: int) -> None:
-    """Make the system end the process after so many more seconds of processor time, where it can."""
+    """Have the system end the process after this many more seconds of processor time; not on Windows."""
     if sys.platform != "win32":
         import resource
 

@@ -1,6 +1,6 @@
 """Color arithmetic: RGB to Y'CbCr and back, full-range Rec. 601 as JPEG files have it.
 
-Everything here works on arrays whose last axes are (H, W) or (H, W, C), RGB, in any number of images.
+Arrays are RGB with the last axes (H, W) or (H, W, C); most functions also take stacks of images.
 
 References
 ----------
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KR, KG, KB = 0.299, 0.587, 0.114
-"""Rec. 601 weights of R', G' and B' in luma, those of ``cv2.COLOR_RGB2GRAY``."""
+"""Rec. 601 weights of R', G' and B' in luma, as in ``cv2.COLOR_RGB2GRAY``."""
 
 # Rows give Cb and Cr from RGB, columns are R, G, B.
 _TO_CHROMA = np.array(
@@ -32,11 +32,11 @@ FROM_CHROMA = 255 * np.array(
     ],
     np.float32,
 )
-"""Rows give what R, G and B differ from luma by, in levels of 255, from Cb and Cr."""
+"""Rows give R, G and B minus luma, in levels of 255, from Cb and Cr."""
 
 
 def to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Compute the gray image that a model is fed.
+    """Compute luma, the gray image that a model gets as input.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise ValueError(f"expected RGB uint8 of shape (..., H, W, 3), got {rgb.dtype} of shape {rgb.shape}")
     if rgb.size == 0:
         return np.zeros(rgb.shape[:-1], np.uint8)
-    # OpenCV knows single images only; a stack of them is one tall image to it.
+    # OpenCV takes only single images, so a stack is passed as one tall image.
     tall = np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)
     return cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY).reshape(rgb.shape[:-1]).astype(np.uint8, copy=False)
 
@@ -108,7 +108,7 @@ def join(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uin
 def resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> NDArray[Any]:
     """Resize (H, W) or (H, W, C) to height and width by one of OpenCV's interpolations, keeping the dtype."""
     if interpolation == cv2.INTER_AREA and plane.dtype == np.uint8:
-        # Halves are averaged ten times faster than other parts. An odd last row is dropped: 3 of 3000 at most.
+        # Halving is ten times as fast as other factors. It drops odd last rows: at most 3 of 3000.
         while plane.shape[0] >= 8 * height and plane.shape[1] >= 8 * width:
             rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
             plane = cv2.resize(plane[: 2 * rows, : 2 * columns], (columns, rows), interpolation=interpolation)
@@ -118,7 +118,7 @@ def resize(plane: NDArray[Any], height: int, width: int, interpolation: int) -> 
 
 
 def fit_within(image: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
-    """Shrink an image (H, W, C) so that its long side is at most `size` pixels, if that is given; smaller ones stay."""
+    """Shrink an image (H, W, C) so that its long side is at most `size` pixels; None means no limit."""
     height, width = image.shape[:2]
     if size is None or max(height, width) <= size:
         return image
@@ -127,5 +127,5 @@ def fit_within(image: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
 
 
 def gray_copy(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Copy the luma of (H, W, 3) RGB to all three channels: the trivial answer that every model is measured against."""
+    """Copy the luma of (H, W, 3) RGB to all three channels: the gray baseline that models are compared with."""
     return np.repeat(to_luma(rgb)[..., None], 3, axis=-1)

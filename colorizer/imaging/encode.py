@@ -21,27 +21,27 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
-# Other strategies, and a filter chosen for each row, take longer than they save bytes.
+# Other strategies, or a filter chosen for each row, take much longer and save few bytes.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
 _PNG_HEADER = 33  # Bytes of a PNG file up to the end of its first chunk.
-# Formats of photographs that can't be written: their results are JPEG, those of all others PNG.
+# Photo formats that can't be written: their results are JPEG; those of all others are PNG.
 _PHOTOGRAPHS = {".heic", ".heics", ".heif", ".heifs", ".hif", ".avif", ".avifs", ".mpo", ".jfif", ".jpe", ".jp2"}
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """Names of the formats of results, and their extensions."""
 
 
 def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metadata | None = None) -> bytes:
-    """Encode an image: PNG, TIFF and WebP lossless, JPEG at quality 95 without chroma subsampling.
+    """Encode an image: PNG, TIFF and WebP losslessly, JPEG at quality 95 without chroma subsampling.
 
     Parameters
     ----------
     image : (H, W), (H, W, 3) or (H, W, 4) uint8
-        Gray, RGB or RGBA. For JPEG, which has no transparency, an image with alpha is put on white.
+        Gray, RGB or RGBA. For JPEG, which has no transparency, an image with alpha gets a white background.
     format : str
         Pillow's name of the format: ``PNG``, ``JPEG``, ``WEBP`` or ``TIFF``.
     metadata : dict, optional
-        What `decode_with_metadata` gave for the picture that the image was made from; left out if it can't be written.
+        What `decode_with_metadata` returned for the source of the image; left out if it can't be written.
 
     Returns
     -------
@@ -68,12 +68,12 @@ def encode_image(image: NDArray[np.uint8], format: str = "PNG", metadata: Metada
     except Exception as error:
         if not metadata or describe_shortage(error):
             raise
-        return encode_image(image, format)  # Damaged metadata can pass reading; the picture is what counts.
+        return encode_image(image, format)  # Metadata that could be read may still be damaged; the picture matters.
     return buffer.getvalue()
 
 
 class PageWriter:
-    """A TIFF of several pages, to which they are added one by one; only their encoded bytes are held."""
+    """A TIFF to which pages are added one by one; only their encoded bytes are kept in memory."""
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()
@@ -81,27 +81,27 @@ class PageWriter:
         self._is_first = True
 
     def add(self, image: NDArray[np.uint8], metadata: Metadata) -> None:
-        """Add a page, of the shape that `encode_image` takes, with its metadata."""
+        """Add a page, an array as for `encode_image`, with its metadata."""
         if not self._is_first:
             self._writer.newFrame()
         self._is_first = False
         options = save_options(metadata, "TIFF")
         try:
             Image.new("RGB", (1, 1)).save(io.BytesIO(), "TIFF", **options)
-        except Exception:  # Damaged metadata can pass reading; the picture is what counts.
+        except Exception:  # Metadata that could be read may still be damaged; the picture matters.
             options = {}
         Image.fromarray(image).save(self._writer, "TIFF", **_SAVE_OPTIONS["TIFF"] | options)
 
     def finish(self) -> bytes:
-        """Give the file."""
+        """Return the bytes of the file."""
         self._writer.newFrame()
         return self._buffer.getvalue()
 
 
 def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:
-    """Encode by OpenCV, in half of Pillow's time; Pillow, which knows metadata, writes their chunks for another.
+    """Encode with OpenCV in half of Pillow's time, and insert the metadata chunks of a tiny file that Pillow writes.
 
-    What OpenCV can't encode, for its size or for lack of memory, is empty.
+    Returns nothing if OpenCV can't encode the image because of its size or a lack of memory.
     """
     kinds = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     pixels = cv2.cvtColor(image, kinds[image.shape[2]]) if image.ndim == 3 else image
@@ -120,7 +120,7 @@ def _encode_png(image: NDArray[np.uint8], options: dict[str, Any]) -> bytes:
 
 
 def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | None = None) -> None:
-    """Write an image in the format that the path's extension names (`EXTENSIONS`), whole or not at all.
+    """Write an image, whole or not at all, in the format of the path's extension (see `EXTENSIONS`).
 
     Parameters
     ----------
@@ -143,18 +143,18 @@ def save_image(image: NDArray[np.uint8], path: str | Path, metadata: Metadata | 
 
 
 def choose_extension(name: str) -> str:
-    """Choose the extension of a result in the same format as its image, which is told by the image's name alone.
+    """Choose the extension of a result that should have the same format as its source, from the source's name alone.
 
     Parameters
     ----------
     name : str
-        The file's name; what it holds is not looked at, so that a folder is planned before any file is read.
+        The file's name. Its content doesn't matter, so that a whole folder can be planned before any file is read.
 
     Returns
     -------
     str
-        The name's own extension if that format can be written, else ``.jpg`` for the other formats of photographs and
-        ``.png`` for all else.
+        The name's own extension if that format can be written, else ``.jpg`` for other photo formats and ``.png`` for
+        everything else.
     """
     own = Path(name).suffix
     if own.lower() in EXTENSIONS:

@@ -1,4 +1,4 @@
-"""What is known of a file before it is decoded."""
+"""What is known about a file before it is decoded."""
 
 from dataclasses import dataclass, replace
 
@@ -6,19 +6,19 @@ from colorizer.imaging.tags import check_exif
 
 
 class UnreadableError(ValueError):
-    """A file is intact but can't be read here; the message, which follows the file's name, says why."""
+    """A file is intact but not supported; the message, to be appended to the file's name, says why."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of decoding: pixels of the result, peak memory in bytes, and pixels that are decoded in total."""
+    """Cost of decoding: pixels of the result, peak memory in bytes, and total number of pixels decoded."""
 
     pixels: int
     memory: int
     work: int
 
     def plus(self, *, memory: int = 0, work: int = 0) -> "Cost":
-        """Add to the cost."""
+        """Return the cost with memory and work added."""
         return replace(self, memory=self.memory + memory, work=self.work + work)
 
 
@@ -26,7 +26,7 @@ class Cost:
 class Facts:
     """Facts about a file: format (Pillow's name if it has one), stored size, decoding cost, and pages or frames.
 
-    The number is 0 for an animation whose frames can't be counted.
+    `pages` is 0 for an animation whose frames can't be counted.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Facts:
 
 
 def check_metadata(exif: bytes) -> None:
-    """Refuse EXIF whose parsing would take gigabytes or minutes; what is merely damaged is left out later."""
+    """Refuse EXIF that would take gigabytes or minutes to parse; EXIF that is only damaged is dropped later."""
     try:
         check_exif(exif)
     except ValueError as error:

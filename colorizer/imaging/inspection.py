@@ -1,8 +1,8 @@
-"""Examine a file before it is decoded: its format, and the memory and time that decoding will take.
+"""Examine a file before decoding it: its format, and the memory and time that decoding will take.
 
-Formats, including those that can't be read, are identified by their signatures. All sizes that decoders rely on come
-from the file's structure: of the picture, of embedded files, and of what metadata point to, and the number of scans,
-frames and pages. Each walk over a structure takes linear, limited time.
+Formats, including unsupported ones, are identified by their signatures. Every size that a decoder will rely on is read
+from the file's structure: the sizes of the picture, of embedded files and of whatever metadata point to, and the number
+of scans, frames and pages. Each walk over a structure takes linear, bounded time.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ from colorizer.imaging.facts import Cost, Facts, UnreadableError, check_metadata
 _MOST_SEGMENTS = 20_000
 _MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has one.
 _MOST_ICONS = 256
-_SLOW = 50  # Decoders in Python take at least so many times as long for a pixel.
+_SLOW = 50  # Decoders written in Python take at least this many times as long per pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
 _PLANES = re.compile(rb"NAXIS3  = {1,30}(\d{1,9})")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -32,7 +32,7 @@ _JPEG2000, _CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"
 _RAW = "is a camera's raw file ({}): develop it to JPEG or TIFF first"
 _EXPORT = "is {}, not an image: export its pictures as JPEG or PNG first"
 _OTHER = "is {}, which can't be read here: save it as PNG, JPEG or TIFF first"
-# Signatures of what can't be read: where they stand, their bytes, and the words for them.
+# Signatures of unsupported formats: offset, bytes and error message.
 _UNREADABLE: list[tuple[int, bytes, str]] = [
     (0, b"8BPS\0\2", _OTHER.format("a large Photoshop document (PSB)")),
     (0, b"%PDF", _EXPORT.format("a PDF document")),
@@ -98,20 +98,20 @@ def tell_unreadable(content: bytes) -> str | None:
 
 
 def _list_brands(content: bytes) -> list[str]:
-    """List what the first box of a file says that it is, the main one first."""
+    """List the brands (formats) in the first box of a file, the main one first."""
     size = int.from_bytes(content[:4])
     return [content[i : i + 4].decode("latin-1") for i in (8, *range(16, min(size, 96), 4))]
 
 
 def can_read_heif() -> bool:
-    """Tell whether HEIC can be read: where models are trained on datasets, its library may be missing."""
+    """Whether HEIC can be read; its library may not be installed where models are only trained."""
     return importlib.util.find_spec("pillow_heif") is not None
 
 
 def open_picture(content: bytes, formats: list[str]) -> Image.Image:
-    """Open a file by Pillow, or HEIC, which Pillow doesn't know, by `pillow_heif`; nothing is decoded.
+    """Open a file with Pillow, or a HEIC file, which Pillow can't read, with `pillow_heif`; nothing is decoded.
 
-    That library would rather be registered with Pillow, for all of the process.
+    `pillow_heif` is called directly, since registering it with Pillow would affect the whole process.
     """
     brands = _list_brands(content) if content[4:8] == b"ftyp" else []
     if any(_BRANDS.get(brand) == "HEIF" for brand in brands) and not {"avif", "avis"} & set(brands):
@@ -125,21 +125,21 @@ def open_picture(content: bytes, formats: list[str]) -> Image.Image:
 
 
 def inspect(content: bytes, formats: list[str]) -> Facts:
-    """Examine a file of any format except TIFF, for which there is `colorizer.imaging.tiff`.
+    """Examine a file in any format except TIFF, which `colorizer.imaging.tiff` handles.
 
     Parameters
     ----------
     content : bytes
         The file.
     formats : list of str
-        Pillow's names of what else may be read.
+        Pillow's names of the other formats that may be read.
 
     Raises
     ------
     UnreadableError
-        If it can't be read here, or would take more work than any picture is worth.
+        If the format is not supported, or the structure is far larger than that of any real picture.
     ValueError, struct.error, OSError and others
-        If it is damaged; `PIL.UnidentifiedImageError` if it is no image at all.
+        If the file is damaged; `PIL.UnidentifiedImageError` if it isn't an image at all.
     """
     if words := tell_unreadable(content):
         raise UnreadableError(words)
@@ -168,7 +168,7 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
 
 
 def measure_part(content: bytes) -> Facts:
-    """Look at a strip or tile of a TIFF that is a file itself: JPEG, WebP or JPEG 2000."""
+    """Examine a strip or tile of a TIFF that is a file itself: JPEG, WebP or JPEG 2000."""
     if content[:2] == b"\xff\xd8":
         return _inspect_jpeg(content)
     if content[:4] == b"RIFF":
@@ -181,7 +181,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
     kind, bits, height, width, sampling = 0, 8, 0, 0, list[int]()
     whole = False
     while at + 4 <= len(content) or content[at : at + 2] == b"\xff\xd9":
-        if content[at] != 0xFF:  # Filling between segments, or a scan.
+        if content[at] != 0xFF:  # Padding between segments, or a scan.
             found = _NEXT_MARKER.search(content, at)
             if found is None:
                 break
@@ -201,7 +201,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
                 kind = marker
                 bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
                 sampling = [content[at + 11 + 3 * i] for i in range(components)]
-            elif 0xC3 in (kind, marker):  # Decoders differ in which header they believe.
+            elif 0xC3 in (kind, marker):  # Decoders disagree on which of the headers counts.
                 raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
         elif marker == 0xF7:
             raise UnreadableError(_OTHER.format("a JPEG-LS image"))
@@ -221,12 +221,12 @@ def _inspect_jpeg(content: bytes) -> Facts:
         raise ValueError("it has no picture" if not scans else "its height or width is 0")
     if kind in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
         raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
-    check_metadata(b"".join(exif))  # Pillow parses it as soon as it opens the file.
+    check_metadata(b"".join(exif))  # Pillow parses it on opening the file.
     pixels = height * width
     areas = [(value >> 4) * (value & 15) for value in sampling] or [1]
-    # Of several scans the coefficients are kept, two bytes each.
+    # If there are several scans, decoders keep the coefficients, two bytes each.
     coefficients = 2 * pixels * sum(areas) // max(areas) if kind in (0xC2, 0xCA) or scans > 1 else 0
-    # Pillow's picture takes four bytes a pixel; then the result comes to it, and the coefficients are gone.
+    # Pillow's picture takes four bytes per pixel. By the time the result is made, the coefficients have been freed.
     memory = max(pixels * 8, pixels * 4 + coefficients) if bits == 8 else pixels * 12 + coefficients
     cost = Cost(pixels, memory, pixels * scans)
     return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
@@ -234,7 +234,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
 
 def _inspect_png(content: bytes) -> Facts:
     at, chunks, frames, height, width, bits, kind = 8, 0, 1, 0, 0, 8, 0
-    keyed = controlled = False  # Whether a color is transparent; whether the picture, which comes next, is a frame.
+    keyed = controlled = False  # Whether a color is transparent; whether the main picture is one of the frames.
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
         if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
@@ -248,7 +248,7 @@ def _inspect_png(content: bytes) -> Facts:
         elif name == b"tRNS":
             keyed = bits == 16
         elif name == b"IDAT" and frames > 1 and not controlled:
-            frames, controlled = frames + 1, True  # A picture for programs that know no animations, beside the frames.
+            frames, controlled = frames + 1, True  # The frames come after a still picture for other programs.
         at += 12 + length
     pixels = height * width
     deep = 2 * pixels if bits == 16 else 0
@@ -316,7 +316,7 @@ def _inspect_jpeg2000(content: bytes) -> Facts:
 
 
 def _inspect_jpegxl(content: bytes) -> Facts:
-    """Read the size that a JPEG XL begins with; ISO/IEC 18181-1, section D.2."""
+    """Read the size at the beginning of a JPEG XL; ISO/IEC 18181-1, section D.2."""
     at, boxes = 0, 0
     while content[at : at + 2] != b"\xff\x0a":  # The boxes before the codestream.
         size, name = struct.unpack_from(">I4s", content, at)
@@ -343,29 +343,29 @@ def _inspect_jpegxl(content: bytes) -> Facts:
     across, down = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
     width = height * across // down if ratio else read_length()
     animated = False
-    if not read(1) and read(1):  # Further fields follow: orientation, size to show it at, preview, animation.
+    if not read(1) and read(1):  # More fields follow: orientation, intrinsic size, preview, animation.
         read(3)
         if read(1):
             small = read(1)
             read_length()
             if not read(3):
                 read_length()
-        animated = not read(1) and bool(read(1))  # What follows a preview is not looked for.
+        animated = not read(1) and bool(read(1))  # After a preview, nothing more is read.
     pixels = height * width
-    # How many frames an animation has, only the decoding of all would tell.
+    # An animation's frames can't be counted without decoding all of them.
     return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2), pages=0 if animated else 1)
 
 
 def _inspect_ico(content: bytes) -> Facts:
-    """Measure the largest icon of an ICO by the icons' own headers: Pillow decodes one as soon as it opens the file."""
+    """Measure the largest icon of an ICO by the icons' own headers, since Pillow decodes one on opening the file."""
     (count,) = struct.unpack_from("<H", content, 4)
     sizes = []
     for i in range(count):
-        with suppress(struct.error):  # A damaged icon may stand beside whole ones.
+        with suppress(struct.error):  # Some icons may be damaged and others intact.
             (at,) = struct.unpack_from("<I", content, 6 + 16 * i + 12)
             if content[at : at + 8] == _PNG:
                 width, height = struct.unpack_from(">II", content, at + 16)
-            else:  # A bitmap, which counts the rows of its mask as well; the oldest ones have 16 bits for a number.
+            else:  # A bitmap, whose height includes its mask. The oldest kind uses 16-bit numbers.
                 old = content[at : at + 4] == b"\x0c\0\0\0"
                 width, height = map(abs, struct.unpack_from("<HH" if old else "<ii", content, at + 4))
                 height //= 2
@@ -375,7 +375,7 @@ def _inspect_ico(content: bytes) -> Facts:
 
 
 def _inspect_icns(content: bytes, formats: list[str]) -> Facts:
-    """Measure the largest icon of an ICNS; those that are files themselves obey their own headers."""
+    """Measure the largest icon of an ICNS; icons that are files themselves are measured by their own headers."""
     facts, at, count = _inspect_by_pillow(content, formats), 8, 0
     while at + 8 <= len(content):
         (size,) = struct.unpack_from(">I", content, at + 4)
@@ -392,7 +392,7 @@ def _inspect_icns(content: bytes, formats: list[str]) -> Facts:
 
 def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
     if content[4:8] == b"ftyp" and {"avif", "avis"} & set(_list_brands(content)):
-        for exif in list_exif(content):  # Pillow parses it as soon as it opens the file.
+        for exif in list_exif(content):  # Pillow parses it on opening the file.
             check_metadata(exif)
     with _open_known(content, formats) as picture:
         kind, height, width = picture.format or "", picture.height, picture.width
@@ -407,9 +407,9 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
 
 
 def _open_known(content: bytes, formats: list[str]) -> Image.Image:
-    """Open a file by Pillow; `UnreadableError` for BMP and XPM of layouts that Pillow doesn't know.
+    """Open a file with Pillow; `UnreadableError` for layouts that Pillow doesn't support or misreads.
 
-    Opening reads a header alone: where all of it is there, what Pillow refuses isn't damage.
+    Opening reads only the header: if all of it is there and Pillow still refuses it, the file isn't damaged.
     """
     try:
         picture = open_picture(content, formats)
@@ -421,9 +421,9 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
         if content[:9] == b"/* XPM */" and b"};" in content:
             raise UnreadableError(_OTHER.format("an XPM with an unusual layout")) from error
         raise
-    if picture.format == "XPM" and "transparency" in picture.info:  # Pillow takes the color's name for its alpha.
+    if picture.format == "XPM" and "transparency" in picture.info:  # Pillow mistakes the color's name for alpha.
         raise UnreadableError(_OTHER.format("an XPM with transparency"))
-    if picture.format == "SUN" and content[15] == 32:  # Pillow takes the first of four bytes for a color.
+    if picture.format == "SUN" and content[15] == 32:  # Pillow mistakes the unused first byte for a color.
         raise UnreadableError(_OTHER.format("a 32-bit Sun raster"))
     if picture.format == "FITS" and (planes := _PLANES.search(content[:5760])) and int(planes[1]) > 1:
         raise UnreadableError(_OTHER.format("a FITS image of several planes"))
@@ -431,7 +431,7 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
 
 
 def _add_streams(cost: Cost, content: bytes, height: int, width: int) -> Cost:
-    """Measure the streams of an AVIF, which may be larger than the picture, or many; `ValueError` if they don't fit."""
+    """Measure the streams of an AVIF: many, or larger than the picture; `ValueError` if they don't match it."""
     sizes = list_stream_sizes(content)
     rows, columns = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
     if rows * columns > 2 * cost.pixels:
@@ -441,7 +441,7 @@ def _add_streams(cost: Cost, content: bytes, height: int, width: int) -> Cost:
 
 
 def _count_bits(picture: Image.Image, content: bytes) -> int:
-    """Tell the bits of a sample, of kinds that can have more than 8; Pillow's modes don't always tell."""
+    """Find the bits per sample in formats that allow more than 8; Pillow's mode doesn't always show them."""
     if picture.mode.startswith(("I", "F")):
         return 16
     if picture.format == "HEIF":
@@ -451,7 +451,7 @@ def _count_bits(picture: Image.Image, content: bytes) -> int:
         return 10 if at >= 0 and int.from_bytes(content[at + 6 : at + 7]) & 0x40 else 8
     if picture.format == "SGI":
         return 8 * content[3]
-    if picture.format == "PPM":  # The third number of its header is the greatest value.
+    if picture.format == "PPM":  # The third number in its header is the greatest value.
         numbers = re.sub(rb"#[^\n]{0,999}", b"", content[:4096]).split(None, 4)
         return int(numbers[3]).bit_length() if content[1:2] in b"2356" else 1
     return 8

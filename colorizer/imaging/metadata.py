@@ -1,4 +1,4 @@
-"""Metadata that a result keeps from its source: date, camera, author, caption, place, resolution."""
+"""Metadata that a result keeps from its source: date, camera, author, caption, location, resolution."""
 
 import re
 import struct
@@ -12,12 +12,12 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from colorizer.imaging.srgb import SRGB_PROFILE
 
 Metadata = dict[str, Any]
-"""``icc_profile`` and, if there are any, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them), ``iptc``,
-``comment`` (of JPEG and GIF), ``texts`` (of PNG); and what isn't written: ``kind`` and ``pages`` of the source, and
-``notes``, what a person should know of how it was decoded."""
+"""``icc_profile`` and, if present, ``exif``, ``xmp``, ``dpi`` (as Pillow's ``save`` takes them), ``iptc``, ``comment``
+(of JPEG and GIF) and ``texts`` (of PNG). These are not written: ``kind`` and ``pages`` of the source, and ``notes``,
+what the user should know about how it was decoded."""
 
 _Tag = ExifTags.Base
-# The main directory of a TIFF also tells how its pixels are stored, which is another thing in the result.
+# The main directory of a TIFF also describes how its pixels are stored, which is different in the result.
 _KEPT = {
     _Tag.DocumentName,
     _Tag.ImageDescription,
@@ -36,10 +36,10 @@ _KEPT = {
     _Tag.XPKeywords,
     _Tag.XPSubject,
 }
-_LONGEST_IN_JPEG = 65_000  # Bytes; a segment of a JPEG file holds no more.
+_LONGEST_IN_JPEG = 65_000  # Bytes; a JPEG segment holds no more.
 _IPTC_RESOURCE = 0x0404
 _SRGB = 1  # In the EXIF tag ColorSpace.
-_TOLD = ("notes", "kind", "pages")  # Of the source, for people.
+_TOLD = ("notes", "kind", "pages")  # For the user, not for the file.
 _LONGEST_TEXTS = 1_000_000  # Characters of all texts of a PNG together.
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:>|=["']))[0-9]""")
 _NAMESPACE = "https://example.org/colorizer/1.0/"
@@ -48,7 +48,7 @@ _EMPTY_PACKET = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">%b</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
-# What an XMP packet may have only once. Each pattern takes linear time.
+# Properties that an XMP packet may contain only once. Each pattern takes linear time.
 _EARLIER_TOOL = re.compile(rb"""\sxmp:CreatorTool="[^"<>]{0,999}"|<xmp:CreatorTool>[^<>]{0,999}</xmp:CreatorTool>""")
 _EARLIER_TYPE = re.compile(
     rb"""\sIptc4xmpExt:DigitalSourceType="[^"<>]{0,999}"|"""
@@ -61,40 +61,40 @@ _TEXT_TAGS |= {"Copyright": _Tag.Copyright, "Software": _Tag.Software}
 
 
 def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
-    """Collect the metadata that the result of a loaded picture should keep.
+    """Collect the metadata of a loaded picture that its result should keep.
 
-    The pixels of the result are upright and sRGB: the orientation is left out, and the profile is that of sRGB. The
-    thumbnail is left out too: it shows the picture without its colors, and programs would go on showing it.
+    The result is upright and sRGB, so the orientation is left out and the profile is that of sRGB. The thumbnail is
+    left out too: it shows the picture without colors, and programs would keep showing it.
 
     Parameters
     ----------
     picture : PIL.Image.Image
-        The picture as it was read.
+        The loaded picture.
     width, height : int
         Size of the result in pixels.
 
     Returns
     -------
     dict
-        See `Metadata`. What is damaged is left out.
+        See `Metadata`. Damaged parts are left out.
     """
     metadata: Metadata = {"icc_profile": SRGB_PROFILE}
     dpi = None
     with suppress(Exception):
         x, y = (float(value) for value in _read_resolution(picture) or ())
-        dpi = (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None  # JPEG has 16 bits for it; NaN is out, too.
+        dpi = (x, y) if 0 < x < 65_535 and 0 < y < 65_535 else None  # JPEG has 16 bits for it. Also excludes NaN.
     if dpi:
         metadata["dpi"] = dpi
-    with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for.
+    with suppress(Exception):  # Pillow raises all kinds of errors on damaged EXIF.
         if exif := _read_exif(picture, width, height, dpi):
             metadata["exif"] = exif
     xmp = picture.info.get("xmp")
     if isinstance(xmp, bytes):
         for prefix in (b"xmp", b"xap"):
             xmp = _cut_out(xmp, b"<%b:Thumbnails" % prefix, b"</%b:Thumbnails>" % prefix)
-        if b"GImg:image" not in xmp:  # That would be a thumbnail still.
+        if b"GImg:image" not in xmp:  # Otherwise a thumbnail is left.
             metadata["xmp"] = _ORIENTATION.sub(rb"\g<1>1", xmp)
-    with suppress(Exception):  # Damaged, as EXIF.
+    with suppress(Exception):  # The same goes for IPTC.
         if iptc := _read_iptc(picture):
             metadata["iptc"] = iptc
     comment = picture.info.get("comment")
@@ -110,7 +110,7 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
 def _read_resolution(picture: Image.Image) -> tuple[float, float] | None:
     """Find the resolution in pixels per inch, horizontal and vertical; Pillow's own default of 72 doesn't count.
 
-    EXIF's counts before JFIF's, which many programs fill with 72; unless it is EXIF's that is 72, and JFIF's another.
+    EXIF takes precedence over JFIF, which many programs set to 72, unless EXIF says 72 and JFIF something else.
     """
     own = picture.info.get("dpi")
     if picture.format in ("JPEG", "MPO"):
@@ -134,7 +134,7 @@ def _read_exif_resolution(picture: Image.Image) -> tuple[float, float] | None:
 
 
 def _read_texts(picture: Image.Image) -> dict[str, str]:
-    """Read the texts of a PNG, but for those that are other metadata in disguise."""
+    """Read the texts of a PNG, except those that hold other metadata."""
     texts, room = {}, _LONGEST_TEXTS
     for name, text in getattr(picture, "text", {}).items():
         room -= len(text)
@@ -144,7 +144,7 @@ def _read_texts(picture: Image.Image) -> dict[str, str]:
 
 
 def _cut_out(content: bytes, start: bytes, end: bytes) -> bytes:
-    """Remove everything between two marks, with the marks; in linear time, whatever the content is."""
+    """Remove everything from each start mark to the next end mark, in linear time for any content."""
     kept, at = [], 0
     while (first := content.find(start, at)) >= 0 and (last := content.find(end, first)) >= 0:
         kept.append(content[at:first])
@@ -153,21 +153,21 @@ def _cut_out(content: bytes, start: bytes, end: bytes) -> bytes:
 
 
 def mark_colorized(metadata: Metadata, tool: str, settings: str) -> Metadata:
-    """Add to metadata, as XMP, that the colors are made by a model.
+    """Mark metadata, in XMP, as belonging to an image whose colors come from a model.
 
     Parameters
     ----------
     metadata : dict
-        What the result keeps of its source.
+        The metadata that the result keeps from its source.
     tool : str
         Name and version of the program.
     settings : str
-        What tells apart results of other settings and weights, such as a digest of both.
+        Identifies the settings and weights, such as a digest of both.
 
     Returns
     -------
     dict
-        With an XMP packet: the source's, if it has one that can be added to.
+        The metadata with an XMP packet: the source's own with the mark added, if possible, or else a new one.
 
     References
     ----------
@@ -188,16 +188,16 @@ def mark_colorized(metadata: Metadata, tool: str, settings: str) -> Metadata:
 
 
 def read_settings(xmp: bytes) -> str:
-    """Read what `mark_colorized` wrote as the settings; empty if the packet has none."""
+    """Read the settings that `mark_colorized` wrote; empty if the packet has none."""
     found = _SETTINGS.search(xmp)
     return found[1].decode("utf-8", "replace") if found else ""
 
 
 def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
-    """Turn metadata into the options that Pillow's ``save`` takes for a format.
+    """Turn metadata into the options of Pillow's ``save`` for a format.
 
-    A JPEG's comment becomes a text of a PNG and the other way round; for WebP and TIFF both become tags of EXIF, where
-    these are free.
+    A JPEG's comment becomes a text of a PNG and vice versa; for WebP and TIFF, both become EXIF tags unless these are
+    already set.
     """
     options = {name: value for name, value in metadata.items() if name not in _TOLD}
     iptc = options.pop("iptc", b"")
@@ -227,7 +227,7 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
             exif.load(options["exif"])
             keep_letters(exif)
             if ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif:
-                options["compression"] = "raw"  # Pillow can write the directories of EXIF only so.
+                options["compression"] = "raw"  # The only way in which Pillow can write EXIF directories.
         if "xmp" in options:
             exif[TiffImagePlugin.XMP] = options.pop("xmp")
         if iptc:
@@ -237,7 +237,7 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
 
 
 def _add_texts(content: bytes, texts: dict[str, str]) -> bytes:
-    """Add a PNG's texts to EXIF, where their tags are free."""
+    """Add a PNG's texts to EXIF, unless their tags are already set."""
     exif = Image.Exif()
     exif.load(content)
     keep_letters(exif)
@@ -249,7 +249,7 @@ def _add_texts(content: bytes, texts: dict[str, str]) -> bytes:
 
 
 class _Letters(str):
-    """Text of EXIF. Pillow reads its bytes as Latin-1, but would write a "?" for each that is no ASCII."""
+    """Text in EXIF. Pillow reads its bytes as Latin-1, but would write a "?" for each non-ASCII one."""
 
     __slots__ = ()
 
@@ -258,7 +258,7 @@ class _Letters(str):
 
 
 def keep_letters(exif: Image.Exif) -> None:
-    """Have Pillow write the text of EXIF in the bytes that it was read from, whatever letters these stand for."""
+    """Make Pillow write the text in EXIF with the same bytes that it was read from, whatever their encoding."""
     directories = [exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if tag in exif]
     for directory in (exif, *directories):
         for tag, value in list(directory.items()):
@@ -268,7 +268,7 @@ def keep_letters(exif: Image.Exif) -> None:
 
 def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
     found, kept = picture.getexif(), Image.Exif()
-    kept.endian = found.endian  # Of comments in UTF-16, whose bytes stay as they are.
+    kept.endian = found.endian  # For UTF-16 comments, whose bytes are kept as they are.
     for tag in _KEPT & found.keys():
         kept[tag] = found[tag]
     details = dict(found.get_ifd(ExifTags.IFD.Exif))
@@ -284,21 +284,21 @@ def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, 
     ):
         if tags:
             kept.get_ifd(directory).update(tags)
-            kept[directory] = 0  # Its place, which Pillow fills in when it writes.
-    if dpi:  # WebP has no other place for it.
+            kept[directory] = 0  # A placeholder for the offset, which Pillow fills in.
+    if dpi:  # WebP can't store it anywhere else.
         kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
     keep_letters(kept)
     return kept.tobytes() if kept else b""
 
 
 def _read_iptc(picture: Image.Image) -> bytes:
-    """Read IPTC records, the captions and credits of archives and agencies; empty if there are none."""
+    """Read the IPTC records, in which archives and agencies keep captions and credits; empty if there are none."""
     iptc = picture.info.get("iptc") or picture.info.get("photoshop", {}).get(_IPTC_RESOURCE)
     return iptc if isinstance(iptc, bytes) and iptc.startswith(b"\x1c") else b""
 
 
 def _photoshop_segment(iptc: bytes) -> bytes:
-    """Wrap IPTC records in the segment in which a JPEG file holds them."""
+    """Wrap IPTC records in the JPEG segment that holds them."""
     resource = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
     content = b"Photoshop 3.0\0" + resource
     return struct.pack(">HH", 0xFFED, len(content) + 2) + content

@@ -9,19 +9,19 @@ from colorizer.imaging.color import resize
 
 _SIDE = 256  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
 _LEAST_SIDE = 64  # Smaller pictures aren't scans.
-_LIGHT = 150.0  # Least level of paper.
+_LIGHT = 150.0  # Paper is at least this light.
 _MOST = 0.2  # Largest border, as a fraction of the side.
-_EVEN, _PART = 7.0, 0.9  # Levels by which a border may differ from its tone, on so much of each of its lines.
-_EDGE = 12.0  # Levels by which the photograph differs from it
-_ALONG, _LEAST_ALONG = 0.6, 0.2  # on so much of its edges together, and of each: a sky may be as light as paper.
-_PALE = 132  # Levels between the darkest and the lightest places of a print that has become pale,
-_BLACK = 25  # the darkest of which, at least, are no longer black;
-_CLIP = 0.005  # so many pixels are darker, or lighter, than these places.
-_DARKEST, _LIGHTEST = 20, 235  # What these places become.
+_EVEN, _PART = 7.0, 0.9  # The border is within 7 levels of its tone on 90 % of each of its lines.
+_EDGE = 12.0  # The photograph's edge differs from the border by more than 12 levels
+_ALONG, _LEAST_ALONG = 0.6, 0.2  # on 60 % of all four sides, and 20 % of each: a sky may be as light as paper.
+_PALE = 132  # A print is pale if its darkest and lightest places are fewer levels apart than this
+_BLACK = 25  # and even the darkest are at least this light.
+_CLIP = 0.005  # Fraction of the pixels that is darker, or lighter, than these places.
+_DARKEST, _LIGHTEST = 20, 235  # Levels that these places are stretched to.
 
 
 def find_border(luma: NDArray[np.uint8]) -> Window:
-    """Find the photograph on a scan that shows a border of paper around it.
+    """Find the photograph on a scan that includes a paper border.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
     Returns
     -------
     tuple of two slices
-        Rows and columns of the photograph: all of them, unless there is a border of one light and even tone on all four
-        sides that ends at straight edges.
+        Rows and columns of the photograph: all of them, unless a border of one light, even tone with straight edges
+        surrounds it on all four sides.
     """
     whole = (slice(0, luma.shape[0]), slice(0, luma.shape[1]))
     small = _shrink(luma)
@@ -40,7 +40,7 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
         return whole
     paper = float(np.median(np.concatenate([*small[[0, -1]], *small[:, [0, -1]].T])))
     off = np.abs(small.astype(np.float32) - paper)
-    # Seen from each side, the border is the first lines.
+    # Turned so that each border in turn comes first.
     depths = [_measure_depth(lines) for lines in (off, off[::-1], off.T, off.T[::-1])]
     if paper < _LIGHT or not all(depths):
         return whole
@@ -57,7 +57,7 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
 
 
 def stretch_pale(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Restore the contrast of a faded print; anything else stays as it is.
+    """Restore the contrast of a faded print; return any other picture unchanged.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def stretch_pale(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Shrink a picture to the size at which it is analyzed; None if it is too small to be a scan."""
+    """Shrink a picture to the size for analysis; None if it is too small to be a scan."""
     scale = min(1.0, _SIDE / max(luma.shape))
     height, width = (round(side * scale) for side in luma.shape)
     if max(height, width) < _LEAST_SIDE or min(height, width) < _LEAST_SIDE // 4:
@@ -85,8 +85,8 @@ def _shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def _measure_depth(off: NDArray[np.float32]) -> int:
-    """Count the lines of a border by how far each pixel is off its tone; 0 if there is none, or it is too large."""
+    """Count the lines of a border from each pixel's distance to its tone; 0 if there is none or it is too large."""
     even = (off <= _EVEN).mean(axis=1) >= _PART
     depth = int(np.argmin(even))
-    # The line in which paper and photograph meet is of the border, too.
+    # The line where paper and photograph meet belongs to the border.
     return depth + 1 if 0 < depth <= _MOST * len(off) else 0

@@ -1,4 +1,4 @@
-"""Photoshop documents: the flattened picture that they are saved with."""
+"""Decode the flattened picture in a Photoshop document."""
 
 import struct
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ class Psd:
     Attributes
     ----------
     facts : Facts
-        Its size, and what decoding it takes.
+        The size and the decoding cost.
 
     Raises
     ------
     UnreadableError
-        If its picture is stored in a way that can't be read.
+        If the way its picture is stored is not supported.
     struct.error, ValueError
         If it is damaged.
     """
@@ -57,7 +57,7 @@ class Psd:
         if self._compression not in (_PLAIN, _PACKED):
             raise UnreadableError(f"is a Photoshop document compressed in an unusual way: {_SAVE_ANEW}")
         self._start = at + 2
-        # Only a negative count of layers makes the first further channel the transparency; others are selections.
+        # The first extra channel is the alpha only if the layer count is negative; the others are selections.
         count = _count_layers(layers)
         self._alpha = count < 0 and channels > _CHANNELS[self._mode] and self._mode in (_GRAY, _RGB)
         self._channels, self._shape = channels, (height, width)
@@ -69,7 +69,7 @@ class Psd:
         self.facts = Facts("PSD", height, width, Cost(pixels, memory, pixels), bits=self._bits)
 
     def decode(self) -> Image.Image:
-        """Decode to a picture of 8 bits with its profile and metadata; raises whatever is raised on damaged files."""
+        """Decode to an 8-bit picture with its profile and metadata; raises whatever decoders raise on damaged files."""
         height, width = self._shape
         used = _CHANNELS[self._mode] + self._alpha
         row = -(-width * self._bits // 8)
@@ -100,11 +100,11 @@ class Psd:
             levels = 255 - levels  # 255 is no ink.
         mode = {_CMYK: "CMYK", _LAB: "LAB"}.get(self._mode) or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
         if self._mode == _LAB:
-            levels = levels ^ np.array([0, 128, 128], np.uint8)  # Pillow counts both axes from 0, as signed numbers.
+            levels = levels ^ np.array([0, 128, 128], np.uint8)  # In Pillow, a and b are signed numbers around 0.
         return Image.frombytes(mode, levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
 
     def _read_resources(self) -> Iterator[tuple[str, Any]]:
-        """Find what the result should keep; a damaged resource ends the search."""
+        """Yield the metadata that the result should keep, up to the first damaged resource."""
         content, at = self._resources, 0
         while at + 12 <= len(content) and content[at : at + 4] == b"8BIM":
             number, name = struct.unpack_from(">HB", content, at + 4)
@@ -124,7 +124,7 @@ class Psd:
 
 
 def _count_layers(section: bytes) -> int:
-    """Read the number of layers, as it is signed; of 16 bits a channel, it stands in a block of its own."""
+    """Read the number of layers, which may be negative; with 16 bits per channel it is in a separate block."""
     if section[:4] == bytes(4) and (at := section.find(b"8BIMLr16")) >= 0:
         section = section[at + 8 :]
     if len(section) < 6 or section[:4] == bytes(4):

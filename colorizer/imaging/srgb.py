@@ -1,4 +1,4 @@
-"""Samples of every kind, and Pillow pictures of every mode, to 8-bit sRGB arrays."""
+"""Convert samples of any type, and Pillow pictures of any mode, to 8-bit sRGB arrays."""
 
 import io
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without the date of its making: files repeat.
-"""The ICC profile of sRGB, which results are marked with."""
+SRGB_PROFILE = SRGB_PROFILE[:24] + bytes(12) + SRGB_PROFILE[36:]  # Without its creation date: results are reproducible.
+"""The ICC profile of sRGB, embedded in results."""
 
-_STRIP_ROWS = 256  # Rows converted at a time: Pillow takes four bytes a pixel, and a copy of all for each step.
-_SAMPLED = 4_000_000  # Floats that a percentile is estimated from.
+_STRIP_ROWS = 256  # Rows converted at a time, since each step of Pillow's makes a copy with four bytes per pixel.
+_SAMPLED = 4_000_000  # Samples that a percentile is estimated from.
 _SRGB_GAMMA = 1 / 2.2
 _NO_COLOR = "it has pixels whose colors are missing from its palette"
 
 
 def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Convert a loaded picture of any of Pillow's modes to an array, upright, by its ICC profile if it has one.
+    """Convert a loaded Pillow picture of any mode to an upright sRGB array, using its ICC profile if it has one.
 
-    A PNG that tells a gamma, and no color space, is converted from that. What happened to its samples is added to
-    ``picture.info["notes"]``.
+    A PNG with a gamma but no color space is converted from that gamma. If samples were rescaled in a way that the user
+    should know about, ``picture.info["notes"]`` says so.
 
     Returns
     -------
@@ -33,16 +33,16 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
     """
     orientation = _read_orientation(picture)
     table = _gamma_table(picture.info, 256)
-    if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow's own conversion would clip them to 8.
+    if picture.mode.startswith(("I", "F")):  # 16 or 32 bits, which Pillow's own conversion would clip to 8.
         info, samples = picture.info, np.asarray(picture)
-        if samples.dtype == np.int32:  # Pillow's pictures of 32 bits hold 16.
+        if samples.dtype == np.int32:  # Pillow's 32-bit pictures hold 16-bit samples.
             samples = np.clip(samples, 0, 65535).astype(np.uint16)
         if table is not None and samples.dtype == np.uint16:
             levels, note, table = _gamma_table(info, 65536)[samples], "", None  # type: ignore[index]
         else:
             levels, note = to_bytes(samples)
         picture = Image.fromarray(levels)
-        if isinstance(transparent := info.get("transparency"), int):  # Of a picture that Pillow read from PNG.
+        if isinstance(transparent := info.get("transparency"), int):  # As Pillow reads it from a PNG.
             picture.putalpha(Image.fromarray((samples != transparent) * np.uint8(255)))
         picture.info["icc_profile"] = info.get("icc_profile")
         info["notes"] = [*info.get("notes", ()), *[note] * bool(note)]
@@ -52,7 +52,7 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
     result = np.empty((height, width, 4 if alpha else 3), np.uint8)
     for top in range(0, height, _STRIP_ROWS):
         strip = picture.crop((0, top, width, min(top + _STRIP_ROWS, height)))
-        if strip.mode == "La":  # Pillow converts it to nothing else.
+        if strip.mode == "La":  # Pillow can't convert it to anything else.
             strip = strip.convert("LA")
         part = result[top : top + _STRIP_ROWS]
         colors = np.asarray(convert(strip))
@@ -63,14 +63,14 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _read_orientation(picture: Image.Image) -> int:
-    """Read the orientation that a picture's EXIF tells, or its XMP where EXIF tells none; 1 is upright."""
-    with suppress(Exception):  # EXIF is damaged in more ways than Pillow names errors for; the pixels are what counts.
+    """Read the orientation from a picture's EXIF, or from XMP if EXIF has none; 1 is upright."""
+    with suppress(Exception):  # Pillow raises all kinds of errors on damaged EXIF; the pixels matter more.
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     return 1
 
 
 def turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn an image (H, W, C) as an orientation of EXIF tells; an unknown one leaves it as it is."""
+    """Turn an image (H, W, C) upright according to its EXIF orientation; an unknown one changes nothing."""
     turned = {
         2: lambda: image[:, ::-1],
         3: lambda: image[::-1, ::-1],
@@ -84,11 +84,11 @@ def turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8
 
 
 def _gamma_table(info: dict[Any, Any], levels: int) -> NDArray[np.uint8] | None:
-    """Make the table from stored levels to sRGB's, for a PNG that tells a gamma; None for all others."""
+    """Make a table from stored levels to sRGB for a PNG with a gamma but no color space; None for all others."""
     gamma = info.get("gamma")
     if not isinstance(gamma, float) or info.get("icc_profile") or "srgb" in info or not 0.05 <= gamma <= 5:
         return None
-    if abs(gamma - _SRGB_GAMMA) < 0.002:  # What programs write that mean sRGB.
+    if abs(gamma - _SRGB_GAMMA) < 0.002:  # Programs that mean sRGB write this value.
         return None
     linear = np.linspace(0, 1, levels) ** (1 / gamma)
     encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
@@ -96,26 +96,26 @@ def _gamma_table(info: dict[Any, Any], levels: int) -> NDArray[np.uint8] | None:
 
 
 def to_bytes(array: NDArray[Any], bits: int | None = None) -> tuple[NDArray[np.uint8], str]:
-    """Scale samples of any number type to 8 bits. This is the one place where the rule stands.
+    """Scale samples of any numeric type to 8 bits. The rule is defined only here.
 
-    - Whole numbers are scaled from the range of their type, 0 to its greatest; negative ones become 0.
-    - Floats, by their 99.9th percentile, which a few hot pixels don't move: up to 1 they are clipped to [0, 1]; up to
-      255 divided by that; up to 65,535 by that; beyond, the range from the 0.1st to the 99.9th percentile is stretched.
-      What is no number becomes 0.
+    - Integers are scaled from the range of their type, starting at 0; negative ones become 0.
+    - The range of floats depends on their 99.9th percentile, which a few hot pixels don't change. If it is at most 1,
+      255 or 65,535, they are scaled from 0 to that number and clipped; otherwise, the range from the 0.1st to the
+      99.9th percentile is stretched. NaN becomes black.
 
     Parameters
     ----------
-    array : (H, W) or (H, W, C) of any type of numbers
+    array : (H, W) or (H, W, C) of any numeric type
         The samples.
     bits : int, optional
-        Bits of whole numbers without a sign, where they are fewer than those of their type.
+        Bits of unsigned integers, if they use fewer than their type has.
 
     Returns
     -------
     levels : uint8, of the same shape
         The samples in 8 bits.
     note : str
-        What a person should know of it; mostly empty.
+        What the user should know about the conversion; usually empty.
     """
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255), ""
@@ -138,7 +138,7 @@ def to_bytes(array: NDArray[Any], bits: int | None = None) -> tuple[NDArray[np.u
 
 
 def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Bring samples from [low, high] to 8 bits, by strips of rows: in floats the whole would be many times as large."""
+    """Scale samples from [low, high] to 8 bits, in strips, since all of it as floats would be many times as large."""
     result = np.empty(array.shape, np.uint8)
     exact = np.float64 if array.dtype.itemsize > 4 or high > 1e30 or low < -1e30 else np.float32
     for top in range(0, len(array), _STRIP_ROWS):
@@ -150,17 +150,17 @@ def _scale_range(array: NDArray[Any], low: float, high: float) -> NDArray[np.uin
 
 
 def apply_palette(indices: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give indices (H, W) the colors of a table (N, 3) of uint8; `ValueError` if the table lacks one of them."""
+    """Look up indices (H, W) in a table (N, 3) of uint8 colors; `ValueError` if one of them is not in the table."""
     if indices.size and indices.max() >= len(table):
         raise ValueError(_NO_COLOR)
     result = np.empty((*indices.shape, 3), np.uint8)
-    for top in range(0, len(indices), _STRIP_ROWS):  # NumPy makes eight bytes of each index.
+    for top in range(0, len(indices), _STRIP_ROWS):  # NumPy converts each index to eight bytes.
         result[top : top + _STRIP_ROWS] = table[indices[top : top + _STRIP_ROWS]]
     return result
 
 
 def check_palette(picture: Image.Image) -> None:
-    """Raise `ValueError` if the palette of a loaded picture lacks one of its colors, which Pillow makes black."""
+    """Raise `ValueError` if a loaded picture uses colors missing from its palette, which Pillow shows as black."""
     if picture.mode == "P":
         counts = picture.histogram()
         if isinstance(transparent := picture.info.get("transparency"), int):
@@ -170,16 +170,15 @@ def check_palette(picture: Image.Image) -> None:
 
 
 def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:
-    """Multiply an array of any shape, round, and clip to uint8, without a copy in floats."""
+    """Multiply an array of any shape, round, and clip to uint8, without a float copy."""
     kind = array.dtype.name if array.dtype.name in ("uint16", "float64") else "float32"
-    flat: NDArray[Any] = np.ascontiguousarray(array, kind).reshape(
-        array.shape[0], -1
-    )  # More than four channels are none to OpenCV.
+    # In two dimensions, since OpenCV supports no more than four channels.
+    flat: NDArray[Any] = np.ascontiguousarray(array, kind).reshape(array.shape[0], -1)
     return np.asarray(cv2.convertScaleAbs(flat, alpha=factor), np.uint8).reshape(array.shape)
 
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Find how strips of a picture become RGB: by its ICC profile, if it has one that can be used."""
+    """Choose how strips of a picture are converted to RGB: with its ICC profile, if that is usable."""
 
     def plain(strip: Image.Image) -> Image.Image:
         return strip.convert("RGBA" if strip.mode in ("P", "PA", "LA", "RGBa") else "RGB").convert("RGB")
@@ -196,7 +195,7 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
             return plain
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, KeyError):
-        return plain  # A broken profile, or one of another kind of picture: the pixels are read as sRGB.
+        return plain  # The profile is broken or for another kind of picture: assume sRGB.
 
     def by_profile(strip: Image.Image) -> Image.Image:
         strip = strip.convert("L") if mode == "L" else strip if mode == "CMYK" else plain(strip)

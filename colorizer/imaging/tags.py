@@ -1,4 +1,4 @@
-"""Directories of tags, as TIFF and EXIF have them: measured before anything parses or decodes what they point to."""
+"""Directories of tags, as in TIFF and EXIF, measured before anything that they point to is parsed or decoded."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -11,16 +11,16 @@ _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: 
 _NUMBERS |= {18: "u8", 5: "u4", 10: "i4"}  # Fractions are pairs.
 _FRACTIONS = (5, 10)
 _MOST_TAGS = 4096
-_MOST_NUMBERS = 200_000  # Values of a tag; a palette has 196,608.
+_MOST_NUMBERS = 200_000  # Values per tag; a palette has 196,608.
 _MOST_IN_CHAIN = 300_000
-_SPARE = 65_536  # Bytes that the values of a directory may have beyond the length of its file.
-_MOST_COPIED = 2_000_000_000  # Bytes that writing a directory of EXIF may copy; Pillow joins it value by value.
+_SPARE = 65_536  # Bytes by which the values of a directory may exceed the size of the file.
+_MOST_COPIED = 2_000_000_000  # Bytes that writing an EXIF directory may copy; Pillow appends the values one by one.
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _PREFIXES = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
 
 class DirectoryError(ValueError):
-    """A directory is damaged, or its values would take far more memory than the file; the message says which."""
+    """A directory is damaged, or its values would take far more memory than the file; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tag:
 
 @dataclass
 class Directory:
-    """A directory: its tags, by number, those that it names more than once, and where the next one stands (or 0)."""
+    """A directory: tags by number, numbers that occur more than once, and the next directory's offset (or 0)."""
 
     layout: "Layout"
     tags: dict[int, Tag] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Directory:
     following: int = 0
 
     def numbers(self, tag: int, most: int = _MOST_NUMBERS) -> list[float]:
-        """Give the values of a tag, at most so many; empty if it isn't there or holds no numbers."""
+        """Return the values of a tag, `most` at the most; empty if it is missing or not numeric."""
         found = self.tags.get(tag)
         if found is None or found.kind not in _NUMBERS:
             return []
@@ -53,14 +53,14 @@ class Directory:
         return list(values.tolist())
 
     def number(self, tag: int, default: int = 0) -> int:
-        """Give the first value of a tag, as a whole number."""
+        """Return the first value of a tag as an integer, or the default."""
         values = self.numbers(tag, 1)
         return int(values[0]) if values and np.isfinite(values[0]) else default
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file of directories is laid out: its byte order, and whether its offsets have 64 bits (BigTIFF)."""
+    """Layout of a file: byte order, whether offsets have 64 bits (BigTIFF), and the first directory's offset."""
 
     order: str
     big: bool
@@ -68,7 +68,7 @@ class Layout:
 
     @classmethod
     def read(cls, content: bytes) -> "Layout":
-        """Read the header of a TIFF, or of EXIF; `DirectoryError` if it is none."""
+        """Read the header of a TIFF or of EXIF; `DirectoryError` if it isn't one."""
         if bytes(content[:4]) not in _PREFIXES:
             raise DirectoryError("its header is not that of a TIFF")
         order, big = _PREFIXES[bytes(content[:4])]
@@ -81,13 +81,13 @@ class Layout:
     def directory(self, content: bytes, at: int) -> Directory:
         """Read the directory at an offset.
 
-        Of a tag that is named twice the first counts. Values that lie beyond the end of the file are left out, as
-        those of unknown types are. No value is copied.
+        If a tag occurs twice, the first one counts. Values of unknown types or beyond the end of the file are left
+        out. No value is copied.
 
         Raises
         ------
         DirectoryError
-            If it is cut off, or if its values together are larger than the file.
+            If the directory is cut off, or its values together are larger than the file.
         """
         count_format, entry_format = ("Q", "HHQ8s") if self.big else ("H", "HHI4s")
         entry = struct.Struct(self.order + entry_format)
@@ -117,13 +117,13 @@ class Layout:
             link = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", content, start + count * entry.size)
             found.following = link[0]
         except struct.error:
-            pass  # Of the last directory some writers leave the link out.
+            pass  # Some writers omit the link after the last directory.
         return found
 
     def chain(self, content: bytes) -> Iterator[Directory]:
-        """Read the directories one after the other; a chain that leads in a circle ends there.
+        """Read the directories one after the other, stopping if the chain comes back to one of them.
 
-        What is damaged behind the first ends the chain: the first is what counts.
+        Damage after the first directory ends the chain without an error, since the first is the one that matters.
         """
         at, seen, tags = self.first, set[int](), 0
         while at and at not in seen and tags < _MOST_IN_CHAIN:
@@ -139,7 +139,7 @@ class Layout:
             at = directory.following
 
     def rebuild(self, content: bytes, tags: dict[int, Tag]) -> bytes:
-        """Give a file whose only directory has these tags, and whose other content stands where it stood."""
+        """Make a file whose only directory has these tags; everything else keeps its offset."""
         pointer, width = ("Q", 8) if self.big else ("I", 4)
         at = len(content) + len(content) % 2
         place = at + (8 if self.big else 2) + len(tags) * (20 if self.big else 12) + width
@@ -161,14 +161,14 @@ class Layout:
 
 
 def check_exif(exif: bytes) -> None:
-    """Raise `DirectoryError` if the directories of EXIF would take more memory than a few times their length, or long.
+    """Raise `DirectoryError` if parsing or writing EXIF would take far more memory than its size, or too long.
 
-    Parsers read the values of each tag, and tags may share their bytes: a few kilobytes can take gigabytes. Writers
-    join the values one after the other, which of many large ones takes time that grows with the square of their number.
+    Parsers copy the values of each tag, and tags may share bytes, so a few kilobytes can expand to gigabytes. Writers
+    append the values one by one, which takes quadratic time if there are many large ones.
     """
     content = exif.removeprefix(b"Exif\0\0")
     layout = Layout.read(content)
-    for directory in _at_most(layout.chain(content), 2):  # The second is the thumbnail's.
+    for directory in _at_most(layout.chain(content), 2):  # The second belongs to the thumbnail.
         _check_below(layout, content, directory, depth=2)
 
 

@@ -1,4 +1,4 @@
-"""Toned monochrome prints: sepia, cyanotypes, yellowed paper. Their tone isn't the color of what they show."""
+"""Recognize toned monochrome prints: sepia, cyanotypes, yellowed paper. Their tone isn't the color of the scene."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from colorizer.imaging.color import resize, to_chroma, to_luma
 
 _SIDE = 96  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
-_BINS = 16  # Of luma; the tone of each is known apart, since shadows and lights are toned differently.
-# Chroma, in levels of 255, by which a pixel may differ from the tone of its luma: on most of the picture, and on all
-# but a spot of it. Stains and uneven yellowing stay below; what has colors of its own does not.
+_BINS = 16  # Bins of luma, each with its own tone, since shadows and highlights are toned differently.
+# Fraction of the picture, and how much its chroma (of 255) may differ from the tone of its luma. Stains and uneven
+# yellowing stay within these limits; real colors exceed them.
 _LIMITS = ((0.95, 6.0), (0.997, 9.0))
 
 
 def is_monochrome(rgb: NDArray[np.uint8]) -> bool:
-    """Whether a picture is monochrome, toned or not: its luma alone determines the color of each pixel.
+    """Whether a picture is monochrome, toned or not, that is, whether each pixel's color follows from its luma.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def is_monochrome(rgb: NDArray[np.uint8]) -> bool:
     Returns
     -------
     bool
-        True for gray pictures, also where a few pixels are off by a few levels, and for sepia, cyanotypes and yellowed
-        paper. A color photograph with hardly any color may count as one.
+        True for gray pictures, even if a few pixels are off by a few levels, and for sepia, cyanotypes and yellowed
+        paper. A color photograph with hardly any color may count as monochrome.
     """
     scale = min(1.0, _SIDE / max(rgb.shape[:2]))
     height, width = (max(1, round(length * scale)) for length in rgb.shape[:2])

@@ -1,4 +1,4 @@
-"""Files that end before their pictures do: told from whole ones, and filled up so that what is there can be decoded."""
+"""Truncated files: tell them from complete ones, and pad them so that what is there can be decoded."""
 
 import io
 import struct
@@ -10,16 +10,16 @@ from PIL import Image
 
 from colorizer.imaging.animation import pack_chunk
 
-_END = b"\xff\xd9"  # Of a JPEG.
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Of a PNG, by its type of color.
-# Pillow decodes them from rows as they are, or from runs, for which zeros stand for themselves.
+_END = b"\xff\xd9"  # The end marker of a JPEG.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Channels of a PNG by color type.
+# Formats with raw or run-length encoded rows, in both of which zeros decode to zeros.
 _PADDED = {"BMP", "PPM", "TGA", "PCX", "SGI"}
 
 
 def complete_jpeg(content: bytes) -> bytes:
-    """Put the end marker to a JPEG that lacks nothing else; `ValueError` if it lacks more.
+    """Append the end marker to a JPEG that is otherwise complete; `ValueError` if more is missing.
 
-    Where the last scan is whole, what follows it makes no difference.
+    If the last scan is complete, whatever follows it makes no difference to the pixels, which is how it is checked.
     """
 
     def decode(filling: bytes) -> NDArray[np.uint8]:
@@ -33,7 +33,7 @@ def complete_jpeg(content: bytes) -> bytes:
 
 
 def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
-    """Add to a truncated file what makes a decoder give all that is there; None for kinds where that can't be done.
+    """Pad a truncated file so that a decoder returns everything that is left; None for formats that can't be padded.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
     kind : str
         Pillow's name of its format.
     pixels : int
-        Of its picture. What is missing of them becomes black, or gray in a JPEG.
+        Number of pixels of its picture. Missing ones become black, or gray in a JPEG.
     """
     if kind == "JPEG":
         return content.removesuffix(_END[:1]) + _END
@@ -52,10 +52,10 @@ def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
 
 
 def _fill_up_png(content: bytes) -> bytes:
-    """Unpack the rows as far as they can be, add black ones, and pack them all again."""
+    """Unpack as many rows as possible, add black ones, and pack them all again."""
     width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
     row = 1 + -(-width * bits * _CHANNELS[kind] // 8)
-    size = row * height + (8 * (height + width) if content[28] else 0)  # Of seven passes, rows are rounded up.
+    size = row * height + (8 * (height + width) if content[28] else 0)  # Interlaced: each pass rounds its rows up.
     unpacker, rows, before = zlib.decompressobj(), bytearray(), list[bytes]()
     at = 8
     while at + 8 <= len(content) and len(rows) < size:
@@ -66,7 +66,7 @@ def _fill_up_png(content: bytes) -> bytes:
                 rows += unpacker.decompress(data, size - len(rows))
             except zlib.error:
                 break
-        elif not rows and name not in (b"acTL", b"fcTL"):  # There is one picture left.
+        elif not rows and name not in (b"acTL", b"fcTL"):  # Only a still picture is left.
             before.append(content[at : at + 12 + length])
         at += 12 + length
     packed = zlib.compress(bytes(rows.ljust(size, b"\0")), 1)

@@ -12,20 +12,20 @@ from colorizer.imaging.color import FROM_CHROMA, join, resize
 from colorizer.machine import count_cores
 
 GUIDED_SIDE = 256
-"""Long side at which the guided filter works; more costs time and measures no better."""
+"""Long side at which the guided filter works; a larger one takes more time without better results."""
 _CORRECTIONS = 3
-_TOGETHER = 16  # Small pictures joined at once, their chroma as channels of one picture.
-_BLOCK_PIXELS = 1 << 18  # Joined at a time: float planes of a whole 100-megapixel scan would take gigabytes.
+_TOGETHER = 16  # Number of small pictures joined at once, as channels of one picture.
+_BLOCK_PIXELS = 1 << 18  # Pixels joined at a time: float planes of a whole 100-megapixel scan would take gigabytes.
 
 
 def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Upsample chroma to the size of a luma plane, guided by its edges, and join the two.
 
     Eyes are sensitive to detail in luma, not in chroma, so a picture looks sharp even though its chroma was predicted
-    for a thumbnail; but color should end where objects end. At a medium size, chroma is upsampled by a guided filter
-    and corrected until its means are those that came in. From there to full size, it is a linear function of the luma
-    around each pixel (the fast guided filter), evaluated block by block: only a few rows of full-size chroma exist at a
-    time.
+    for a thumbnail. But colors should end where objects end. First, a guided filter upsamples chroma to a medium size
+    and corrects it so that its local means match the input. From there to full size, chroma is a linear function of
+    luma around each pixel (the fast guided filter), evaluated block by block, so that only a few rows of full-size
+    chroma are in memory at a time.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def join_upsampled(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDAr
 
 
 def join_each(planes: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> Iterator[NDArray[np.uint8]]:
-    """Give `join_upsampled` of each pair of luma (H, W) and chroma (h, w, 2): (H, W, 3) uint8.
+    """Yield `join_upsampled` of each pair of luma (H, W) and chroma (h, w, 2): (H, W, 3) uint8.
 
-    Small ones of one size in a row are joined together, which is faster.
+    Consecutive small pictures of the same size are joined together, which is faster.
     """
     for (size, low), group in groupby(planes, lambda pair: (pair[0].shape, pair[1].shape[:2])):
-        # By other than whole parts, OpenCV shrinks no more than four channels.
+        # OpenCV can shrink more than four channels only by integer factors.
         if max(size) > GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:
             for luma, chroma in group:
                 yield from _join_stack(luma[..., None], chroma[:, :, None])
@@ -64,7 +64,7 @@ def _join_stack(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> Iterato
     """Join luma (H, W, N) with chroma (h, w, N, 2): pictures of one size are channels of one picture."""
     (height, width, count), low = luma.shape, chroma.shape[:2]
     chroma = chroma.reshape(*low, 2 * count)
-    # Where chroma is larger than the picture, its means are what counts.
+    # If chroma is larger than the picture, average it.
     chroma = resize(chroma, min(low[0], height), min(low[1], width), cv2.INTER_AREA)
     low, guided = chroma.shape[:2], (height, width)
     if low != guided:
@@ -88,9 +88,9 @@ def upsample(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np
 
 
 def fit_chroma(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Find slope and offset, (H, W, 2) each, by which chroma (H, W, 2) follows from luma (H, W) in [0, 1].
+    """Find slope and offset, (H, W, 2) each, of chroma (H, W, 2) as a linear function of luma (H, W) in [0, 1].
 
-    They vary slowly: enlarged, they make of a larger luma plane the chroma of its size.
+    They vary slowly, so that they can be enlarged and applied to a larger luma plane.
     """
     return _fit(chroma, _guide(luma), (1, 1), 1e-4)
 
@@ -105,7 +105,7 @@ def _upsample_guided(chroma: NDArray[np.float32], guide: NDArray[np.float32]) ->
     radius = (round(high[0] / low[0]), round(high[1] / low[1]))
     slope, offset = _fit(resize(chroma, high[0], high[1], cv2.INTER_LINEAR), guide, radius, 1e-3)
     result = _mean(slope, radius) * guide + _mean(offset, radius)
-    for _ in range(_CORRECTIONS):  # The filter smooths; what it took from each pixel of the input is given back.
+    for _ in range(_CORRECTIONS):  # The filter smooths; add back what each pixel of the input lost.
         lost = chroma - resize(result, low[0], low[1], cv2.INTER_AREA)
         result += resize(lost, high[0], high[1], cv2.INTER_CUBIC)
     return result
@@ -128,12 +128,12 @@ def _mean(plane: NDArray[np.float32], radius: tuple[int, int]) -> NDArray[np.flo
 
 
 def _join_linear(luma: NDArray[np.uint8], slope: NDArray[np.float32], offset: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Join luma (H, W) with the chroma that small slopes and offsets, (h, w, 2) each, make of it."""
+    """Join luma (H, W) with chroma computed from it with small slopes and offsets, (h, w, 2) each."""
     height, width = luma.shape
-    # From chroma to RGB is linear, and so is enlarging: done first, it costs nothing at full size.
+    # Chroma to RGB and enlarging are both linear, so convert first, while the planes are small.
     small = cv2.transform(np.stack([slope / 255, offset], axis=2).reshape(len(slope), -1, 2), FROM_CHROMA)
     small = small.reshape(*slope.shape[:2], 6) + np.array([1, 1, 1, 0, 0, 0], np.float32)
-    # Columns first: the wide but still low planes are small, and each block then needs rows interpolated only.
+    # Enlarge columns first: the planes are still small, and each block then has only its rows to interpolate.
     planes = [resize(plane, len(small), width, cv2.INTER_LINEAR) for plane in cv2.split(small)]
     wide = np.stack(planes, axis=1).reshape(len(small), -1)
     # Centers of pixels align: source row = (row + 1/2) h / H - 1/2.
@@ -141,7 +141,7 @@ def _join_linear(luma: NDArray[np.uint8], slope: NDArray[np.float32], offset: ND
     rows = np.clip(rows, 0, len(small) - 1)
     above = rows.astype(int)
     weight = (rows - above)[:, None].astype(np.float32)
-    starts = [*np.flatnonzero(np.diff(above, prepend=-1)), height]  # Rows of a block lie between the same two.
+    starts = [*np.flatnonzero(np.diff(above, prepend=-1)), height]  # All rows of a block lie between the same two.
     most = max(1, _BLOCK_PIXELS // width)
     blocks = [slice(i, min(i + most, b)) for a, b in pairwise(starts) for i in range(a, b, most)]
     rgb = np.empty((height, width, 3), np.uint8)
