@@ -265,8 +265,9 @@ class Colorizer:
         view = View.of(luma, options.prepare)
         if not view.enter([place]):  # It is on the paper border.
             view = View.of(luma, prepare=False)
+        [placed] = view.enter([place])
         chromas = self._painter.suggest_colors(
-            view.luma, *view.enter([place]), count, detail=options.detail, hints=view.enter(_parse(hints, luma))
+            view.luma, placed, count, detail=options.detail, hints=view.enter(_parse(hints, luma))
         )
         level = luma[int(y), int(x)]
         # Reduce the saturation of colors outside the RGB cube: clipping would change their luma.
