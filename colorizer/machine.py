@@ -49,11 +49,11 @@ def count_cores() -> int:
 
 
 def describe_shortage(error: BaseException) -> str | None:
-    """Return what has run out, "no memory" or "no space on the disk"; None if the error has another cause."""
+    """Return what has run out, "no memory" or "no disk space"; None if the error has another cause."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return "no memory"
     if isinstance(error, OSError) and error.errno in _FULL:
-        return "no space on the disk"
+        return "no disk space"
     return None
 
 

@@ -111,7 +111,7 @@ def test_folder_run_on_a_full_disk(tmp_path: Path, disk: Disk):
     first = colorize(scans, out)
     done = [out / name for name in listing(out)]
     assert first.returncode == 1
-    assert first.stderr.count("there is no space on the disk left") == 12 - len(done)
+    assert first.stderr.count("there is no disk space left") == 12 - len(done)
     assert "Traceback" not in first.stderr
     assert 0 < len(done) < 12
     times = {path: path.stat().st_mtime_ns for path in done}
@@ -143,7 +143,7 @@ def test_training_on_a_full_disk(tmp_path: Path, disk: Disk):
     stderr = training.communicate(timeout=300)[1]
     assert training.returncode == 1
     assert "Traceback" not in stderr
-    assert "train.py: there is no space on the disk left" in stderr.splitlines()[-1]
+    assert "train.py: there is no disk space left" in stderr.splitlines()[-1]
     # What was finished is whole.
     record = json.loads((folder / "config.json").read_text())
     assert record["model_sha256"] == sha256((folder / "model.keras").read_bytes())
@@ -164,7 +164,7 @@ def test_demo_on_a_full_disk(tmp_path: Path, disk: Disk):
         with photo.open("rb") as file:
             refused = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}, timeout=400)
         assert refused.status_code == 507
-        assert refused.text == "The server has no space on the disk left; try again later"
+        assert refused.text == "The server has no disk space left; try again later"
         disk.free()
         np.testing.assert_array_equal(decode_image(ask(server, photo)), Colorizer.load().colorize(photo))
         assert "Traceback" not in server.log.read_text()

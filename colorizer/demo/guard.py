@@ -197,7 +197,7 @@ class Guard:
                 count = len(message.get("body", b""))
                 self._bytes.take(visitor, count, "more than {limit:,} bytes in an hour; try again later")
                 if self._folder and shutil.disk_usage(self._folder).free < LEAST_SPACE:
-                    raise Refused(507, "The server has no space on the disk left; try again later")
+                    raise Refused(507, "The server has no disk space left; try again later")
             except Refused as refusal:
                 refused.append(refusal)
                 raise

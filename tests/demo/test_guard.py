@@ -150,7 +150,7 @@ def test_without_a_proxy_forwarded_addresses_count_nothing(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("error", "words"), [(OSError(errno.ENOSPC, "x"), "no space on the disk"), (MemoryError(), "no memory")]
+    ("error", "words"), [(OSError(errno.ENOSPC, "x"), "no disk space"), (MemoryError(), "no memory")]
 )
 def test_what_the_server_lacks_is_told(error: Exception, words: str):
     async def fail(request: Request) -> PlainTextResponse:
@@ -194,7 +194,7 @@ def test_a_full_disk_is_told():
     app = Starlette(routes=[Route("/{path:path}", store, methods=["POST"])], middleware=[Middleware(Guard)])
     response = TestClient(app, headers=_MULTIPART).post("/gradio_api/upload", content=b"image")
     assert response.status_code == 507
-    assert "no space on the disk left" in response.text
+    assert "no disk space left" in response.text
     assert "secret" not in response.text
 
 
@@ -246,7 +246,7 @@ def test_uploads_leave_the_disk_a_reserve(monkeypatch: pytest.MonkeyPatch, tmp_p
     usage = shutil.disk_usage(tmp_path)._replace(free=1_000)
     monkeypatch.setattr("colorizer.demo.guard.shutil.disk_usage", lambda _: usage)
     refused = client.post("/gradio_api/upload", content=b"x", headers=_MULTIPART)
-    assert (refused.status_code, refused.text) == (507, "The server has no space on the disk left; try again later")
+    assert (refused.status_code, refused.text) == (507, "The server has no disk space left; try again later")
     assert client.post("/gradio_api/queue/join", json={}).status_code == 200
 
 
