@@ -92,7 +92,7 @@ def colorize_archive(
         found = [entry for path in paths for entry in _list_entries(path, archives)]
         entries = [entry for entry in found if entry.is_image]
         if not entries:
-            raise ArchiveError(f"there are no images in {', '.join(path.name for path in paths) or 'what was sent'}")
+            raise ArchiveError(f"there are no images in {', '.join(path.name for path in paths) or 'the upload'}")
         if len(entries) > limits.images:
             raise ArchiveError(f"{len(entries)} images are too many at once; the limit is {limits.images}")
         size = sum(entry.size for entry in entries)
@@ -191,7 +191,7 @@ def _check_directory(path: Path) -> None:
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         if member.flag_bits & _ENCRYPTED:
-            raise ImageError("it is encrypted: unpack the archive with its password and bring the images")
+            raise ImageError("it is encrypted: unpack the archive with its password and send the images")
         try:
             with archive.open(member) as file:
                 # No more than the declared size, even if the entry lies about it.

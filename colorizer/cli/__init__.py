@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\ncolorizer: interrupted; the results so far are complete, and the same command does the rest",
+            "\ncolorizer: interrupted; the results so far are complete, and the same command finishes the rest",
             file=sys.stderr,
         )
         return 130

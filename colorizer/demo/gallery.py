@@ -38,7 +38,7 @@ class Gallery:
     def load(cls, models: Iterable[str]) -> "Gallery":
         """Load the test split if it is on this machine, otherwise the samples.
 
-        A Space fetches it: a dataset can't be preloaded by a Space's front matter (huggingface/hub-docs, issue 1536).
+        A Space downloads it, since its front matter can't preload a dataset (huggingface/hub-docs, issue 1536).
         """
         try:
             dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
@@ -46,7 +46,7 @@ class Gallery:
         except DatasetError:
             dataset = load_samples()
             origin = (
-                f"These {len(dataset)} sample images come with the project. They are the first of the test set, and "
+                f"These {len(dataset)} sample images come with the project. They are the first ones of the test set; "
                 "none shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that has CIFAR-10, "
                 "and restart the demo."
             )

@@ -204,7 +204,7 @@ def _refuse_training_data(dataset: ImageDataset, config: dict[str, Any]) -> None
     """Raise `DatasetError` if a folder without splits is in the model's training record."""
     known = config.get("data", []) if dataset.split == ALL else []
     if any(data.get("sha256") == dataset.sha256 for data in known):
-        raise DatasetError(f"{dataset.name} is what the model was trained on: measure it on other images")
+        raise DatasetError(f"the model was trained on {dataset.name}: evaluate it on other images")
 
 
 def _by_group(

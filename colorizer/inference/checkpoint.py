@@ -136,8 +136,8 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             fits = False
         if not fits:
-            again = f"; from a {KERAS} it is made by: colorizer export --model {self.folder}" * (name != KERAS)
-            raise ValueError(f"its {name} is not the one that {CONFIG} records, broken or of other weights{again}")
+            again = f"; export {KERAS} again: colorizer export --model {self.folder}" * (name != KERAS)
+            raise ValueError(f"its {name} doesn't match {CONFIG}: it is damaged or from other weights{again}")
         return content
 
     def write_export(self, contents: dict[str, bytes], measured: dict[str, Any], **details: Any) -> dict[str, Any]:

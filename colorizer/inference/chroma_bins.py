@@ -64,8 +64,8 @@ def measure_prior(chroma: NDArray[np.float32], bins: NDArray[np.float32]) -> NDA
 def rebalance(probabilities: NDArray[np.float32], prior: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     """Increase the weight of rare colors: (..., K) / prior ** exponent, normalized.
 
-    The mean of a distribution is the color of least error, and grayer than any likely color. The prior is smoothed, so
-    that colors that hardly ever occur don't dominate.
+    The mean of a distribution is the color with the smallest expected error, but grayer than any likely color. The
+    prior is smoothed, so that colors that hardly ever occur don't dominate.
     """
     weights = probabilities * _rarity(prior, exponent)
     return weights / weights.sum(axis=-1, keepdims=True)
@@ -84,7 +84,7 @@ def moment_weights(bins: NDArray[np.float32], prior: NDArray[np.float32], expone
 def suppress_noise(chroma: NDArray[np.float32], noise: float, gain: float) -> NDArray[np.float32]:
     """Suppress faint colors and amplify the others: (..., 2) Cb and Cr.
 
-    Rebalancing tints what is gray, most of all in the dark and the light: maroon shadows and yellow whites. Chroma of
+    Rebalancing tints gray areas, most of all dark and light ones: maroon shadows and yellow whites. Chroma of
     length m is multiplied by ``gain * m^2 / (m^2 + noise^2)``, the gain of a Wiener filter times a constant.
     """
     power = np.sum(chroma**2, axis=-1, keepdims=True)

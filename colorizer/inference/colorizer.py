@@ -122,7 +122,8 @@ class Colorizer:
         image : str, pathlib.Path, bytes, PIL.Image.Image or numpy.ndarray
             What `colorizer.imaging.decode.decode_image` takes, of any size.
         vividness : float
-            From 0, the color of least error, to 1, as colorful as real images. No effect with the autoencoder.
+            From 0, the color with the smallest expected error, to 1, as colorful as real images. No effect with the
+            autoencoder.
         detail : int, optional
             Long side of the thumbnail that the U-Net sees, in pixels; by default, `working_size`.
         hints : sequence of (x, y, color)

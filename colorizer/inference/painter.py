@@ -57,7 +57,7 @@ class Painter(ABC):
         lumas : sequence of (H, W) uint8
             Full-range Rec. 601 luma.
         vividness : float
-            From 0, the color of least error, to 1, as colorful as real images.
+            From 0, the color with the smallest expected error, to 1, as colorful as real images.
         detail : int, optional
             Long side, in pixels, of the thumbnail that the network sees; by default `working_size`.
         hints : sequence of sequences of Hint, optional

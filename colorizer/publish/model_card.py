@@ -39,8 +39,8 @@ _DESCRIPTIONS = {
     "autoencoder": "The network is an autoencoder: it encodes a thumbnail of the image as a latent vector and\n"
     "decodes that to RGB.",
     "unet": "The network is a U-Net: for each position in a thumbnail it predicts a distribution over colors. It\n"
-    "offers the color of least expected error or more vivid ones, several alternatives, and a map of its\n"
-    "uncertainty; and it takes hints.",
+    "offers the color with the smallest expected error or more vivid ones, several alternatives, and a map of\n"
+    "its uncertainty; and it takes hints.",
 }
 _METRICS = {
     "mse": "Mean squared error",
@@ -87,14 +87,14 @@ colorizer = Colorizer.load("hf://{repo}")  # hf://{repo}@COMMIT needs no network
 save_image(colorizer.colorize("photo.jpg"), "color.png")
 ```
 
-Only the weights and `config.json` are downloaded; weights are refused unless their SHA-256 is the recorded one. They
+Only the weights and `config.json` are downloaded; weights are refused unless their SHA-256 matches the record. They
 can't run code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
 
 ## Intended use
 
-Plausible color for grayscale photographs: for pleasure, for teaching, and as a small baseline, with a person checking
-each result. It is not meant as evidence, for historical images whose colors aren't labeled as invented, or for medical,
-scientific or satellite images.
+Adding plausible color to grayscale photographs, for fun, for teaching, or as a small baseline, with a person checking
+each result. It is not intended as evidence, for historical images whose colors aren't labeled as invented, or for
+medical, scientific or satellite images.
 
 ## Limits
 
@@ -112,8 +112,8 @@ scientific or satellite images.
 
 ![Sample images: grayscale, colorized, ground truth]({picture})
 
-From the project's sample images, the first of the CIFAR-10 test set, colorized with the default options: the {shown}
-with the lowest relative MSE, then the {shown} with the highest.
+From the project's sample images, the first ones of the CIFAR-10 test set, colorized with the default options: the
+{shown} with the lowest relative MSE, then the {shown} with the highest.
 
 ## Training
 
@@ -157,7 +157,7 @@ def plan_model(repo: str, model: str) -> Upload:
             raise ValueError(
                 f"{name} of {model} is missing, but its config.json describes it: push the model with all its files"
             )
-        checkpoint.read_weights(name)  # Raises unless the SHA-256 is the recorded one.
+        checkpoint.read_weights(name)  # Raises unless the SHA-256 matches the record.
     measured = [name for name in found if name.startswith("metrics") and name.endswith(".json")]
     measured.sort(key=len)  # metrics.json first.
     records = {name: json.loads(found[name].read_text("utf-8")) for name in measured}

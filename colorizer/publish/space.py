@@ -43,9 +43,9 @@ _DEMO = (
     *(f"checkpoints/*/{name}" for name in ("metrics.json", "metrics-samples.json", "metrics*-images.csv")),
 )
 _TEXTS = {
-    "gradio": "Bring a photo, or browse the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
-    "The test set is downloaded from the Hub when the Space starts, since `preload_from_hub` doesn't support data\n"
-    "sets; if that fails, the demo shows its own samples instead.",
+    "gradio": "Upload a photo, or browse the CIFAR-10 test set; the tab *How it works* is for learners.\n\n"
+    "The test set is downloaded from the Hub when the Space starts, since `preload_from_hub` doesn't support\n"
+    "datasets; if that fails, the demo shows its own samples instead.",
     "static": "Drop a photo: it is colorized in your browser and never leaves it.",
 }
 
@@ -80,7 +80,7 @@ def plan_space(repo: str, *, static: bool = False, models: Sequence[str] = (), r
     candidates = [root] if root else [Path(__file__).parents[2], Path.cwd()]
     root = next(filter(_is_clone, candidates), None)
     if root is None:
-        raise ValueError("a Space needs the repository's files, and this is an installed package: run it in a clone")
+        raise ValueError("a Space needs the files of the repository, not an installed package: run this in a clone")
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     details: dict[str, Any] = {"license": project["license"].lower(), "models": list(models) or None}
     if static:

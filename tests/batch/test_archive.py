@@ -173,7 +173,7 @@ def test_encrypted_member_is_told_in_words(tmp_path: Path):
     content[content.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     [line] = colorize_archive([path], tmp_path / "out.zip", _invert)
-    assert line.reason == "it is encrypted: unpack the archive with its password and bring the images"
+    assert line.reason == "it is encrypted: unpack the archive with its password and send the images"
 
 
 def test_report_has_no_formulas(tmp_path: Path):
@@ -201,7 +201,7 @@ def test_damaged_archive_and_nothing(tmp_path: Path):
     path.write_bytes(content[:40] + content[-22:])
     with pytest.raises(ArchiveError, match=r"cut\.zip is a damaged archive"):
         colorize_archive([path], tmp_path / "out.zip", _invert)
-    with pytest.raises(ArchiveError, match="no images in what was sent"):
+    with pytest.raises(ArchiveError, match="no images in the upload"):
         colorize_archive([], tmp_path / "out.zip", _invert)
 
 

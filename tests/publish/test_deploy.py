@@ -125,7 +125,7 @@ def test_space_of_the_current_folder_and_model_without_its_files(tmp_path: Path,
     monkeypatch.chdir(ROOT)
     assert "app.py" in plan_space("ada/demo").files
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="run it in a clone"):
+    with pytest.raises(ValueError, match="run this in a clone"):
         plan_space("ada/demo")
     for name in ("model.tflite", "config.json"):
         shutil.copy(ROOT / "checkpoints/unet" / name, tmp_path)

@@ -93,7 +93,7 @@ def test_push_refuses_a_record_of_other_weights(hub: Hub, tmp_path: Path, capsys
     config = json.loads((folder / "config.json").read_text())
     for name, key, words in (
         ("metrics.json", "model_sha256", "metrics.json was measured with weights other than"),
-        ("config.json", "model_sha256", "its model.keras is not the one that config.json records"),
+        ("config.json", "model_sha256", "its model.keras doesn't match config.json"),
     ):
         (folder / name).write_text(json.dumps({**config, key: "0" * 64}))
         assert main(["push", "ada/mine", "--model", str(folder)]) == 2

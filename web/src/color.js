@@ -5,7 +5,7 @@ import {mean, plane, resizeCubic, resizeLinear, round, shrinkByArea, shrinkBytes
 const GUIDED_SIDE = 256;
 const CORRECTIONS = 3;
 const [KR, KG, KB] = [0.299, 0.587, 0.114];
-// What R, G and B differ from luma by, in levels of 255, from Cb and Cr.
+// R, G and B minus luma, in levels of 255, from Cb and Cr.
 const RED = 255 * 2 * (1 - KR);
 const GREEN = [(-255 * 2 * KB * (1 - KB)) / KG, (-255 * 2 * KR * (1 - KR)) / KG];
 const BLUE = 255 * 2 * (1 - KB);
@@ -18,14 +18,14 @@ export function toLuma(rgba) {
   return luma;
 }
 
-/** Join luma with chroma of another size, led by the luma's edges; gives RGBA with the alpha of the given pixels. */
+/** Join luma with chroma of another size, guided by the luma's edges; returns RGBA with the alpha of the given pixels. */
 export function joinUpsampled(luma, chroma, rgba) {
   const {height, width} = luma;
   if (chroma.height > height || chroma.width > width)
     chroma = shrinkByArea(chroma, Math.min(chroma.height, height), Math.min(chroma.width, width));
   const scale = Math.min(1, GUIDED_SIDE / Math.max(height, width));
   const sides = [Math.max(round(height * scale), chroma.height), Math.max(round(width * scale), chroma.width)];
-  // At full size the slope is 0 and the chroma is the offset: one loop joins all.
+  // At full size the slope is 0 and the offset is the chroma, so that one loop handles both cases.
   let fit = plane(...sides, 4);
   if (chroma.height === height && chroma.width === width) {
     interleave(fit, null, chroma);
@@ -80,7 +80,7 @@ function interleave(fit, slope, offset) {
   }
 }
 
-/** Join luma with the chroma that a small fit of slopes and offsets makes of it, row by row. */
+/** Join luma with chroma computed from it with small slopes and offsets, row by row. */
 function joinLinear(luma, fit, rgba) {
   const {height, width} = luma;
   const result = new Uint8ClampedArray(4 * height * width);  // It rounds halves to even, as OpenCV does.

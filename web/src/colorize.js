@@ -5,12 +5,12 @@ import {flip, mean, mirror, plane, resizeCubic, resizeLinear, round, shrinkBytes
 
 const SMOOTHING = 0.5;
 
-/** An image whose colors are predicted; they can then be had at any vividness. */
+/** An image with its predicted colors, which can be shown at any vividness. */
 export class Prediction {
   #network;
   #rgba;
   #luma;
-  #distribution;  // At each place of the chroma grid, the probabilities of the bins.
+  #distribution;  // Probabilities of the bins, in each cell of the chroma grid.
 
   /** Predict the colors of an ImageData. */
   static async of(network, image) {
@@ -32,7 +32,7 @@ export class Prediction {
     return new ImageData(result, width);
   }
 
-  /** Give the image its colors, from those of least error (0) to as vivid as real ones (1): ImageData. */
+  /** Colorize the image, from the smallest expected error (0) to as colorful as real images (1): ImageData. */
   colorize(vividness) {
     const {bins, prior, vividExponent, vividNoise, vividGain} = this.#network.settings;
     const weights = prior.map((p) => ((1 - SMOOTHING) * p + SMOOTHING / prior.length) ** (-vividness * vividExponent));
@@ -69,11 +69,11 @@ export class Prediction {
     for (let i = 0; i < plain.data.length; i++) plain.data[i] = (plain.data[i] + other.data[i]) / 2;
   }
 
-  /** Give the probabilities of the bins at each place of the chroma grid of a thumbnail. */
+  /** Predict the probabilities of the bins in each cell of a thumbnail's chroma grid. */
   async #distribute({data, height, width}) {
     const {bins, multiple, stride} = this.#network.settings;
     const [rows, columns] = [height, width].map((side) => Math.ceil(side / multiple) * multiple);
-    const luma = new Float32Array(rows * columns);  // Edges are mirrored up to the size that the network takes.
+    const luma = new Float32Array(rows * columns);  // Padded by mirroring to a size that the network accepts.
     for (let y = 0; y < rows; y++)
       for (let x = 0; x < columns; x++) luma[y * columns + x] = data[mirror(y, height) * width + mirror(x, width)] / 255;
     const logits = await this.#network.run(luma, rows, columns);
@@ -89,7 +89,7 @@ export class Prediction {
   }
 }
 
-/** Bring luma to the thumbnail that the network sees, at most about `detail` long; small images are enlarged. */
+/** Resize luma to the thumbnail that the network sees, at most about `detail` long; small images are enlarged. */
 function shrink(luma, detail, {stride, enlargement, sharpening}) {
   const longest = Math.max(luma.height, luma.width);
   const scale = Math.min(enlargement, detail / longest);

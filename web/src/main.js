@@ -1,20 +1,20 @@
-// The page: takes a photo, shows it gray and colored, and hands the result out.
+// The page: opens a photo, shows it in gray and in color, and saves the result.
 
 import {Prediction} from './colorize.js';
 import {loadNetwork} from './network.js';
 
-const MAX_MEGAPIXELS = 40;  // A browser gives a page some gigabytes; the planes of this take one.
+const MAX_MEGAPIXELS = 40;  // Browsers give a page a few gigabytes; this many pixels take one.
 
 const element = (id) => document.getElementById(id);
 const tell = (text) => { element('status').textContent = text; };
 
-let network = null;  // A promise, from the first photo on.
+let network = null;  // A promise, once there is a photo.
 let prediction = null;
 let name = '';
-let turns = Promise.resolve();  // Photos given at once are opened one after the other, so that the last one stays.
+let turns = Promise.resolve();  // Photos are opened one after the other, so that the last one stays.
 
-// The service worker keeps what is fetched, so that the first files wait for it. Without one, as in private windows of
-// some browsers or after a forced reload, the page works online.
+// The service worker caches whatever is fetched, so the first requests wait for it. Without one, as in some browsers'
+// private windows or after a forced reload, the page still works online.
 const kept = navigator.serviceWorker?.register('service-worker.js').then(({active}) =>
   navigator.serviceWorker.controller || active || Promise.race([
     new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, {once: true})),
@@ -28,17 +28,17 @@ function give(file) {
 async function open(file) {
   element('problem').hidden = true;
   element('result').hidden = true;
-  tell('Opening …');
+  tell('Opening the photo…');
   try {
     const image = await decode(file);
-    tell('Loading the network …');
+    tell('Loading the network…');
     await kept;
     network ??= loadNetwork();
     const ready = await network.catch((error) => {
       network = null;  // The next photo tries again.
       throw new Error(`The network can't be loaded: ${error.message}`);
     });
-    await say('Colorizing …');
+    await say('Colorizing…');
     prediction = await Prediction.of(ready, image);
     name = file.name.replace(/\.[^.]*$/, '') || 'photo';
     show(element('before'), prediction.gray);
@@ -59,12 +59,12 @@ async function decode(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`${file.name} is not an image that this browser can read; it reads JPEG, PNG and WebP.`);
+    throw new Error(`${file.name} is not an image that this browser can read. Try a JPEG, PNG or WebP file.`);
   }
   const {width, height} = bitmap;
   const megapixels = Math.ceil((width * height) / 1e6);
   if (megapixels > MAX_MEGAPIXELS)
-    throw new Error(`${file.name} has ${megapixels} megapixels; at most ${MAX_MEGAPIXELS} fit here.`);
+    throw new Error(`${file.name} has ${megapixels} megapixels; the limit is ${MAX_MEGAPIXELS}. Make it smaller first.`);
   const context = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true});
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
@@ -82,7 +82,7 @@ function show(canvas, image) {
   canvas.getContext('2d', {willReadFrequently: true}).putImageData(image, 0, 0);
 }
 
-/** Tell something, and let the browser draw it before work that holds it up. */
+/** Show a message, and let the browser draw it before long work starts. */
 async function say(text) {
   tell(text);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -100,12 +100,12 @@ function download() {
 
 element('file').addEventListener('change', ({target}) => {
   if (target.files.length) give(target.files[0]);
-  target.value = '';  // The same file may be chosen again.
+  target.value = '';  // So that the same file can be chosen again.
 });
 let awaited = 0;
 element('vividness').addEventListener('input', () => {
   cancelAnimationFrame(awaited);
-  awaited = requestAnimationFrame(paint);  // Large photos take longer than a slider that moves.
+  awaited = requestAnimationFrame(paint);  // Colorizing a large photo is slower than the slider's events.
 });
 element('split').addEventListener('input', ({target}) =>
   element('pictures').style.setProperty('--split', `${target.value}%`));

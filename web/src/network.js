@@ -31,7 +31,7 @@ class Network {
     const compiled = await this.#compile(String(grid), shapes);
     const hints = new Float32Array((3 * luma.length) / stride ** 2);
     const inputs = {luma: new Tensor(luma, shapes[1]), hints: new Tensor(hints, shapes[3])};
-    // The page wants the whole distribution, and not what the network can sum up of it by these.
+    // Unused weights of sums: the page needs the whole distribution.
     inputs.weights = new Tensor(new Float32Array(3 * bins), [1, 1, 3, bins]);
     const outputs = await compiled.run(inputs);
     const logits = Float32Array.from(await outputs.chroma.data());
@@ -46,7 +46,7 @@ class Network {
         unused.delete();
         this.#compiled.delete(oldest);
       }
-      // The browser's LiteRT has no way to give a network that takes any size a size, so that the file gets it.
+      // LiteRT in the browser can't resize the inputs of a network, so the sizes are written into the file.
       const file = withShapes(this.#file, shapes);
       this.#compiled.set(shape, await loadAndCompile(file, {accelerator: 'wasm'}));
     }
@@ -80,9 +80,9 @@ function withShapes(file, shapes) {
   for (const ends of [field(graph, 1), field(graph, 2)]) {
     for (let i = 1; i <= view.getUint32(ends, true); i++) {
       const tensor = follow(tensors + 4 * view.getInt32(ends + 4 * i, true));
-      if (!find(tensor, 7)) continue;  // Its size is not open.
+      if (!find(tensor, 7)) continue;  // Its size is fixed.
       for (const sizes of [field(tensor, 0), field(tensor, 7)]) {
-        const shape = shapes[view.getInt32(sizes + 16, true)];  // After the length come four sizes, channels last.
+        const shape = shapes[view.getInt32(sizes + 16, true)];  // The length is followed by four sizes, channels last.
         shape.forEach((size, axis) => view.setInt32(sizes + 4 + 4 * axis, size, true));
       }
     }

@@ -1,5 +1,5 @@
-// Planes of numbers and how they change size: what OpenCV does in colorizer/imaging/{color,upsampling}.py.
-// A plane is {data, height, width, channels}; data are row by row, channels last.
+// Resize planes of numbers like OpenCV in colorizer/imaging/{color,upsampling}.py.
+// A plane is {data, height, width, channels}; data are in rows, channels last.
 
 /** Round to the nearest integer, halves to the even one, as Python and OpenCV do. */
 export function round(value) {
@@ -17,7 +17,7 @@ export function shrinkByArea(source, height, width) {
   return resample(source, area(source.height, height), area(source.width, width));
 }
 
-/** The same for bytes: halved while that leaves enough, which is quick, and rounded each time. */
+/** The same for bytes: halved while the result stays large enough, which is fast, and rounded each time. */
 export function shrinkBytes(source, height, width) {
   let bytes = source;
   while (bytes.height >= 8 * height && bytes.width >= 8 * width) bytes = halve(bytes);
@@ -51,7 +51,7 @@ export function resizeCubic(source, height, width) {
   return resample(source, taps(source.height, height, cubic), taps(source.width, width, cubic));
 }
 
-/** Average over a window of (2 r + 1) pixels along each axis; what lies outside is mirrored (boxFilter). */
+/** Average over a window of (2 r + 1) pixels along each axis, mirrored at the edges (boxFilter). */
 export function mean(source, [vertical, horizontal]) {
   return resample(source, box(source.height, vertical), box(source.width, horizontal));
 }
@@ -66,7 +66,7 @@ export function flip({data, height, width, channels}) {
   return result;
 }
 
-// Each axis is resampled by a list: for each place of the result, the places of the source and their weights.
+// Each axis is resampled with a list: for each position in the result, the positions in the source and their weights.
 
 function resample(source, rows, columns) {
   const {height, width, channels} = source;
@@ -124,7 +124,7 @@ function box(size, radius) {
 
 const clamp = (at, size) => Math.min(Math.max(at, 0), size - 1);
 
-/** Find the pixel that stands for one outside, where a plane is mirrored at its edges, again and again. */
+/** Map the index of a pixel outside the plane to its mirror image inside, reflecting as often as needed. */
 export function mirror(at, size) {
   const place = ((at % (2 * size)) + 2 * size) % (2 * size);
   return place < size ? place : 2 * size - 1 - place;

@@ -1,10 +1,10 @@
-// Keeps every file of the page that was fetched once, so that it works offline and asks for nothing twice.
+// Caches every file of the page once it is fetched, so that the page works offline and fetches nothing twice.
 
 const CACHE = 'colorizer-BUILD';
 
 self.addEventListener('install', (event) => {
   const shell = ['./', 'style.css', 'main.js', 'icon.svg', 'model.json'];
-  // Past the browser's own cache, which may still hold files of an earlier build.
+  // Bypass the browser's own cache, which may still have files of an earlier build.
   const files = shell.map((name) => new Request(name, {cache: 'reload'}));
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(files)).then(() => self.skipWaiting()));
 });
@@ -24,7 +24,7 @@ self.addEventListener('fetch', (event) => {
     const kept = await cache.match(event.request, {ignoreSearch: true});
     if (kept) return kept;
     const response = await fetch(event.request, {cache: 'no-cache'});
-    // Where the disk is full, the page still works online.
+    // If the disk is full, the page still works online.
     if (response.status === 200) await cache.put(event.request, response.clone()).catch(() => null);
     return response;
   })());

@@ -7,13 +7,13 @@ LIMITS = """
 
 - The colors are plausible guesses, not a record of what was there.
 - The same gray can come from many colors. The network predicts something close to their average, which is muted.
-- Color is predicted for a thumbnail: it is soft, and small things take on the color of their surroundings.
+- Color is predicted for a thumbnail, so it is soft, and small things take on the color of their surroundings.
 - The U-Net was trained on more than 100,000 photographs and thumbnails, the autoencoder on thumbnails of ten kinds of
-  things. The less a picture resembles those, the less reliable its colors are.
+  animals and vehicles. The less a picture resembles those, the less reliable its colors.
 
 ### Privacy
 
-Your files and the results are stored on the server that runs this demo. They are deleted after at most an hour, and
+Your files and the results are stored on the server that runs this demo. They are deleted after an hour at most, and
 whenever the server starts. To respond quickly, the server also keeps a smaller copy of your photo in memory, for at
 most an hour after your last change. Neither the server nor this page sends anything to anyone else.
 """

@@ -107,7 +107,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         return gr.DownloadButton(visible=visible), gr.Textbox(visible=visible), gr.Gallery(visible=visible)
 
     shown = [result, report, pictures]
-    # Otherwise the results of an earlier batch could be mistaken for the new ones, above all if the new batch fails.
+    # Otherwise the results of an earlier batch could be mistaken for the new ones, especially if the new batch fails.
     gr.on([start.click, files.change], partial(show, False), None, shown, queue=False, **QUIET)
     given = [files, *settings.widgets]
     # A separate queue, so that visitors with a single image don't wait for it.

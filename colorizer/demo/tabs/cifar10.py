@@ -22,15 +22,15 @@ from colorizer.imaging.encode import encode_image
 from colorizer.inference.colorizer import Colorizer
 
 _OWN_ORDER = "unsorted"
-_VIVIDNESS = 0.0  # That of the records, so that pictures, figures and order belong together.
+_VIVIDNESS = 0.0  # As in the records, so that pictures, figures and order match.
 _WORDS = """
 *Autoencoder* and *U-Net* show the predicted color combined with the image's own brightness. The U-Net's color strength
 is 0 here, which gives the smallest error. *Autoencoder (raw output)* is the decoder's own picture, reconstructed from a
 latent vector of 256 numbers.
 """
 _SORTED = """
-Sorted by each image's error, as recorded by `colorizer evaluate`. Only the more colorful half of the images is listed:
-where there is hardly any color, the error says little. *Typical* starts with the median.
+Sorted by each image's error, as recorded by `colorizer evaluate`. Only the more colorful half of the images is listed,
+since the error says little where there is hardly any color. *Typical* starts with the median.
 """
 
 
@@ -105,13 +105,13 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         return {result: show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
 
     def show_sample(choice: gr.SelectData) -> str:
-        # By its caption: the page of the gallery may have been turned since.
+        # By its caption, since the gallery may show another page by now.
         return show(pick(captions, read_caption(choice)))
 
-    # A thumbnail takes milliseconds: don't let a page that opens wait for other visitors' photos.
+    # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
     light: dict[str, Any] = {"outputs": [gallery, page, sorted_note, result], "queue": False, **QUIET}
     gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
-    # Not `change`, which the answer itself would trigger.
+    # Not `change`, which the response itself would trigger.
     gr.on([page.submit, page.blur], fill, [wanted, order, page], trigger_mode="always_last", **light)
     back.click(partial(fill_next, -1), [wanted, order, page], **light)
     forth.click(partial(fill_next, 1), [wanted, order, page], **light)

@@ -42,17 +42,18 @@ _ABOUT = {
 _DIRECTIONS = 4  # Number of principal components with a slider.
 _FARTHEST = 3.0  # Standard deviations; most test images are within two.
 _MOVE = """
-Each slider changes all numbers at once, along a *principal component*: a direction in which the test images differ
-most. The first ones control what is light, what is dark, and the overall color. The last slider changes a single
-number, the one that varies most. By itself it does little: what the network has learned is spread over all of them.
+Each slider changes all numbers at once, along a *principal component*: one of the directions in which the test images
+differ most. The first ones control what is light, what is dark, and the overall color. The last slider changes a single
+number, the one that varies most. By itself it does little, since what the network has learned is spread over all of
+them.
 """
 _STEPS = 9
 _SIDE = 640  # Long side, in pixels, at which the results for a visitor's image are shown.
 _FIRST, _LAST = 0, 1  # The samples of the first walk.
 _WALK = """
-Each test image is a point in the space of latent vectors. Here the decoder paints points on the straight line between
-two of them. Where the network has learned what they have in common, one picture morphs into the other instead of
-fading; where it hasn't, the middle is murky.
+Each test image is a point in the space of latent vectors. Below, points on the straight line between two of them are
+decoded. Where the network has learned what the two have in common, one picture morphs into the other instead of fading;
+where it hasn't, the middle is murky.
 """
 
 
@@ -91,10 +92,10 @@ def _build_record(sections: _Sections, model: str) -> None:
         words = f"{config['parameters']:,} parameters. {_ABOUT.get(config['model'], '')}"
         sections.begin(f"The layers: {title(model)}", words)
         gr.HTML(draw_layers(layers), padding=False, elem_id=f"layers-{model}")
-    # The last run and those whose weights it started from, oldest first.
+    # The last run and the earlier ones that it continued, oldest first.
     histories = [_read_rows(path) for path in (*sorted(folder.glob("history-*.csv")), *folder.glob("history.csv"))]
     if histories:
-        images = sum({data["sha256"]: data["rows"] for data in config["data"]}.values())  # A set may be named twice.
+        images = sum({data["sha256"]: data["rows"] for data in config["data"]}.values())  # A dataset may occur twice.
         epochs = " + ".join(str(len(rows)) for rows in histories)
         words = f"{images:,} images, {epochs} epochs; {config['machine']}."
         if "init_sha256" in config:
@@ -116,10 +117,10 @@ def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Col
     try:
         space = LatentSpace(Checkpoint.find(model))
     except (OSError, ValueError):
-        return  # There is no export, or it is of other weights.
+        return  # There is no export, or it was made from other weights.
     samples = Gallery.of_samples()
     rows = {samples.caption(row): row for row in range(len(samples.dataset))}
-    latent = gr.State()  # The vector of the image that the visitor follows.
+    latent = gr.State()  # The latent vector of the chosen image.
     sections.begin("Follow an image", _FOLLOW.format(height=space.size[0], width=space.size[1]))
     _build_passage(demo, model, colorizer, space, samples, rows, latent)
     sections.begin("Move the numbers", _MOVE)
@@ -157,8 +158,8 @@ def _build_passage(
         seen = build_panel("What the encoder sees", "The image in grayscale, small", min_width=140, elem_id="seen")
         vector = gr.HTML(min_height=120, elem_id="vector")
         painted = build_panel(
-            "What the decoder paints",
-            "The picture that the decoder paints from the vector",
+            "What the decoder makes of it",
+            "The picture decoded from the vector",
             min_width=140,
             elem_id="painted",
         )
@@ -214,7 +215,7 @@ def _build_passage(
 
     shown: Any = [seen, vector, latent, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    # A thumbnail takes milliseconds: don't let a page that opens wait for other visitors' photos.
+    # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
     demo.load(show_first, None, shown, queue=False, **QUIET)
     chooser.select(show_sample, None, shown, trigger_mode="multiple", **options)
     own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
@@ -229,13 +230,13 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
     directions = np.stack([*every[:_DIRECTIONS], alone])
     labels = [f"Direction {i}" for i in range(1, len(directions))] + [f"Number {number + 1} alone"]
     with gr.Row(equal_height=False, elem_id="move"):
-        moved = build_panel("What the decoder paints now", "The decoder's picture of the moved vector", elem_id="moved")
+        moved = build_panel("The decoded picture", "The picture decoded from the changed vector", elem_id="moved")
         with gr.Column():
             sliders = [gr.Slider(-_FARTHEST, _FARTHEST, 0, step=0.1, label=label, buttons=[]) for label in labels]
-            reset = gr.Button("Back to the image's own numbers", size="md", elem_id="move-reset")
+            reset = gr.Button("Reset to the image's own numbers", size="md", elem_id="move-reset")
 
     def paint(latent: NDArray[np.float32] | None, *steps: float) -> Any:
-        if latent is None:  # The page sets it when it opens; a server that was started since has forgotten it.
+        if latent is None:  # Set when the page opens, but lost if the server has been restarted since.
             raise gr.Error("Choose an image first.", print_exception=False)
         vector = latent + np.array(steps, np.float32) @ directions
         return show_picture(space.paint(vector[None])[0])
@@ -254,9 +255,7 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Map
     with gr.Row(elem_id="walk-choice"):
         first = gr.Dropdown(names, value=names[_FIRST], label="From", filterable=False, elem_id="walk-from")
         last = gr.Dropdown(names, value=names[_LAST], label="To", filterable=False, elem_id="walk-to")
-    strip = build_panel(
-        f"{_STEPS} steps from one to the other", "Pictures that the decoder paints on the way", elem_id="walk"
-    )
+    strip = build_panel(f"{_STEPS} steps from one to the other", "The pictures decoded along the way", elem_id="walk")
 
     def walk(first: str, last: str) -> Any:
         start, end = (samples.dataset[pick(rows, name)] for name in (first, last))
@@ -270,7 +269,7 @@ def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Map
 def _explain_blur(pixels: int, length: int, error: float) -> str:
     return (
         f"**Why it is blurry.** {pixels:,} pixels go in, but only {length} numbers get through the *bottleneck*. They "
-        "can't hold every detail, so the decoder paints an average of all pictures with similar numbers. Here its "
+        "can't hold every detail, so the result is an average of all pictures with similar numbers. Here its "
         f"brightness is off by {error:.0f} of 255 levels. Training on squared error also favors blur: a sharp edge in "
         "the wrong place costs more than a soft one."
     )
