@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="photographs (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=10, help="photographs of a sheet (default: %(default)s)")
     parser.add_argument("--size", type=int, default=320, help="long side of a picture in pixels (default: %(default)s)")
-    parser.add_argument("--vividness", type=float, default=DEFAULT_VIVIDNESS)
+    parser.add_argument(
+        "--vividness", type=float, nargs="+", default=[DEFAULT_VIVIDNESS], help="of both models, or of each"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("runs/sheets"))
     parser.add_argument("--judged", type=Path, help="count the lines of this file by the key in --output, draw nothing")
@@ -100,8 +102,11 @@ def main() -> None:
         return
     if options.models[0] == options.models[1]:
         raise SystemExit("two different models are needed")
+    if len(options.vividness) > 2:
+        raise SystemExit(f"one vividness is needed, or one for each model, got {len(options.vividness)}")
 
     colorizers = {model: Colorizer.load(model) for model in options.models}
+    vividness = dict(zip(options.models, options.vividness * (3 - len(options.vividness)), strict=True))
     paths = choose_photos(options.folder, options.count, options.seed)
     rows = draw_key(tuple(options.models), len(paths), options.seed)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -111,10 +116,10 @@ def main() -> None:
             photo = fit_within(decode_image(paths[number])[:, :, :3], options.size)
             pictures = {"gray": gray_copy(photo)}
             for letter, model in rows[number].items():
-                pictures[letter] = colorizers[model].colorize(photo, vividness=options.vividness)
+                pictures[letter] = colorizers[model].colorize(photo, vividness=vividness[model])
             drawn.append(draw_row(number + 1, pictures))
         save_image(stack_rows(drawn), options.output / f"sheet-{start // options.rows + 1:02}.png")
-    record = {"vividness": options.vividness, "seed": options.seed, "rows": rows}
+    record = {"vividness": vividness, "seed": options.seed, "rows": rows}
     (options.output / KEY).write_text(json.dumps(record, indent=2) + "\n")
     print(f"{len(paths)} photographs in {options.output}; the key is {options.output / KEY}")
 
