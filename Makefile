@@ -1,4 +1,4 @@
-# Each target sets up what it needs in .venv. PYTHON chooses the interpreter that makes it (3.11 to 3.13).
+# Each target sets up what it needs in .venv. PYTHON selects the interpreter for it (3.11 to 3.13).
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -10,12 +10,12 @@ app: .venv/app  ## the demo on http://127.0.0.1:7860
 web:  ## the page that colorizes in the browser, in web/dist; needs npm
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile  # The tests of a file share servers and networks.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile  # Tests in a file share servers and networks.
 
 test: .venv/test  ## all tests
 	$(PYTEST)
 
-check: lint  ## what to run before a commit: lint and the fast tests
+check: lint  ## lint and the fast tests, to run before each commit
 	$(PYTEST) -m "not slow"
 
 lint: .venv/test
@@ -28,7 +28,7 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: .venv/train  ## CIFAR-10 is downloaded, or read from the folder that COLORIZER_DATA names
+train: .venv/train  ## train the autoencoder on CIFAR-10, downloaded or from the folder in COLORIZER_DATA
 	$(BIN)/python train.py --model autoencoder
 
 bench: .venv/test
@@ -38,7 +38,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/cluster.py --small
 	$(BIN)/python benchmarks/demo.py
 
-soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand broken ones, crowds of visitors, a cluster
+soak: .venv/test  ## takes hours: 10,000 files in a folder, 20,000 broken ones, many visitors, a cluster
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/fuzz.py --change grow --inputs 1000 --output benchmarks/results/fuzz-grow.json
@@ -49,7 +49,7 @@ soak: .venv/test  ## hours: ten thousand files in a folder, twenty thousand brok
 
 COMPILE := --universal --python-version 3.11 --no-header --no-annotate --quiet
 
-lock: .venv/test  ## exact versions of all that the project needs, for all platforms, and of its direct dependencies
+lock: .venv/test  ## lock the versions of all dependencies, for all platforms, and list the direct ones
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(COMPILE) --output-file requirements-lock.txt
 	$(BIN)/uv pip compile pyproject.toml --extra app --extra video --extra train --no-deps --constraint requirements-lock.txt $(COMPILE) \
@@ -58,7 +58,7 @@ lock: .venv/test  ## exact versions of all that the project needs, for all platf
 clean:
 	rm -rf .venv build dist web/dist web/node_modules .mypy_cache .ruff_cache .pytest_cache
 
-# One recipe for all three extras: what the demo needs, what training needs, and all of that with the tools for tests.
+# One recipe for all three extras: demo, training, and both with the tools for testing.
 .venv/app .venv/train .venv/test: pyproject.toml requirements-lock.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint requirements-lock.txt --editable ".[$(@F)]"
 	touch $@

@@ -1,14 +1,14 @@
-"""What the engine ``ray`` costs: ``python benchmarks/cluster.py``, or with ``--small`` in some minutes.
+"""Cost of the engine ``ray``: ``python benchmarks/cluster.py``; with ``--small``, it takes a few minutes.
 
-On a Ray cluster of one node of this machine, in images per second from the first result to the last:
+Measured on a Ray cluster with one node on this machine, in images per second from the first result to the last:
 
-- scans of 12 megapixels and small images, with one worker of one core and with two, and on the single machine;
+- scans of 12 megapixels and small images, with one and with two workers of one core, and without Ray;
 - the processor time of workers and of the engine's own processes, and the parts of the work on one scan;
-- a run that finds all results there already, which shows how fast the engine itself is.
+- a run whose results all exist, which shows how fast the engine itself is.
 
-The record goes to ``benchmarks/results/cluster.json``, of which `docs/make_scaling.py` makes the tables of
-``docs/scaling.md``. ``--many 100000`` instead watches the memory of all processes over so many small images, and adds
-that to the record.
+The record goes to ``benchmarks/results/cluster.json``, from which `docs/make_scaling.py` makes the tables of
+``docs/scaling.md``. ``--many 100000`` instead measures the memory of all processes over this many small images, and
+adds that to the record.
 """
 
 import argparse
@@ -43,7 +43,7 @@ ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "benchmarks/results/cluster.json"
 SCAN = (3000, 4000)  # Height and width: 12 megapixels.
 SMALL = 64
-GRAIN = 4.0  # Standard deviation in levels: scans of film have it, and it is what makes files large.
+GRAIN = 4.0  # Standard deviation in levels, as in scans of film; it is what makes files large.
 OPTIONS = PaintOptions()
 ALONE = {  # Else Ray asks the addresses of clouds whether it is in one, and tells its makers that it tells nothing.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -71,7 +71,7 @@ def make_images(folder: Path, count: int, height: int, width: int) -> None:
 
 
 def rate(outcomes: Iterator[Outcome], expected: str = "done") -> dict[str, float]:
-    """Go through a run; give its images per second, after the first result, and what came before."""
+    """Complete a run; return its images per second after the first result, and the time before that."""
     started = time.perf_counter()
     times: list[float] = []
     for outcome in outcomes:
@@ -131,14 +131,14 @@ def processor_times() -> dict[int, tuple[str, float]]:
 
 
 class Course:
-    """What a run does to processor and memory over time."""
+    """Processor time and memory of a run over time."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.spent: list[tuple[int, dict[int, tuple[str, float]]]] = []
 
     def watch(self, outcomes: Iterator[Outcome], every: float = 1.0) -> Iterator[Outcome]:
-        """Pass outcomes on, and look at the processes now and then: the workers are gone when the last has come."""
+        """Pass outcomes on, and measure the processes now and then, since the workers are gone after the last one."""
         started = latest = time.monotonic()
         for count, outcome in enumerate(outcomes, 1):
             if time.monotonic() - latest >= every or count == 1:

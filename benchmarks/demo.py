@@ -1,10 +1,9 @@
-"""How fast the demo is to the eye: ``python benchmarks/demo.py``; needs Chromium.
+"""Speed of the demo as users see it: ``python benchmarks/demo.py``; needs Chromium.
 
-In a real browser, on a server of its own each round: from the start of the program until the page can be used, beside
-what ``import gradio`` takes alone, measured just before; from the drop of a photo of 12 megapixels until its color is
-seen; from a dab of color on that photo until its effect is seen; and what the server works on an image of 32 x 32
-pixels, by its own account. The process ends with 1 if a median is above its bound. The record goes to
-``benchmarks/results/demo.json``.
+Measured in a real browser, with a new server each round: the time from the start of the program until the page can be
+used, compared with ``import gradio`` alone just before; from dropping a 12-megapixel photo until its color appears;
+from a dab of color on that photo until its effect appears; and the server's own time for an image of 32 x 32 pixels.
+The exit code is 1 if a median is above its limit. The record goes to ``benchmarks/results/demo.json``.
 """
 
 import argparse
@@ -38,8 +37,8 @@ BOUNDS = {
     "effect of a dab": 0.5,
     "server, 32 x 32": 0.1,
 }
-# In the page: note when a file is handed over or a button of the mouse goes down, and tell how long it took from then
-# until an image is there that wasn't before, decoded and painted.
+# In the page: record when a file is chosen or a mouse button is pressed, and measure the time from then until a new
+# image is decoded and drawn.
 _WATCH = """
 for (const kind of ["change", "pointerdown"])
     document.addEventListener(kind, () => { window.asked = performance.now(); }, true);
@@ -57,14 +56,14 @@ null;  // Else Playwright calls the function.
 
 
 def time_import() -> float:
-    """Give the seconds of a process that does nothing but import Gradio."""
+    """Measure the seconds of a process that only imports Gradio."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import gradio"], check=True)
     return time.perf_counter() - started
 
 
 def time_page(browser: Browser, place: Path, photo: Path, dabs: int) -> dict[str, Any]:
-    """Start a server, open its page, drop a photo, dab colors on it; give the seconds of each."""
+    """Start a server, open its page, drop a photo, and add dabs of color; return the seconds of each step."""
     importing, started = time_import(), time.perf_counter()
     with serve(place) as server:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -113,7 +112,7 @@ def time_small(server: DemoServer) -> float:
 
 
 def main() -> int:
-    """Measure, print, record, and tell by the exit code whether the bounds hold."""
+    """Measure, print and record; return an exit code that says whether the limits are met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dabs", type=int, default=5)

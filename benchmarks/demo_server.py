@@ -1,4 +1,4 @@
-"""The demo in a process of its own, as the benchmarks that play its visitors start it."""
+"""Run the demo in a separate process, for benchmarks that simulate visitors."""
 
 import json
 import os
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class DemoServer:
-    """A demo that runs.
+    """A running demo.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class DemoServer:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 @contextmanager
 def serve(folder: Path, **environment: str) -> Iterator[DemoServer]:
-    """Start the demo on loopback as a user does, with its files in a folder; stop it in the end."""
+    """Start the demo on loopback as a user does, with its files in a folder; stop it at the end."""
     port, log = free_port(), folder / "server.log"
     private = ("COLORIZER_DATA", "COLORIZER_RATE", "SPACE_ID")
     kept = {name: value for name, value in os.environ.items() if name not in private}
@@ -75,7 +75,7 @@ def serve(folder: Path, **environment: str) -> Iterator[DemoServer]:
 
 
 class Page:
-    """What the page sends when a photo has been dropped, and what comes back."""
+    """The page's request for a dropped photo, and the response."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         """Find the numbers of the event and its widgets in the page's configuration."""

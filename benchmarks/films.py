@@ -1,6 +1,6 @@
-"""Films with a known truth: a camera moves over photographs, something before them, and each point's way is known.
+"""Generated videos with ground truth: a camera pans over photographs, with a moving foreground and known motion.
 
-`make_films` gives the twelve that ``benchmarks/video.py`` measures on.
+`make_films` makes the twelve videos that ``benchmarks/video.py`` uses.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,9 +28,9 @@ class Film:
     frames : list of (H, W, 3) uint8
         RGB.
     ways : list of (H, W, 2) float32, or None
-        For each point of a frame, the column and row that it had in the frame before; None where a scene begins.
+        For each point of a frame, its column and row in the frame before; None where a scene begins.
     valid : list of (H, W) bool, or None
-        Which points were to be seen in the frame before.
+        Which points were visible in the frame before.
     """
 
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -47,22 +47,22 @@ def make_film(
     grain: float = 0,
     cuts: int = 2,
 ) -> Film:
-    """Make a film: in each scene a pan and zoom over one photograph, and an ellipse of another that moves by itself.
+    """Make a video: each scene pans and zooms over a photograph, while an ellipse of another one moves by itself.
 
     Parameters
     ----------
     photos : sequence of (H, W, 3) uint8
-        More of them than cuts.
+        Photographs, more than there are cuts.
     seed : int
-        Of all that is by chance: scenes, speeds of 0.5 to 8 pixels a frame, grain.
+        Random seed for scenes, speeds (0.5 to 8 pixels per frame) and grain.
     count : int
-        Frames.
+        Number of frames.
     size : tuple of int
         Height and width of a frame.
     grain : float
         Standard deviation of the grain, in levels.
     cuts : int
-        Scenes less one.
+        Number of cuts: one less than scenes.
     """
     rng = np.random.default_rng(seed)
     bounds = [0, *np.sort(rng.choice(np.arange(1, count // 5), cuts, replace=False)) * 5, count]

@@ -1,9 +1,9 @@
-"""A folder of thousands of images through the command line: ``python benchmarks/folder.py --images 10000``.
+"""Colorize a folder of thousands of images on the command line: ``python benchmarks/folder.py --images 10000``.
 
-Crops of the samples, small and middling, are written to a folder with subfolders, and colorized by the command as a
-person gives it. In the middle the run is killed (``kill -9``) and given again. Rate and memory over time come from
-outside. At the end each image must have a whole result, and what stood at the kill must not have been redone. The
-record goes to ``benchmarks/results/folder.json``.
+Crops of the samples, small and medium-sized, are written to a folder with subfolders and colorized with the command
+that a user would run. It is killed halfway (``kill -9``) and run again. Speed and memory over time are measured from
+outside. At the end, each image must have a complete result, and results from before the kill must not have been
+redone. The record goes to ``benchmarks/results/folder.json``.
 """
 
 import argparse

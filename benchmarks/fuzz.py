@@ -1,12 +1,12 @@
-"""Broken files by the thousand: ``python benchmarks/fuzz.py --inputs 20000``.
+"""Fuzz the decoders with thousands of damaged files: ``python benchmarks/fuzz.py --inputs 20000``.
 
-Files of every format are damaged at random: bytes changed, cut out, doubled, numbers made huge, files cut or joined.
-Each must end as a valid image, which is encoded again with its metadata, or as `ImageError`. A process of its own with
-the limits of the demo's decodes them, so that a crash of native code is seen: it counts as a failure, as do memory and
-time beyond the limits, and the next process goes on behind it. ``--change grow`` changes what grows with size and
-count; ``--change archives`` does both to ZIP archives of images, which are colorized as in the demo's batch but for
-the network. An input is a function of the seed and its number alone. The record goes to ``--output``; the inputs that
-failed, to ``--keep``.
+Files of all formats are damaged at random: bytes changed, removed or duplicated, numbers made huge, files truncated or
+joined. Each must give a valid image, which is encoded again with its metadata, or an `ImageError`. A separate process
+with the demo's limits decodes them. A crash of native code counts as a failure, as does exceeding the memory or time
+limit; a new process then continues after that input. ``--change grow`` repeats parts and enlarges numbers instead;
+``--change archives`` does both to ZIP archives of images, which are processed as in the demo's batch, except for the
+network. An input depends only on the seed and its number. The record goes to ``--output``; inputs that failed, to
+``--keep``.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 MAX_PIXELS = 16_000_000
-SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine that may have other things to do.
+SILENCE = 300.0  # Seconds after which an input counts as hung, on a machine that may be busy.
 
 
 def photoshop(array: NDArray[Any], mode: int = 3) -> bytes:

@@ -1,7 +1,7 @@
-"""What `Colorizer` adds to the bare autoencoder on one 32x32 image: ``python benchmarks/latency.py``.
+"""Overhead of `Colorizer` over the bare autoencoder on one 32x32 image: ``python benchmarks/latency.py``.
 
-Each round times every variant in turn, so that a drift of the machine's speed falls on all alike; the ratios of the
-rounds are what counts. The record goes to ``benchmarks/results/latency.json``.
+Each round times every variant in turn, so that changes of the machine's speed affect all of them equally; the results
+are the ratios within rounds. The record goes to ``benchmarks/results/latency.json``.
 """
 
 import json

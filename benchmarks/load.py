@@ -1,12 +1,12 @@
-"""Many visitors of the demo at once: ``python benchmarks/load.py``; ``--small`` for a try.
+"""Load test of the demo: ``python benchmarks/load.py``; ``--small`` for a quick try.
 
-Each of 1, 8, 32 and 128 visitors does, over and over and without a pause, what the page does when a photo is dropped:
-it uploads it, asks for its colors, waits for the answer and fetches the picture. A waiting line that is full refuses
-politely; that is counted apart, and the visitor tries again after a second. Then visitors bring ten thousand photos, no
-two the same, to a server that forgets after a minute or so: neither its memory nor its folder of files may grow, and
-at the end nothing of them is left. Each photo comes as if from a newly opened page, the worst case for the memory.
+1, 8, 32 and 128 simulated visitors repeat, without a pause, what the page does when a photo is dropped: upload it,
+request its colors, wait for the response and fetch the picture. When the queue is full, requests are refused; this is
+counted separately, and the visitor tries again after a second. Then, visitors upload ten thousand different photos to
+a server that keeps files for about a minute: neither its memory nor its folder may grow, and at the end no file may be
+left. Each photo is sent as if from a newly opened page, the worst case for memory.
 
-The process ends with 1 if any of that does not hold. The record goes to ``benchmarks/results/load.json``.
+The exit code is 1 if any of this fails. The record goes to ``benchmarks/results/load.json``.
 """
 
 import argparse
@@ -50,7 +50,7 @@ VISIT = "from the question to the answer"
 
 
 class Visitor(HttpUser):
-    """What one person's browser sends."""
+    """The requests of a visitor's browser."""
 
     page: Page
     outcomes: Counter[str]
@@ -112,7 +112,7 @@ class Visitor(HttpUser):
 
 
 def make_photos(side: int, seed: int) -> Iterator[bytes]:
-    """Make JPEG photos without end, no two the same: parts of the samples, with grain."""
+    """Yield different JPEG photos endlessly: crops of the samples, with grain."""
     rng = np.random.default_rng(seed)
     samples = [decode_image(path) for path in sorted((ROOT / "samples/photos").glob("*.jpg"))]
     samples = [sample for sample in samples if has_color(sample)]
@@ -128,7 +128,7 @@ def make_photos(side: int, seed: int) -> Iterator[bytes]:
 def visit(
     server: DemoServer, visitors: int, side: int, seconds: float, most: float = float("inf")
 ) -> tuple[dict[str, Any], list[dict[str, float]]]:
-    """Have visitors come for some seconds, or until so many photos are colorized.
+    """Simulate visitors for some seconds, or until a number of photos is colorized.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def visit(
     outcomes: Counter[str] = Counter()
     page = Page.of(server)
     settings = {"host": server.url, "page": page, "photos": make_photos(side, visitors), "outcomes": outcomes}
-    # Nobody is torn from the middle of a visit.
+    # No visit is aborted halfway.
     environment = Environment(user_classes=[type("Visitor", (Visitor,), settings)], stop_timeout=120)
     environment.events.user_error.add_listener(
         lambda exception, **_: outcomes.update(["failed", f"failed: {type(exception).__name__}: {exception}"[:300]])
@@ -167,7 +167,7 @@ def visit(
 
 
 def look(server: DemoServer, second: float, visits: int) -> dict[str, float]:
-    """Measure the server's memory and what lies in its folder."""
+    """Measure the server's memory and the files in its folder."""
     files = [len(names) for _, _, names in os.walk(server.files)]
     folders = sum(len(names) for _, names, _ in os.walk(server.files))
     memory = server.process.memory_info().rss / 1e6
@@ -201,7 +201,7 @@ def measure_levels(seconds: float, side: int) -> list[dict[str, Any]]:
 
 
 def measure_many(photos: int, side: int, keep: int) -> dict[str, Any]:
-    """Bring many photos and watch memory and files, until all is deleted again."""
+    """Upload many photos, and watch memory and files until everything is deleted again."""
     with tempfile.TemporaryDirectory() as place, serve(Path(place), COLORIZER_KEEP=str(keep)) as server:
         figures, course = visit(server, VISITORS_OF_MANY, side, float("inf"), photos)
         last = course[-1]
@@ -243,7 +243,7 @@ def render(record: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Measure, print, record, and tell by the exit code whether all held."""
+    """Measure, print and record; return an exit code that says whether all checks passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="for each number of visitors")
     parser.add_argument("--photos", type=int, default=10_000, help="brought to the server that forgets soon")

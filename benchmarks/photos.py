@@ -1,9 +1,9 @@
-"""What colorizing costs beside reading and writing the same photo as JPEG: ``python benchmarks/photos.py``.
+"""Cost of colorizing a photo, relative to reading and writing it as JPEG: ``python benchmarks/photos.py``.
 
-The photo is a sample enlarged to each size, with grain of a camera's strength added, so that JPEG has as much to do as
-with a real one. Each round times both in turn, so that a drift of the machine's speed falls on both alike; the ratios
-of the rounds are what counts. Memory is the highest resident size of a process of its own, above what it had after a
-first small image, the input and the output. The record goes to ``benchmarks/results/photos.json``.
+The photo is a sample enlarged to each size, with as much grain as from a camera, so that JPEG takes as long as for a
+real one. Each round times both in turn, so that changes of the machine's speed affect both equally; the results are the
+ratios within rounds. Memory is the peak resident size of a separate process, minus its size after a first small image,
+the input and the output. The record goes to ``benchmarks/results/photos.json``.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def time_ratio(colorizer: Colorizer, megapixels: float, rounds: int) -> dict[str
 
 
 def measure_memory(model: str, megapixels: float) -> float:
-    """Give the highest resident size above input and output, in MB; in this process, which should be a new one."""
+    """Measure the peak resident size beyond input and output, in MB, of this process, which should be new."""
     colorizer, photo = Colorizer.load(model), make_photo(megapixels)
     colorizer.colorize(photo[:256, :256])
     process, peak, done = psutil.Process(), 0, threading.Event()

@@ -1,9 +1,9 @@
-"""What preparing old prints (``prepare=True``) is worth: ``python benchmarks/prints.py FOLDER``.
+"""Benefit of preparing old prints (``prepare=True``): ``python benchmarks/prints.py FOLDER``.
 
-Photographs are shrunk to a long side of 256 pixels, as for the other figures, and aged: the fixed versions, and two
-copies each by the generator that training uses. Both ways see the same copies. Their chroma is joined with the clean
-luma, so only the colors are measured. Relative MSE is given for all copies of a kind, and for those that preparing
-changes; it should not act on photographs that are not old prints, so those that it changes are counted, too. The
+Photographs are shrunk to a long side of 256 pixels, as for the other metrics, and aged: the fixed versions, and two
+random copies each as in training. The same copies are colorized with and without preparing. Their chroma is joined with
+the clean luma, so only the colors are measured. Relative MSE is given for all copies of a kind, and for those that
+preparing changes. Photographs that are not old prints should not be changed, so those that are get counted, too. The
 record goes to ``benchmarks/results/prints.json``.
 """
 

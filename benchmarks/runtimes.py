@@ -1,10 +1,10 @@
-"""LiteRT beside Keras: ``python benchmarks/runtimes.py [--quick]``.
+"""Compare LiteRT with Keras: ``python benchmarks/runtimes.py [--quick]``.
 
-Start-up and memory are those of fresh processes; the ratio is of rounds in which both were measured in turn. Speed is
-the best of the rounds, of the network alone. The installed size is that of the packages that each extra of
-``pyproject.toml`` brings, as they are installed here. Accuracy is measured on the first images of the CIFAR-10 test
-split. The record goes to ``benchmarks/results/runtimes.json`` and as a table into docs/speed.md, unless ``--quick``
-only tries whether all works. ``--sizes`` measures the installed sizes anew and leaves the rest of the record as it is.
+Startup time and memory are those of fresh processes; ratios are of rounds that measure both in turn. Speed is the best
+of the rounds, for the network alone. The installed size is that of the packages that each extra of ``pyproject.toml``
+includes, as installed here. Accuracy is measured on the first images of the CIFAR-10 test split. The record goes to
+``benchmarks/results/runtimes.json``, and as a table into docs/speed.md, except with ``--quick``, which only checks that
+everything works. ``--sizes`` measures only the installed sizes again.
 """
 
 import json

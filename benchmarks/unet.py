@@ -1,9 +1,9 @@
-"""How fast the U-Net trains and colorizes, and what part of the machine's peak that is: ``python benchmarks/unet.py``.
+"""Speed of the U-Net in training and inference, and as a fraction of the machine's peak: ``python benchmarks/unet.py``.
 
-The peak is that of a large matrix multiplication in the same run. Training is counted as three times the operations of
-the network's forward pass. Each round measures everything in turn; medians of the rounds count. `Colorizer` shows the
-network each image and its mirror image, above some size a smaller one; two bare passes are what it is held against.
-The record goes to ``benchmarks/results/unet.json``.
+The peak is that of a large matrix multiplication in the same run. Training counts as three times the operations of the
+forward pass. Each round measures everything in turn; results are the medians. `Colorizer` shows the network each image
+and its mirror image, which may be smaller; it is compared with two passes of the bare network. The record goes to
+``benchmarks/results/unet.json``.
 """
 
 import json

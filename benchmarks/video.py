@@ -1,8 +1,8 @@
-"""Videos: speed, memory, flicker and error: ``python benchmarks/video.py``, while the machine does nothing else.
+"""Speed, memory, flicker and error of videos: ``python benchmarks/video.py``, on an otherwise idle machine.
 
-Flicker and error are those of films with a known truth (`benchmarks.films`), steadied, against the same frames colored
-one by one. Speed is that of films at three sizes, with the share of each step, beside decoding and encoding the colored
-film alone. ``--only quality``, ``--only speed`` and ``--only memory`` renew a part of the record,
+Flicker and error are measured on videos with ground truth (`benchmarks.films`), relative to the same frames colorized
+one by one. Speed is measured at three sizes, with the share of each step, and compared with only decoding and encoding
+the colorized video. ``--only quality``, ``--only speed`` and ``--only memory`` update a part of the record,
 ``benchmarks/results/video.json``.
 """
 

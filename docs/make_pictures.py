@@ -1,4 +1,4 @@
-"""Draw the pictures that README shows, from the samples and the committed weights: ``python docs/make_pictures.py``."""
+"""Make README's pictures from the samples and the committed weights: ``python docs/make_pictures.py``."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Data that the tests make for themselves."""
+"""Shared fixtures, and data made for the tests."""
 
 import io
 import os
@@ -32,7 +32,7 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 
 @pytest.fixture(autouse=True)
 def no_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep data that the user's machine has, and the Hub, out of the tests."""
+    """Keep the user's own data and the real Hub out of the tests."""
     monkeypatch.delenv("COLORIZER_DATA", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
@@ -71,7 +71,7 @@ def cifar_folder(tmp_path: Path) -> Path:
     return folder
 
 
-# Notes each address outside the machine that a Python process looks up or connects to.
+# Logs each address outside the machine that a Python process looks up or connects to.
 WATCH_NETWORK = """
 import os, sys
 def note(event, arguments):
@@ -86,10 +86,10 @@ sys.addaudithook(note)
 
 
 def save_evil(path: Path, marker: Path) -> None:
-    """Save a model with the inputs and outputs of the autoencoder that makes a file when it is loaded unchecked."""
+    """Save a model with the autoencoder's inputs and outputs that creates a file when loaded unsafely."""
     import keras
 
-    # The file's name stands in the code itself: what a layer runs is stored without its surroundings.
+    # The file's name is part of the code itself, since a layer's function is stored without its closure.
     touch = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     harm = eval(f"lambda x: {touch} or __import__('keras').ops.repeat(x, 3, axis=-1)")
     keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Lambda(harm)]).save(path)
@@ -97,14 +97,14 @@ def save_evil(path: Path, marker: Path) -> None:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def demo_environment(port: int) -> dict[str, str]:
-    """Give the environment that the demo is started in: no dataset, only the samples."""
+    """Return the environment for the demo: no dataset, only the samples."""
     private = ("COLORIZER_DATA", "SPACE_ID", "HF_HUB_OFFLINE")
     kept = {name: value for name, value in os.environ.items() if name not in private}
     return {**kept, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
@@ -112,11 +112,11 @@ def demo_environment(port: int) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the demo as a user does, once for all tests; at the end, nothing has left the machine or stays on it."""
+    """Start the demo as a user does, once for all tests; at the end, check that nothing was sent or is left."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     (folder / "sitecustomize.py").write_text(WATCH_NETWORK)
     network, output = folder / "network.log", folder / "output.log"
-    # What a server that was killed has left: it must be gone as well.
+    # A leftover of a killed server, which must be deleted as well.
     left = folder / "gradio" / f"colorizer-{os.getuid()}-127.0.0.1-{port}" / "0a" / "left.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
@@ -147,7 +147,7 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note how long is waited, instead of waiting."""
+    """Record waiting times instead of waiting."""
     noted: list[float] = []
     monkeypatch.setattr(time, "sleep", noted.append)
     return noted
@@ -155,7 +155,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]) -> Iterator[Hub]:
-    """Take a stand-in for the Hub, as HF_ENDPOINT, HF_HOME and HF_TOKEN would at the start of a process."""
+    """Use a stand-in for the Hub, as if HF_ENDPOINT, HF_HOME and HF_TOKEN had been set at the start."""
     from huggingface_hub import close_session, constants
 
     with run_hub() as server:
@@ -171,7 +171,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]) -> 
 
 
 def require(program: str, path: str | None, package: str) -> str:
-    """Skip a test whose program is absent, visibly; in continuous integration, fail."""
+    """Skip a test whose program is missing; in continuous integration, fail."""
     if path is None:
         missing = f"no {program} (Debian: apt-get install {package})"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)

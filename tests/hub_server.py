@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub: it speaks the protocol of uploads and downloads on loopback.
+"""A stand-in for the Hugging Face Hub, with its protocol of uploads and downloads, on loopback.
 
 What it checks, the Hub checks: token, namespace, front matter, that files a commit names have been uploaded, and their
 SHA-256. `Fault` makes it fail as the Hub and the network between do.
@@ -45,7 +45,7 @@ class Repo:
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
 
     def commit(self, files: dict[str, bytes]) -> str:
-        """Make the next commit and give its hash."""
+        """Make the next commit and return its hash."""
         number = f"{len(self.commits)} {id(self)}"
         digest = hashlib.sha1(number.encode()).hexdigest()
         self.commits.append((digest, files))
@@ -63,7 +63,7 @@ class Repo:
 
 
 class Hub:
-    """What the server holds, and how it is to fail."""
+    """The server's content, and the failures that it simulates."""
 
     def __init__(self) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}
@@ -74,7 +74,7 @@ class Hub:
         self.url = ""
 
     def add(self, kind: str, repo: str, files: dict[str, bytes]) -> Repo:
-        """Put a repository there without an upload."""
+        """Create a repository without an upload."""
         added = self.repos[kind, repo] = Repo()
         added.commit(files)
         return added

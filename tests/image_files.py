@@ -1,4 +1,4 @@
-"""Files that no library here writes, written byte by byte, and short ways to those that they write."""
+"""Write test files: byte by byte if no library here writes them, and shortcuts for the others."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ def opencv(array: np.ndarray, extension: str, *options: int) -> bytes:
 
 
 def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
-    """Write a TIFF tag by tag, for the kinds that no library here writes; tag 278 tells the rows of a strip."""
+    """Write a TIFF tag by tag, for kinds that no library here writes; tag 278 is the rows per strip."""
     samples = array.shape[2] if array.ndim == 3 else 1
     kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
     given = {
@@ -81,9 +81,9 @@ ADAM7 = [(slice(top, None, down), slice(left, None, right)) for top, down, left,
 
 
 def png(array: np.ndarray, *extra: bytes, bits: int | None = None, interlaced: bool = False) -> bytes:
-    """Write a PNG of gray or RGB with chunks of any kind, in seven passes if it is interlaced.
+    """Write a gray or RGB PNG with any additional chunks, in seven passes if interlaced.
 
-    Grays may have fewer bits than the array's type.
+    Gray samples may have fewer bits than the array's type.
     """
     bits = bits or array.itemsize * 8
 
@@ -123,7 +123,7 @@ def gray_profile(gamma: float) -> bytes:
 
 
 def ink_profile() -> bytes:
-    """Make a profile of a press whose four inks are all gray, and take a quarter of the lightness each."""
+    """Make a CMYK profile whose four inks are all gray and each remove a quarter of the lightness."""
     inks = np.indices((2, 2, 2, 2)).sum(axis=0).ravel()
     lab = np.stack([np.rint(255 * (1 - inks / 4)), np.full(16, 128), np.full(16, 128)], axis=1).astype(np.uint8)
     identity = struct.pack(">9i", *(65536 * (i in (0, 4, 8)) for i in range(9)))
@@ -145,11 +145,11 @@ def _profile(space: bytes, data: dict[bytes, bytes], kind: bytes = b"mntr", conn
     return header.ljust(128, b"\0") + table + body
 
 
-SWAPPED = profile((0.1559, 0.0660), (0.3209, 0.5978), (0.6484, 0.3309), 2.2)  # sRGB's, red and blue exchanged.
+SWAPPED = profile((0.1559, 0.0660), (0.3209, 0.5978), (0.6484, 0.3309), 2.2)  # sRGB with red and blue swapped.
 
 
 def camera_exif() -> Image.Exif:
-    """EXIF as a camera held upright writes it."""
+    """EXIF of a camera held upright."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.DateTime] = "2001:02:03 04:05:06"
@@ -163,7 +163,7 @@ def camera_exif() -> Image.Exif:
 
 
 def with_thumbnail(exif: bytes) -> bytes:
-    """Put a second directory, that of the thumbnail, behind the first of big-endian EXIF."""
+    """Append a second directory, the thumbnail's, to big-endian EXIF."""
     body = exif.removeprefix(b"Exif\0\0")
     count = struct.unpack(">H", body[8:10])[0]
     link = 10 + 12 * count

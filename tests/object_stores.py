@@ -1,4 +1,4 @@
-"""Servers on this machine that speak the protocols of object stores."""
+"""Local servers with the protocols of object stores."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from conftest import free_port
 
 @contextmanager
 def serve_s3(bucket: str, log: Path) -> Iterator[dict[str, str]]:
-    """Start a server of the protocol of S3 with an empty bucket; give the environment that leads programs to it."""
+    """Start an S3 server with an empty bucket; return the environment variables to reach it."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     make_bucket = Request(f"{address}/{bucket}", method="PUT")
@@ -30,7 +30,7 @@ def serve_s3(bucket: str, log: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def serve_gs(bucket: str, log: Path) -> Iterator[dict[str, str]]:
-    """Start a server of the protocol of Google Cloud Storage, otherwise as `serve_s3`."""
+    """Start a Google Cloud Storage server, otherwise as `serve_s3`."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = ["gcp_storage_emulator", "start", "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
@@ -40,7 +40,7 @@ def serve_gs(bucket: str, log: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _serve(command: list[str], first: Request, log: Path) -> Iterator[None]:
-    """Run a module as a server, and wait until it has answered a first request."""
+    """Run a module as a server, and wait until it has answered a request."""
     with log.open("w") as output:
         server = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
     try:

@@ -1,4 +1,4 @@
-"""The demo's server, through Gradio's own client."""
+"""The demo's server, through Gradio's client."""
 
 import io
 import json
@@ -210,7 +210,7 @@ _QUESTIONS: list = [
 
 @pytest.mark.parametrize("question", _QUESTIONS)
 def test_nonsense_asked_of_the_stage_is_a_refusal(demo_url: str, question: object):
-    """Neither a traceback in the log, which the fixture looks for, nor a path in the answer."""
+    """No traceback in the log, which the fixture checks, and no path in the response."""
     config = httpx.get(f"{demo_url}/config").json()
     [stage] = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "stage"]
     for event in config["dependencies"]:
@@ -284,11 +284,11 @@ def test_server_is_no_proxy(demo_url: str):
     assert httpx.get(f"{demo_url}/gradio_api/proxy=https://x.hf.space/").status_code == 403
 
 
-_META = {"meta": {"_type": "gradio.FileData"}}  # Without it Gradio takes nothing for a file.
+_META = {"meta": {"_type": "gradio.FileData"}}  # Gradio recognizes files only with this.
 
 
 def _ask_each(demo_url: str, file: dict[str, Any]) -> list[str]:
-    """Ask each endpoint that takes images for a file, as programs may; ``refused`` where there is no answer."""
+    """Request a file from each endpoint that takes images; ``refused`` if there is no result."""
     answers = []
     endpoints = httpx.get(f"{demo_url}/gradio_api/info").json()["named_endpoints"]
     for name in ("/colorize", "/versions", "/colorize_batch"):
@@ -320,7 +320,7 @@ def _ask_as_page(demo_url: str, file: dict[str, Any]) -> str:
 
 
 def test_each_endpoint_shows_what_was_uploaded(demo_url: str):
-    """So that the next tests don't pass for another reason: the same questions are answered for a file of the demo."""
+    """The same requests work for a file of the demo, so the next tests can't pass for another reason."""
     photo = encode(random_images(1)[0])
     (path,) = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", photo)}).json()
     for answer in _ask_each(demo_url, {"path": path, **_META}):
@@ -341,7 +341,7 @@ def test_server_gives_no_foreign_file(demo_url: str, tmp_path: Path, place: str)
 
 @pytest.mark.parametrize("name", ["nowhere.jpg", "private.jpg", "private", "pipe"])
 def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    """Whoever asks learns nothing of other files, not even whether they are there."""
+    """Responses reveal nothing about other files, not even whether they exist."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "demo"))
     (tmp_path / "demo").mkdir()
     (tmp_path / "private.jpg").write_bytes(encode(random_images(1)[0], "JPEG"))
@@ -359,7 +359,7 @@ def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[str]]]:
-    """Serve an image on this machine: its address, and what was asked for."""
+    """Serve an image on this machine: its address, and the list of requests."""
     asked: list[str] = []
     image = encode(random_images(1)[0])
 
@@ -390,7 +390,7 @@ def test_server_fetches_no_address(demo_url: str, listener: tuple[str, list[str]
     for given in (f"{address}/x.png", f" {address}/x.png".upper(), "data:image/png;base64,AA"):
         for file in ({"path": given}, {"path": None, "url": given}, {"path": "", "url": given}):
             for answer in _ask_each(demo_url, {**file, **_META}):
-                # Gradio would try to fetch a path, and fetches no `url` beside none.
+                # Gradio would fetch a path that is a URL, but not a `url` without a path.
                 assert answer == "refused" or ("event: error" in answer and not file["path"])
                 assert "event: complete" not in answer
     httpx.get(f"{demo_url}/gradio_api/file={address}/x.png")
@@ -400,7 +400,7 @@ def test_server_fetches_no_address(demo_url: str, listener: tuple[str, list[str]
 
 
 def test_no_question_passes_the_waiting_line_by(demo_url: str):
-    """Or each would be answered at once, all in memory together."""
+    """Otherwise, all would be processed at once, with all images in memory."""
     for name in ("colorize", "predict"):
         asked = httpx.post(
             f"{demo_url}/gradio_api/run/{name}", json={"data": [None, "unet", 0.3, 96, []], "fn_index": 0}

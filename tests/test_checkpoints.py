@@ -1,4 +1,4 @@
-"""The committed weights are what their records say, and paint what they painted when they were committed."""
+"""The committed weights match their records, and give the same colors as when they were committed."""
 
 import csv
 import hashlib
@@ -44,7 +44,7 @@ def test_record_fits_the_weights(model):
 
 
 def test_errors_of_images_fit_the_weights():
-    """They are ignored if they don't: `colorizer evaluate --per-image` makes them anew."""
+    """They are ignored if they don't: `colorizer evaluate --per-image` makes new ones."""
     records = list(ROOT.glob("checkpoints/*/metrics*-images.csv"))
     assert records
     for path in records:
@@ -56,7 +56,7 @@ def test_errors_of_images_fit_the_weights():
 
 @pytest.mark.parametrize("model", list_models())
 def test_golden_output(model):
-    """Compare with pictures of earlier; ``UPDATE_GOLDEN=1 pytest tests/test_checkpoints.py`` makes them anew."""
+    """Compare with golden outputs; ``UPDATE_GOLDEN=1 pytest tests/test_checkpoints.py`` updates them."""
     golden = Checkpoint.find(model).folder / "golden.png"
     painted = np.concatenate(Colorizer.load(model).colorize_batch(SAMPLES), axis=1)
     if os.environ.get("UPDATE_GOLDEN"):

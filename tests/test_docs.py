@@ -1,4 +1,4 @@
-"""What README says is so: its figures stand in the records, and the files it names exist."""
+"""README and documents are true: figures match the records, and the files they name exist."""
 
 import importlib.util
 import json
@@ -188,7 +188,7 @@ def test_figures_of_the_demo_under_load_equal_the_record():
 
 
 def test_the_proxy_of_two_copies_fits_the_demo():
-    """A file of any size that the demo takes passes; a visitor stays with a copy; answers are streams."""
+    """The largest accepted file passes; visitors stay with one instance; responses are streamed."""
     text = (ROOT / "docs/nginx.conf").read_text()
     (largest,) = re.findall(r"client_max_body_size (\d+)m;", text)
     assert int(largest) * 1e6 > launch_options()["max_file_size"]

@@ -1,4 +1,4 @@
-"""What is broken on purpose; ``docs/reliability.md`` lists these tests and those of the same kind elsewhere."""
+"""Faults caused on purpose; ``docs/reliability.md`` lists these tests and similar ones elsewhere."""
 
 import json
 import os
@@ -35,14 +35,14 @@ NOISE = np.random.default_rng(0)
 
 
 class Disk:
-    """A small disk of its own, in memory."""
+    """A small disk in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._filler = folder / "filler"
 
     def fill(self, leave: int = 0) -> None:
-        """Leave so many bytes."""
+        """Fill the disk, except for this many bytes."""
         with self._filler.open("wb", buffering=0) as file:
             while (free := shutil.disk_usage(self.folder).free - leave) > 0 and file.write(bytes(min(free, 1 << 20))):
                 pass
@@ -65,7 +65,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[DemoServer]:
-    """Start a demo that may be harmed; none of its errors is one that it doesn't know."""
+    """Start a demo for faults; at the end, check that it logged no unexpected error."""
     with serve(tmp_path) as server:
         yield server
         assert "Traceback" not in server.log.read_text()
@@ -77,7 +77,7 @@ def colorize(scans: Path, output: Path, *options: str) -> subprocess.CompletedPr
 
 
 def write_noise(path: Path, height: int, width: int) -> Path:
-    """Write an image that no format makes small."""
+    """Write an image that doesn't compress."""
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode(NOISE.integers(0, 256, (height, width, 3), dtype=np.uint8)))
     return path
@@ -95,7 +95,7 @@ def ask(server: DemoServer, path: Path) -> Path:
 def test_the_table_names_tests_that_exist():
     name = ""
     for file, test in re.findall(r"`([\w/]*\.py)?::(\w+)`", TABLE):
-        name = file or name  # A name without a file is of the file named before.
+        name = file or name  # A name without a file belongs to the file named before.
         assert f"def {test}(" in (ROOT / "tests" / name).read_text(), f"{name}::{test}"
 
 
@@ -144,7 +144,7 @@ def test_training_on_a_full_disk(tmp_path: Path, disk: Disk):
     assert training.returncode == 1
     assert "Traceback" not in stderr
     assert "train.py: there is no disk space left" in stderr.splitlines()[-1]
-    # What was finished is whole.
+    # Finished results are complete.
     record = json.loads((folder / "config.json").read_text())
     assert record["model_sha256"] == sha256((folder / "model.keras").read_bytes())
     assert Colorizer.load(folder).colorize(random_images(1)[0]).shape == (32, 32, 3)
@@ -170,7 +170,7 @@ def test_demo_on_a_full_disk(tmp_path: Path, disk: Disk):
         assert "Traceback" not in server.log.read_text()
 
 
-# === Weights that are none, or others, or worse ===
+# === Weights that are damaged, foreign or malicious ===
 
 
 @pytest.mark.slow
@@ -203,7 +203,7 @@ def test_weights_of_a_newer_keras_are_refused(tmp_path: Path):
 
 
 def test_an_export_for_another_runtime_is_refused(tmp_path: Path):
-    """The record fits, the schema of the file is one that this LiteRT doesn't know."""
+    """The record matches, but this LiteRT doesn't know the schema of the file."""
     shutil.copytree(Checkpoint.find("unet").folder, tmp_path / "unet")
     exported, config = tmp_path / "unet/model.tflite", tmp_path / "unet/config.json"
     content = exported.read_bytes().replace(b"TFL3", b"TFL9", 1)
@@ -216,7 +216,7 @@ def test_an_export_for_another_runtime_is_refused(tmp_path: Path):
 
 
 class Evil:
-    """What makes ``pickle`` run a command."""
+    """Makes ``pickle`` run a command."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark
@@ -250,7 +250,7 @@ def test_pickled_objects_are_not_unpickled(tmp_path: Path, where: str):
 @pytest.mark.slow
 def test_an_upload_that_is_cut_off(tmp_path: Path):
     with serve(tmp_path, COLORIZER_KEEP="12") as server:
-        before = set(listing(server.files))  # What the page shows to everyone.
+        before = set(listing(server.files))  # Files that the page shows to everyone.
         address = urlsplit(server.url)
         head = (
             f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 900000\r\n"
@@ -289,18 +289,18 @@ def test_ten_thousand_broken_images_and_ten_whole_ones(tmp_path: Path, capsys: p
     assert "Traceback" not in printed.err
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert sorted(line["status"] for line in lines) == ["done"] * 10 + ["failed"] * 10_000
-    # A size that no image has, by its first bytes, is refused before the check sum is looked at.
+    # An impossible size in the first bytes is refused before the checksum is checked.
     reasons = [line["reason"] for line in lines if line["status"] == "failed"]
     assert all("damaged" in reason or "megapixels" in reason for reason in reasons)
     assert listing(out) == sorted(f"{i * 1000:05}.png" for i in range(10))
 
 
-# === There is no memory left ===
+# === Out of memory ===
 
 
 @pytest.mark.slow
 def test_folder_run_within_a_limit_of_memory(tmp_path: Path):
-    """What doesn't fit is told by name; the others are colorized."""
+    """Images that don't fit are named; the others are colorized."""
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
     (scans / "large.png").write_bytes(encode(np.zeros((9000, 12000, 3), np.uint8)))

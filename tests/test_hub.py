@@ -1,4 +1,4 @@
-"""Uploads through a stand-in for the Hub that speaks its protocol on loopback, and how they fail."""
+"""Uploads to a stand-in for the Hub on loopback, and how they fail."""
 
 import pytest
 from hub_server import Fault, Hub
@@ -7,7 +7,7 @@ from huggingface_hub import constants
 from colorizer.cli import main
 from colorizer.hub import HubError, Upload, send
 
-# huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
+# huggingface_hub 2.4 warns on every upload of a large file; this project can't change that.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
@@ -44,11 +44,11 @@ def test_a_failed_upload_is_a_sentence_and_a_second_one_finishes(
     assert str(caught.value).startswith("ada/net: ")
     assert "\n" not in str(caught.value)
     present = hub.repos.get(("model", "ada/net"))
-    assert present is None or len(present.commits) == 1  # As it was created: nothing half uploaded.
+    assert present is None or len(present.commits) == 1  # As created: nothing is half uploaded.
     assert sum(waits) <= 30
 
     hub.faults.clear()
-    for _ in range(2):  # The second has nothing to change, and makes no commit.
+    for _ in range(2):  # The second one changes nothing, so it makes no commit.
         send(upload())
     assert {"README.md", "large.bin"} <= hub.repos["model", "ada/net"].files.keys()
     assert len(hub.repos["model", "ada/net"].commits) == 2

@@ -31,7 +31,7 @@ def test_the_level_is_restored_by_the_last_thread():
         with quiet_opencv():
             thread.start()
             entered.wait(10)
-        assert log.getLogLevel() == log.LOG_LEVEL_SILENT  # The other one is still inside.
+        assert log.getLogLevel() == log.LOG_LEVEL_SILENT  # The other thread is still inside.
         leave.set()
         thread.join()
         assert log.getLogLevel() == log.LOG_LEVEL_ERROR

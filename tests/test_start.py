@@ -1,4 +1,4 @@
-"""How the demo starts, and why it doesn't: one line each."""
+"""How the demo starts, or says in one line why it doesn't."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ def test_missing_weights_are_one_line(tmp_path: Path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a disk of 80 megabytes; only root may."""
+    """Mount a disk of 80 megabytes; needs root."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)]

@@ -1,4 +1,4 @@
-"""Videos that the tests make, and ways to look into what became of them."""
+"""Videos for the tests, and functions to examine the results."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,7 +12,7 @@ TICKS = Fraction(1, 12_800)
 
 
 class OneColor:
-    """Stands in for `Colorizer`: chroma that depends on luma a little, and quickly."""
+    """A fast stand-in for `Colorizer`, whose chroma depends slightly on luma."""
 
     def __init__(self, chroma: tuple[float, float] = (0.1, -0.05), slope: float = 0.05) -> None:
         self.chroma, self.slope = np.array(chroma, np.float32), slope
@@ -23,7 +23,7 @@ class OneColor:
 
 
 def moving(count: int, height: int = 48, width: int = 64, depth: int = 8, seed: int = 0) -> list[np.ndarray]:
-    """Make luma planes of a pattern that moves: limited range."""
+    """Make limited-range luma planes of a moving pattern."""
     rows, columns = np.mgrid[:height, :width]
     noise = np.random.default_rng(seed).integers(-3, 4, (height, width))
     waves = [60 * np.sin((rows + 2 * i) / 7) * np.cos((columns + 3 * i) / 9) + noise for i in range(count)]
@@ -31,7 +31,7 @@ def moving(count: int, height: int = 48, width: int = 64, depth: int = 8, seed: 
 
 
 def uneven(count: int) -> list[int]:
-    """Make times of frames that don't lie evenly."""
+    """Make uneven times of frames."""
     return np.cumsum([0, *([512, 700, 512, 300] * count)])[:count].tolist()
 
 
@@ -55,7 +55,7 @@ def write_video(
     metadata: dict[str, str] | None = None,
     chapters: Sequence[dict] = (),
 ) -> Path:
-    """Write a gray video, and what may go along with one."""
+    """Write a gray video, optionally with other streams."""
     height, width = lumas[0].shape
     options = {"crf": "20", "g": "12"} if codec == "libx264" and options is None else options or {}
     with av.open(str(path), "w", container_options=container_options or {}) as out:

@@ -1,4 +1,4 @@
-"""Many images at once."""
+"""Batches: archives in, an archive out."""
 
 import csv
 import io
@@ -71,7 +71,7 @@ def test_results_carry_what_they_say_of_themselves(tmp_path: Path):
 
 def test_results_of_one_name_are_told_apart(tmp_path: Path):
     first, second = (encode(image) for image in random_images(2))
-    """As in a folder, and by numbers where two files have one name."""
+    """As in a folder, with numbers if two files have the same name."""
     (tmp_path / "y.jpg").write_bytes(first)
     path = _zip(tmp_path / "a.zip", {"x.png": first, "x.bmp": second, "y.jpg": second, "y-2.jpg": second})
     lines = colorize_archive([tmp_path / "y.jpg", path], tmp_path / "out.zip", _invert)
@@ -97,11 +97,11 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
 
 
 def test_lie_about_the_size_gives_no_more(tmp_path: Path):
-    """Of an archive that declares fewer bytes than it unpacks to, no more are unpacked than it declares."""
+    """An archive that declares fewer bytes than it contains is unpacked only up to the declared size."""
     path, size, told = tmp_path / "lie.zip", 30_000_000, 10
     _zip(path, {"a.bmp": bytes(size)})
     content = path.read_bytes()
-    for true, lie in ((size, told), (zlib.crc32(bytes(size)), zlib.crc32(bytes(told)))):  # Nothing else is amiss.
+    for true, lie in ((size, told), (zlib.crc32(bytes(size)), zlib.crc32(bytes(told)))):  # Nothing else is wrong.
         assert content.count(true.to_bytes(4, "little")) == 2
         content = content.replace(true.to_bytes(4, "little"), lie.to_bytes(4, "little"))
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The engine ``ray``: what it plans, and what it does on a cluster of three node processes of this machine."""
+"""The engine ``ray``: its plans, and runs on a cluster of three node processes on this machine."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from colorizer.batch.ray_engine import FolderPlan, run_on_cluster
 from colorizer.batch.storage import fetch, put
 from colorizer.cli import main
 
-# Ray tells its makers even that it is not to tell them anything, and asks the addresses of clouds whether it is in one.
+# Ray reports even opting out of statistics, and probes the metadata addresses of clouds.
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_worker_niceness": "0",  # Else a busy machine lets the workers starve.
+    "RAY_worker_niceness": "0",  # Otherwise the workers starve on a busy machine.
     "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",
     "http_proxy": "http://127.0.0.1:9",
     "no_proxy": "127.0.0.1,localhost",
@@ -51,7 +51,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def read_report(path: Path) -> dict[str, dict]:
-    """Read a report: its lines by source, without what is never the same twice."""
+    """Read a report: its lines by source, without fields that differ from run to run."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
         del line["seconds"]
@@ -60,7 +60,7 @@ def read_report(path: Path) -> dict[str, dict]:
     return by_source
 
 
-# === The plan, and what is refused: without a cluster ===
+# === Plans and refusals, without a cluster ===
 
 
 @pytest.mark.parametrize("recursive", [False, True])
@@ -158,9 +158,9 @@ def test_no_cluster_at_the_address(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Start a cluster of a head and two nodes of one core each, and servers of object stores that they know.
+    """Start a cluster of a head and two nodes with one core each, and object stores that they can access.
 
-    At the end nothing has left the machine, and no process is left.
+    At the end, check that nothing was sent from the machine, and that no process is left.
     """
     from ray.cluster_utils import Cluster
 
@@ -206,7 +206,7 @@ def test_results_and_report_are_those_of_the_single_machine(tmp_path, monkeypatc
     assert main([*command, "--output", "out", "--report", "run.jsonl"]) == 1
     assert (contents(Path("out")), read_report(Path("run.jsonl"))) == here
     there = capsys.readouterr()
-    assert there.out.endswith(printed.out)  # On a busy machine Ray itself may have said something before.
+    assert there.out.endswith(printed.out)  # On a busy machine, Ray itself may have printed something before.
     assert set(printed.err.splitlines()) <= set(there.err.splitlines())
 
     (Path("out") / "3" / "030.png").unlink()
@@ -287,7 +287,7 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(tmp_path, cap
     assert 20 < len(whole) < 330
     assert main(command) == 1
     done = read_report(report)
-    assert len(done) == 167 + 1  # And a text that is passed over.
+    assert len(done) == 167 + 1  # Including an ignored text file.
     assert sum(line["status"] == "failed" for line in done.values()) == 2
     assert len(list(out.rglob("*"))) == 15 + 330  # Folders and results, and nothing else.
     again = [path for path, changed in whole.items() if path.stat().st_mtime_ns != changed]
@@ -296,7 +296,7 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(tmp_path, cap
 
 @pytest.mark.slow
 def test_a_node_that_is_killed_costs_no_image(tmp_path, cluster):
-    """Last of all: the cluster has a node less then."""
+    """Runs last, since the cluster then has one node less."""
     scans = make_scans(tmp_path / "scans", 100)
     options = PaintOptions(alternatives=4)
     plan = FolderPlan(scans, tmp_path / "out", options, recursive=True, chunk_files=4)

@@ -73,7 +73,7 @@ def test_names_that_differ_in_case_and_results_without_content(tmp_path, capsys)
     command = ["colorize", str(scans), "--output", str(out)]
     assert main(command) == 0
     assert files(out) == ["a.JPG.png", "a.jpg-2.png", "b.png"]
-    (out / "b.png").write_bytes(b"")  # As a power cut leaves it.
+    (out / "b.png").write_bytes(b"")  # As after a power failure.
     assert main(command) == 0
     assert "1 colorized, 2 skipped" in capsys.readouterr().out
     assert decode_image(out / "b.png").shape == (32, 32, 3)
@@ -107,7 +107,7 @@ def test_metadata_and_alpha_reach_the_results(tmp_path):
 
 
 def test_small_pictures_go_together_and_give_what_they_give_alone(tmp_path):
-    """Of many sizes, with a broken one among them: each result is that of its own picture."""
+    """With many sizes and a broken image among them, each result belongs to its own picture."""
     jobs = []
     for i, size in enumerate([16, 40, 40, 700, 40, 24, 40, 300, 16]):
         source = tmp_path / f"{i}.png"
@@ -119,7 +119,7 @@ def test_small_pictures_go_together_and_give_what_they_give_alone(tmp_path):
 
     def paint(images):
         calls.append(len(images))
-        time.sleep(0.2)  # The next files are read meanwhile.
+        time.sleep(0.2)  # The next files are read in the meantime.
         return [[result] for result in model.colorize_batch(images)]
 
     outcomes = list(run_jobs(jobs, paint, max_pixels=10**6))
@@ -203,7 +203,7 @@ def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
     def paint(images):
         nonlocal together
         together = max(together, len(images))
-        time.sleep(0.2)  # The next files are read meanwhile.
+        time.sleep(0.2)  # The next files are read in the meantime.
         if any(len(image) == 30 for image in images):
             raise RuntimeError("can't start new thread")
         return [[image] for image in images]
@@ -213,7 +213,7 @@ def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
     assert [outcome.status for outcome in outcomes] == ["done", "failed", "done", "done", "done"]
 
 
-# The command, held for good when five files are reported: a signal finds it in the middle, however fast it is.
+# The command, paused forever after five reported files, so that a signal always arrives in the middle of the run.
 HELD = """
 import itertools, signal, sys, time
 from colorizer.batch import run
@@ -224,8 +224,8 @@ def hold(outcome):
         time.sleep(0.1)
     return to_json(outcome)
 run.Outcome.to_json = hold
-signal.signal(signal.SIGINT, signal.default_int_handler)  # Who started the tests may ignore it, as `make test &` does.
-run._PIXELS_IN_FLIGHT = 2_000_000  # So that no more than a few are ahead of the report.
+signal.signal(signal.SIGINT, signal.default_int_handler)  # May be ignored by default, as under `make test &`.
+run._PIXELS_IN_FLIGHT = 2_000_000  # So that only a few files are ahead of the report.
 sys.exit(main())
 """
 

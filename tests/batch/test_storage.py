@@ -22,7 +22,7 @@ from colorizer.batch.storage import (
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    """Let this process speak with the servers of object stores on this machine."""
+    """Connect this process to the object stores on this machine."""
     logs = tmp_path_factory.mktemp("stores")
     with (
         serve_s3("scans", logs / "s3") as s3,

@@ -1,4 +1,4 @@
-"""What preparing old prints is worth is told for aged copies, and for photographs that are not old."""
+"""The benchmark of prepared prints covers aged copies and photographs that are not old."""
 
 import json
 import shutil

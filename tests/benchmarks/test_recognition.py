@@ -1,4 +1,4 @@
-"""Which class a photograph shows stands in its name."""
+"""The class of a photograph is part of its name."""
 
 from pathlib import Path
 

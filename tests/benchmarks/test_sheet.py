@@ -1,4 +1,4 @@
-"""Blind pairs: the key tells the models apart, the sheets don't."""
+"""Blind pairs: only the key shows which model is which."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What all tests of the demo in a browser share: its page, and what a visitor does there again and again."""
+"""Fixtures and steps shared by the browser tests of the demo."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ AFTER = ".stage .after"  # The colorized picture.
 
 @pytest.fixture(params=SIZES)
 def page(request: pytest.FixtureRequest, browser: Browser, demo_url: str) -> Iterator[Page]:
-    """Open the demo; at the end nothing was asked of another host and the console has no error."""
+    """Open the demo; at the end, check that no other host was contacted and the console has no error."""
     width, height = SIZES[request.param]
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(60_000)
@@ -49,7 +49,7 @@ desktop = pytest.mark.parametrize("page", ["desktop"], indirect=True)
 
 
 def fetch_picture(page: Page, selector: str) -> np.ndarray:
-    """Fetch a picture of the stage, as the browser got it."""
+    """Fetch a picture of the stage, as the browser received it."""
     return decode_image(page.request.get(page.locator(selector).evaluate("image => image.src")).body())
 
 
@@ -67,7 +67,7 @@ def wait_for(page: Page, name: str) -> None:
 
 
 def bring(page: Page, path: Path) -> None:
-    """Bring a photo, and wait for its result."""
+    """Open a photo, and wait for its result."""
     page.set_input_files("#photo-file", path)
     wait_for(page, path.stem)
 
@@ -80,7 +80,7 @@ def download_exact(page: Page) -> np.ndarray:
 
 
 def is_on_screen(page: Page, selector: str) -> bool:
-    """Tell whether all of an element, to half a pixel, can be seen without scrolling."""
+    """Whether all of an element, to half a pixel, is visible without scrolling."""
     box, size = page.locator(selector).bounding_box(), page.viewport_size
     assert box, selector
     return (

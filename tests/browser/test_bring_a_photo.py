@@ -1,4 +1,4 @@
-"""A visitor brings a photo, sets how it is colorized, and takes the result along."""
+"""A visitor opens a photo, changes settings, and downloads the result."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # Minutes, all together.
 
 
 def _transfer(page: Page, path: Path) -> JSHandle:
-    """Make what a browser hands over when a file is dropped or pasted."""
+    """Make the `DataTransfer` of a dropped or pasted file."""
     return page.evaluate_handle(
         """([content, name]) => {
             const transfer = new DataTransfer();
@@ -32,7 +32,7 @@ def _transfer(page: Page, path: Path) -> JSHandle:
 
 
 def _count_events(page: Page) -> list[str]:
-    """Note each event that someone causes from now on; those of the opening page, which may come late, don't count."""
+    """Record each event from now on, except late ones of the opening page."""
     sent: list[str] = []
 
     def note(request: Request) -> None:
@@ -127,7 +127,7 @@ def test_the_last_of_several_photos_is_shown(page: Page, colorizer: Colorizer):
 def _hold(page: Page, what: str) -> list[Route]:
     """Hold the next request for something in the browser.
 
-    Not by ``times=1``: Playwright lets all held requests go when the last such handler is done.
+    Without ``times=1``: when the last such handler is done, Playwright releases all held requests.
     """
     held: list[Route] = []
 
@@ -245,7 +245,7 @@ def test_settings_settle_at_once(page: Page):
     detail.press_sequentially("200")
     detail.press("Tab")
     np.testing.assert_array_equal(download_exact(page), Colorizer.load().colorize(photo, vividness=1, detail=200))
-    # An emptied number goes back to its default.
+    # An emptied number field gets its default again.
     for field in (detail, page.locator(".vividness-number")):
         field.fill("")
         field.press("Tab")

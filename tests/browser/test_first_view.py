@@ -1,4 +1,4 @@
-"""The page as it opens: the result first, on any screen, for anyone."""
+"""The page as it opens: the result first, on any screen, accessible to everyone."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ AXE = "axe-core@4.10.3"
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fetch axe-core, which finds faults of accessibility."""
+    """Fetch axe-core, which finds accessibility problems."""
     folder = install_package(AXE, tmp_path_factory.mktemp("axe"))
     return folder / "node_modules/axe-core/axe.min.js"
 
@@ -67,7 +67,7 @@ def test_the_slider_by_keys_and_by_touch(page: Page):
 
 
 def test_the_first_view_is_light(browser: Browser, demo_url: str):
-    """What the opening page fetches of this project's own: its pictures, scripts and styles."""
+    """The size of the project's own pictures, scripts and styles that the opening page fetches."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     own: list[Response] = []
     page.on("response", lambda response: own.append(response) if "file=" in response.url else None)
@@ -81,13 +81,13 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
 
 def test_no_barriers(page: Page, axe: Path):
     page.add_script_tag(path=axe)
-    # On a busy machine, the colors of the theme before would still be fading out when axe looks.
+    # On a busy machine, the previous theme's colors would still be fading out when axe runs.
     page.add_style_tag(content="*, *::before, *::after { transition: none !important }")
     found = []
 
     def look(place: str) -> None:
         for theme in ("light", "dark"):
-            # As Gradio does; loading anew would abort its requests.
+            # As Gradio does it; reloading would abort its requests.
             page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
             result = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
             found.extend(

@@ -1,4 +1,4 @@
-"""A visitor corrects colors by dabs, and chooses among other versions."""
+"""A visitor corrects colors with dabs, and chooses another version."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow  # Minutes, all together.
 
 
 def test_the_walk_of_a_visitor(page: Page, colorizer: Colorizer):
-    """Colorize a photo, correct a color, take another version, download."""
+    """Colorize a photo, correct a color, choose another version, download."""
     photo = ROOT / "samples/photos/cat.jpg"
     bring(page, photo)
     page.get_by_role("tab", name="Fix colors").click()
@@ -69,7 +69,7 @@ def test_six_clicks_in_a_second_are_six_dabs(page: Page, colorizer: Colorizer):
     page.get_by_role("tab", name="Fix colors").click()
     for button in (".undo", ".redo", ".delete", ".clear"):
         expect(page.locator(button)).to_be_disabled()
-    # The server is slow to answer: a ring is there all the same, before any answer.
+    # Even if the server responds slowly, the ring appears at once.
     page.locator(".dabs").scroll_into_view_if_needed()
     places = page.evaluate(
         """places => {
@@ -87,7 +87,7 @@ def test_six_clicks_in_a_second_are_six_dabs(page: Page, colorizer: Colorizer):
     )
     assert page.evaluate("window.rings") == [1, 2, 3, 4, 5, 6]
     expect(page.locator(AFTER)).not_to_have_attribute("src", first, timeout=180_000)
-    # Answers to the first dabs may be shown before that to all six.
+    # Responses to the first dabs may be shown before the one to all six.
     hints = [(int(x * 451), int(y * 300), "#3060a0") for x, y in places]
     expected = colorizer.colorize(photo, hints=hints)
     for _ in range(120):
@@ -168,7 +168,7 @@ def test_suggestions_are_those_of_the_dab_in_hand(page: Page):
     page.get_by_role("tab", name="Fix colors").click()
     for key in ("Enter", "Shift+ArrowDown", "Enter"):
         page.locator(".dabs").press(key)
-    # Nothing comes between a click and the look: what is seen is not yet an answer.
+    # Checked right after the click, before any response.
     for button in (".undo", ".redo", ".delete"):
         expect(page.locator(".swatches button").first).to_be_visible(timeout=180_000)
         hidden = page.evaluate(
@@ -197,7 +197,7 @@ def test_a_color_that_is_chosen_in_the_open_field_is_one_step_back(page: Page):
 @pytest.mark.parametrize("page", ["phone"], indirect=True)
 def test_on_a_phone_the_photo_stays_in_view_of_its_colors(page: Page):
     page.get_by_role("tab", name="Fix colors").click()
-    page.locator(".frame").evaluate("frame => frame.style.setProperty('--ratio', 2 / 3)")  # As of an upright photo.
+    page.locator(".frame").evaluate("frame => frame.style.setProperty('--ratio', 2 / 3)")  # As for an upright photo.
     page.locator(".edits").evaluate("element => element.scrollIntoView({block: 'end'})")
     for place in (".frame", ".color", ".edits"):
         assert is_on_screen(page, place)

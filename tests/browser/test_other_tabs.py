@@ -1,4 +1,4 @@
-"""A visitor colorizes a film, browses the test images, and reads how it works."""
+"""A visitor colorizes a video, browses the test images, and reads how it works."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # Minutes, all together.
 
 
 def _pixels(page: Page, panel: str) -> np.ndarray:
-    """Fetch the picture that a panel shows, as the browser got it."""
+    """Fetch the picture in a panel, as the browser received it."""
     source = page.locator(f"{panel} img").get_attribute("src")
     return decode_image(page.request.get(source).body())
 
@@ -40,7 +40,7 @@ def _test_pixels(page: Page, name: str) -> np.ndarray:
 
 @desktop
 def test_a_film(page: Page, tmp_path: Path):
-    """A frame first, then the film; canceled once; what is no film is refused in place."""
+    """A frame first, then the video; canceled once; other files are refused in place."""
     film = write_video(tmp_path / "garden.mp4", moving(75, 96, 128), sound="aac")
     page.get_by_role("tab", name="Video").click()
     expect(page.get_by_text("at most 30 seconds, 1,280 × 720 pixels and 50 MB")).to_be_visible()
@@ -59,7 +59,7 @@ def test_a_film(page: Page, tmp_path: Path):
     strength.dispatch_event("pointerup")
     expect(still).not_to_have_attribute("src", first, timeout=240_000)
 
-    # Within the page: on a busy machine, the film is done before a click from outside lands.
+    # In the page, since on a busy machine the video would be done before a click from outside arrives.
     page.evaluate(
         """() => new MutationObserver((_, observer) => {
             const cancel = document.querySelector("#film-stop");
@@ -73,7 +73,7 @@ def test_a_film(page: Page, tmp_path: Path):
     page.get_by_role("button", name="Colorize the video").click()
     expect(page.locator("#film-state")).to_contain_text("75 frames in", timeout=240_000)
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
-    # Chromium as Debian builds it plays H.264.
+    # Debian's build of Chromium plays H.264.
     player = page.locator("#film-result video")
     page.wait_for_function("document.querySelector('#film-result video').readyState >= 2", timeout=180_000)
     assert player.evaluate("video => [video.videoWidth, video.videoHeight]") == [128, 96]
@@ -94,7 +94,7 @@ def test_random_test_image(page: Page):
         page.wait_for_timeout(300)
         return caption.inner_text() != before
 
-    assert any(draw() for _ in range(40))  # The same image may be drawn again.
+    assert any(draw() for _ in range(40))  # The same image may come up again.
     assert is_on_screen(page, ".test-panels")
     tops = [page.locator(f".test-{name}").bounding_box()["y"] for name in ("gray", "unet", "autoencoder-raw", "truth")]
     assert len(set(tops)) == 1, "the panels stand in one row"
@@ -108,7 +108,7 @@ def test_choose_a_test_image(page: Page, colorizer: Colorizer):
     page.get_by_label("Class").click()
     page.get_by_role("option", name="cat").click()
     caption = page.locator(".test-caption")
-    expect(caption).to_have_text("cat, image 1 of 20", timeout=180_000)  # What was chosen is shown at once.
+    expect(caption).to_have_text("cat, image 1 of 20", timeout=180_000)  # The choice is shown at once.
     thumbnails = page.locator("#gallery button.thumbnail-item")
     expect(thumbnails).to_have_count(2, timeout=180_000)
     thumbnails.nth(1).click()
@@ -161,7 +161,7 @@ def test_how_it_works(page: Page):
     record = json.loads((ROOT / "checkpoints/autoencoder/metrics.json").read_text())
     expect(page.get_by_text(f"{record['raw']['relative_mse']:.0%} of the gray baseline's")).to_be_visible()
 
-    # Another test image, and one of the visitor's own.
+    # Another test image, and an upload.
     before = page.locator("#seen img").get_attribute("src")
     page.locator("#follow button.thumbnail-item").nth(4).click()
     expect(page.locator("#seen img")).not_to_have_attribute("src", before, timeout=180_000)
@@ -174,7 +174,7 @@ def test_how_it_works(page: Page):
     expect(page.locator("#full img")).not_to_have_attribute("src", before, timeout=180_000)
     np.testing.assert_array_equal(_pixels(page, "#full"), Colorizer.load("autoencoder").colorize(photo))
 
-    # The vector of the photo, moved along a direction, and back; the list of contents leads there.
+    # Change the photo's vector along a direction, and reset it; the table of contents links there.
     page.get_by_role("link", name="Move the numbers").click()
     expect(page.locator("#moved")).to_be_in_viewport()
     expect(page.locator("#moved img")).to_be_visible(timeout=180_000)

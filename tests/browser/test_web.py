@@ -1,4 +1,4 @@
-"""The static page in a real browser: it paints what Python paints, on the person's own machine, offline too."""
+"""The static page in a real browser: it gives the same colors as Python, locally and offline."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ SAMPLES = sorted([*(ROOT / "samples/cifar10").glob("*.png"), *(ROOT / "samples/p
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
+    """Serves files without logging each request."""
 
     def log_message(self, *arguments) -> None: ...
 
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    """Build the page from its sources, as anyone does who hosts it."""
+    """Build the page from its sources, as for hosting it."""
     npm = require("npm", shutil.which("npm"), "npm")
     for command in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
         if command[0] != "ci" or not (WEB / "node_modules").exists() or os.environ.get("CI"):
@@ -59,7 +59,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, server: ThreadingHTTPServer) -> Iterator[Page]:
-    """Open the page; at the end nothing was asked of another host, and nothing went wrong in it."""
+    """Open the page; at the end, check that no other host was contacted and there were no errors."""
     page = context.new_page()
     page.set_default_timeout(120_000)
     wrong: list[str] = []
@@ -70,7 +70,7 @@ def page(context: BrowserContext, server: ThreadingHTTPServer) -> Iterator[Page]
 
     context.on("request", lambda request: check_host(request.url))
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    # LiteRT writes notes of all kinds to the error console; what the browser refuses stands there too.
+    # LiteRT logs all kinds of notes to the error console; only policy violations matter here.
     page.on("console", lambda message: wrong.append(message.text) if "Security Policy" in message.text else None)
     page.goto(f"http://127.0.0.1:{server.server_port}/")
     yield page
@@ -84,7 +84,7 @@ def colorizer() -> Colorizer:
 
 
 def colorize(page: Page, path: Path) -> np.ndarray:
-    """Give the page a file, and take its download."""
+    """Open a file on the page, and download the result."""
     page.set_input_files("#file", path)
     expect(page.locator("#status")).to_have_text("Done", timeout=240_000)
     return download(page)
@@ -97,7 +97,7 @@ def download(page: Page) -> np.ndarray:
 
 
 def opaque(path: Path) -> np.ndarray:
-    """Read a PNG of the page, which always has alpha."""
+    """Read a PNG from the page, which always has alpha."""
     rgba = decode_image(path)
     assert (rgba[..., 3] == 255).all()
     return rgba[..., :3]
@@ -115,7 +115,7 @@ def assert_equal(result: np.ndarray, expected: np.ndarray) -> None:
 
 def test_it_paints_what_python_paints(page: Page, colorizer: Colorizer, tmp_path: Path):
     for sample in SAMPLES:
-        path = tmp_path / f"{sample.stem}.png"  # Browsers decode JPEG in ways of their own.
+        path = tmp_path / f"{sample.stem}.png"  # Browsers' JPEG decoders differ.
         path.write_bytes(encode(decode_image(sample)))
         assert_equal(colorize(page, path), colorizer.colorize(path))
 

@@ -23,7 +23,7 @@ IMAGES = random_images(4, 40)
 
 @pytest.fixture
 def scans(tmp_path):
-    """Make a folder with images in two levels, a broken one and a file that is no image."""
+    """Make a folder with images in two levels, a broken one, and a file that isn't an image."""
     folder = tmp_path / "scans"
     (folder / "x").mkdir(parents=True)
     (folder / "a.png").write_bytes(encode(IMAGES[0]))
@@ -109,7 +109,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)
 
-    monkeypatch.setattr(Path, "iterdir", list_some)  # Whoever runs the tests may read everything.
+    monkeypatch.setattr(Path, "iterdir", list_some)  # Simulated, since root may read everything.
     assert main(["colorize", str(scans), "--output", str(tmp_path / "out"), "--recursive"]) == 2
     assert f"{scans / 'x'} can't be read: Permission denied" in capsys.readouterr().err
 
@@ -294,7 +294,7 @@ def test_evaluate_abilities(cifar_folder, tmp_path):
     assert ratios == sorted(ratios)
     assert abilities["vividness"]["0.0"]["chroma_by_luma"] == figures["chroma_by_luma"]
     assert 0 < abilities["calibration_error"] < 1
-    # The truth told at sixteen places leaves less error than the truth told at one.
+    # Sixteen true hints leave a smaller error than one.
     assert abilities["hints"]["16"] < abilities["hints"]["1"]
     assert sum(entry["pixels"] for entry in abilities["uncertainty"]) == pytest.approx(1)
     assert all(0 <= entry["mean"] <= 1 for entry in abilities["uncertainty"])
@@ -309,7 +309,7 @@ def test_evaluate_odd_images(tmp_path, capsys):
         (tmp_path / f"gray/{name}.png").write_bytes(encode(np.full((*shape, 3), 90, np.uint8)))
     command = ["evaluate", "--output", str(output), "--data"]
     assert main([*command, str(tmp_path / "gray"), "--abilities"]) == 0
-    figures = json.loads(output.read_text(), parse_constant=pytest.fail)  # NaN is no JSON.
+    figures = json.loads(output.read_text(), parse_constant=pytest.fail)  # NaN isn't JSON.
     assert figures["relative_mse"] is None
     assert figures["abilities"]["hints"]["4"] is None
     (tmp_path / "broken").mkdir()
@@ -360,7 +360,7 @@ def test_help_is_quick_and_free_of_tensorflow():
 
 
 def test_options_are_called_by_their_flags_in_the_command_line_alone():
-    """Below it, errors speak to those who call Python too; whole commands may be named anywhere."""
+    """Below the command line, errors are also for Python users; whole commands may be named anywhere."""
     found = []
     for path in (ROOT / "colorizer").rglob("*.py"):
         if path.is_relative_to(ROOT / "colorizer/cli"):

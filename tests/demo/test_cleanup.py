@@ -1,4 +1,4 @@
-"""What visitors brought goes when its time is over."""
+"""Visitors' files are deleted after a while."""
 
 import time
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_an_old_folder_goes_with_its_old_file(tmp_path: Path, monkeypatch: pytes
     old.parent.mkdir(parents=True)
     old.write_bytes(b"x")
     time.sleep(0.6)
-    (folder / "0b").mkdir()  # An upload that begins.
+    (folder / "0b").mkdir()  # An upload that is just starting.
     sweep(demo, age=0.5)
     assert list(folder.rglob("*")) == [folder / "0b"]
 

@@ -1,4 +1,4 @@
-"""A server whose connections are taken up leaves room for the next visitor."""
+"""A server with many idle connections has room for the next visitor."""
 
 import asyncio
 import contextlib
@@ -46,10 +46,10 @@ def test_silent_connections_are_few_and_end():
     with _serve(most_silent=3, patience=1) as port, contextlib.ExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(4)]
         silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # The head never ends.
-        assert _is_closed(silent[0])  # At once; the others when their time is over.
+        assert _is_closed(silent[0])  # At once; the others after the timeout.
         assert httpx.get(f"http://127.0.0.1:{port}").text == "here"
         assert all(map(_is_closed, silent[1:]))
-        # Those who spoke count no more, and are not cut off.
+        # Connections that sent a request no longer count, and are not closed.
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             for _ in range(5):
                 assert client.get("/").text == "here"

@@ -1,4 +1,4 @@
-"""Visitors' files are decoded in processes of their own, within limits."""
+"""Visitors' files are decoded in separate processes, within limits."""
 
 import os
 import signal
@@ -107,13 +107,13 @@ def test_a_crash_costs_its_process(tmp_path):
 
 
 def lying_avif() -> bytes:
-    """What its header tells is 64 x 64; what is decoded, 9,000 x 9,000."""
+    """The header says 64 x 64, but 9,000 x 9,000 are decoded."""
     content = pillow(Image.new("L", (9000, 9000)), "AVIF", speed=10)
     return content.replace(struct.pack(">II", 9000, 9000), struct.pack(">II", 64, 64))
 
 
 def largest_photo(format: str, **options) -> bytes:
-    """Fifty megapixels, as many as are taken."""
+    """Fifty megapixels, the most that are accepted."""
     ramp = np.add.outer(np.arange(6000) // 32, np.arange(8300) // 32).astype(np.uint8)
     return pillow(Image.fromarray(np.dstack([ramp, ramp.T.reshape(ramp.shape), ramp])), format, **options)
 
@@ -134,7 +134,7 @@ def test_no_file_takes_more_memory_than_the_limit(tmp_path, make):
     decoding.decode(write(tmp_path / "a.png", encode(random_images(1)[0])), MAX_PIXELS)
     start = {child.pid: child.memory_info().rss for child in children()}
     path = write(tmp_path / "large", make())
-    with suppress(ImageError):  # Refused or not, it takes no more.
+    with suppress(ImageError):  # Refused or not, it doesn't take more.
         decoding.decode(path, MAX_PIXELS)
     for child in children():
         peak = 1024 * int(Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0])

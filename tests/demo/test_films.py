@@ -1,4 +1,4 @@
-"""Visitors' films are read in a process of their own, within limits, and follow no address."""
+"""Visitors' videos are read in a separate process, within limits, and can't refer to other hosts."""
 
 import io
 import socket
@@ -50,7 +50,7 @@ def test_the_network_is_held_for_some_frames_only(film: Path, tmp_path: Path):
 
     told = []
     for message in films.colorize_film(film, tmp_path / "color.mp4", InTurn(Model()), 0.3, LIMITS, "a"):
-        assert not InTurn._lock.locked()  # Whoever brings a photo now is served.
+        assert not InTurn._lock.locked()  # A visitor with a photo isn't blocked.
         told.append(message)
     assert max(asked) <= 8
     assert told[-1]["done"]["frames"] == len(read_frames(tmp_path / "color.mp4")) == 30
@@ -96,7 +96,7 @@ def test_a_process_that_ends_beside_another_is_told_in_words(film: Path, monkeyp
 
     def receive_nothing(answers):
         monkeypatch.setattr(films, "receive", receive_soon)
-        films.read_still(film, LIMITS)  # Somebody else's, meanwhile.
+        films.read_still(film, LIMITS)  # Another visitor's, in the meantime.
 
     monkeypatch.setattr(films, "receive", receive_nothing)
     with pytest.raises(VideoError, match=r"^meadow\.mp4 "):
@@ -120,7 +120,7 @@ def test_size_and_length_are_bounded_before_a_frame_is_decoded(
 
 
 def write_playlists(folder: Path, private: Path, address: str) -> None:
-    """Write what leads to other files and hosts, each under the name of a film and under its own."""
+    """Write files that refer to other files and hosts, each with a video's extension and with its own."""
     target = f"http://{address}/a.ts"
     for (kind, extension), text in {
         ("hls", "m3u8"): "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
@@ -149,7 +149,7 @@ def test_playlists_are_refused_under_any_name(tmp_path: Path):
                 measure_length(path, LIMITS)
         with pytest.raises(VideoError, match=r"hls-address\.mp4 is not a video that can be read"):
             films.read_still(folder / "hls-address.mp4", LIMITS)
-        with pytest.raises(BlockingIOError):  # Nobody has called.
+        with pytest.raises(BlockingIOError):  # No connection was made.
             listener.accept()
 
 

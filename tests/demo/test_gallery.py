@@ -29,7 +29,7 @@ def test_the_data_set_where_there_is_one(cifar_folder: Path, monkeypatch: pytest
     monkeypatch.setenv("COLORIZER_DATA", str(cifar_folder))
     gallery = Gallery.load(["unet"])
     assert gallery.origin.startswith("10 images: the test split")
-    assert gallery.orders == []  # Nobody measured these.
+    assert gallery.orders == []  # There are no measurements of these.
     with pytest.raises(ValueError, match="no errors to sort by"):
         gallery.list_rows(ALL_CLASSES, ("unet", "best"))
 

@@ -1,4 +1,4 @@
-"""What the server refuses, by requests that try to get past it."""
+"""Requests that the server refuses."""
 
 import asyncio
 import errno
@@ -113,11 +113,11 @@ def test_rate_is_limited_for_each_visitor():
     def post(forwarded: str) -> int:
         return client.post("/gradio_api/upload", headers={"x-forwarded-for": forwarded}).status_code
 
-    # What stands before the address that the proxy saw is of the visitor's own making.
+    # Everything before the address that the proxy saw can be forged.
     assert [post(f"1.1.1.{i}, {PUBLIC}, 10.0.0.{i}") for i in range(4)] == [200, 200, 200, 429]
     assert post("8.8.8.8") == 200
     assert client.get("/").status_code == 200
-    # Gradio's page shows the detail of a JSON, and the text where it is about uploads.
+    # Gradio's page shows the detail of a JSON response, but the plain text for uploads.
     question, upload = (client.post(path, headers={"x-forwarded-for": PUBLIC}) for path in ("/q/join", "/x/upload"))
     assert question.json() == {"detail": "more than 3 requests in a minute; wait a moment"}
     assert upload.text == "more than 3 requests in a minute; wait a moment"
@@ -126,7 +126,7 @@ def test_rate_is_limited_for_each_visitor():
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
 @pytest.mark.parametrize("space", [False, True])
 def test_without_a_proxy_forwarded_addresses_count_nothing(monkeypatch: pytest.MonkeyPatch, space: bool):
-    """Asked of the server as it is launched: it may read forwarded addresses before the guard does."""
+    """Tests the launched server, which may read forwarded addresses before the guard does."""
     monkeypatch.setenv(RATE_VARIABLE, "2")
     monkeypatch.setenv("SPACE_ID", "me/demo" if space else "")
     with gr.Blocks() as demo:
@@ -136,7 +136,7 @@ def test_without_a_proxy_forwarded_addresses_count_nothing(monkeypatch: pytest.M
         server_name="0.0.0.0", server_port=port, quiet=True, prevent_thread_lock=True, **launch_options("0.0.0.0")
     )
     try:
-        # Not from 127.0.0.1, where a proxy may stand.
+        # Not from 127.0.0.1, which could be a proxy.
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as visitor:
             codes = [
                 visitor.post(
@@ -225,7 +225,7 @@ def test_an_allowance_forgets_and_costs_the_same_for_many(monkeypatch: pytest.Mo
         now = i / 100
         allowance.take(str(i), 1, "")
     assert len(allowance) <= 6_001  # Those of the last minute.
-    assert steps < 20_000  # Each is forgotten once; nobody waits for all others to be looked through.
+    assert steps < 20_000  # Each entry is dropped once, without a scan of all the others.
     with pytest.raises(Refused):
         allowance.take("19999", 1, "too much")
 

@@ -1,4 +1,4 @@
-"""A photo that a person colorizes."""
+"""A visitor's photo and choices."""
 
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     assert dabbed.suggest_colors(colorizer, 0.999, 0.999, 96) == colorizer.suggest_colors(
         image, 63, 47, detail=96, hints=[(40, 9, "#3060a0")]
     )
-    # What the model finds likely at a place doesn't depend on the dab that is there.
+    # Suggestions for a place don't depend on the dab that is there.
     assert dabbed.suggest_colors(colorizer, *place, 96) == photo.suggest_colors(colorizer, *place, 96)
     alternative, *others = dabbed.draw_alternatives(colorizer, 4, 96, seed=1)
     assert [alternative, *others] == colorizer.draw_alternatives(

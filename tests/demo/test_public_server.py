@@ -1,4 +1,4 @@
-"""The real server, asked as strangers ask a public one: nonsense, and a crowd that says nothing."""
+"""The real server under what a public one has to expect: nonsense requests, and many idle connections."""
 
 import socket
 import sys
@@ -35,7 +35,7 @@ _MALFORMED: list[tuple[str, dict]] = [
 
 @pytest.mark.parametrize(("path", "given"), _MALFORMED)
 def test_malformed_questions_are_refused(demo_url: str, path: str, given: dict):
-    """Without a traceback in the log, too, which the fixture looks for."""
+    """The fixture also checks that the log has no traceback."""
     _check(httpx.post(f"{demo_url}/gradio_api/{path}", **given))
 
 
@@ -46,7 +46,7 @@ def test_too_few_values_are_counted(demo_url: str):
 
 @pytest.mark.parametrize("value", [None, {"a": 1}])
 def test_senseless_values_are_answered_in_words(demo_url: str, value: object):
-    """By each function that the page or a program may ask; without a traceback, which the fixture looks for."""
+    """For each function of the page and the API; the fixture checks that the log has no traceback."""
     for event in httpx.get(f"{demo_url}/config").json()["dependencies"]:
         if event["backend_fn"] and event["inputs"]:
             question = {"session_hash": "senseless", "fn_index": event["id"], "data": [value] * len(event["inputs"])}
@@ -97,7 +97,7 @@ def _check(answer: httpx.Response) -> None:
 
 @pytest.fixture
 def few_descriptors(demo_url: str) -> Iterator[None]:
-    """Give the server 1,024 descriptors, as most machines do, and these tests more."""
+    """Give the server 1,024 descriptors, as on most machines, and these tests more."""
     import resource  # Windows has none.
 
     port = urlsplit(demo_url).port

@@ -1,4 +1,4 @@
-"""What *Use via API* shows is code that runs when it is copied."""
+"""The code under *Use via API* runs as it is."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ def test_shell_runs(demo_url: str, name: str):
 
 @pytest.fixture(scope="module")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install Gradio's client for JavaScript beside the samples."""
+    """Install Gradio's JavaScript client beside the samples."""
     folder = install_package(CLIENT, tmp_path_factory.mktemp("node"))
     (folder / "samples").symlink_to(ROOT / "samples")
     return folder
@@ -77,7 +77,7 @@ def test_command_line_runs(demo_url: str, name: str):
 
 
 def test_the_address_is_the_one_that_was_asked(demo_url: str):
-    """Not that by which the first visitor came."""
+    """And not the address that the first visitor used."""
     for address in (demo_url, demo_url.replace("127.0.0.1", "localhost")):
         for language in ("python", "javascript", "bash", "cli"):
             code = _snippet(address, "/colorize", language)

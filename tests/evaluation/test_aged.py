@@ -1,4 +1,4 @@
-"""Figures of aged copies: only the colors are judged, on the clean luma."""
+"""Metrics of aged copies: only the colors count, on the clean luma."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from colorizer.imaging.color import gray_copy, to_chroma
 
 
 class Knowing:
-    """A stand-in for a model, which knows the true chroma, or gives none."""
+    """A stand-in for a model that predicts the true chroma, or none."""
 
     def __init__(self, chroma: list[np.ndarray]) -> None:
         self.chroma = chroma
@@ -38,7 +38,7 @@ def test_true_chroma_leaves_no_error_whatever_the_damage():
     for version, row in figures.items():
         assert row["relative_mse"] < 0.01, version
         assert row["auc"] > 99
-    # What it saw were the aged copies.
+    # It saw the aged copies.
     assert np.array_equal(model.seen[0], truths[0][..., 2])
     assert model.seen[-1].shape == (64 + 2 * 5,) * 2
 

@@ -38,7 +38,7 @@ def test_ssim_is_that_of_scikit_image(size, window):
 def test_colorfulness_is_signed():
     assert metrics.colorfulness(gray_copy(TRUTH)) == 0
     half = np.zeros((2, 2, 3), np.uint8)
-    half[0], half[1] = (255, 0, 0), (0, 255, 0)  # Red - green is +255 and -255: no mean, all spread.
+    half[0], half[1] = (255, 0, 0), (0, 255, 0)  # Red minus green is +255 and -255: the mean is 0, the spread large.
     yellow_blue = 127.5
     assert metrics.colorfulness(half) == pytest.approx(255 + 0.3 * yellow_blue)
 
@@ -56,7 +56,7 @@ def test_other_sizes_are_refused():
 
 
 def test_auc_is_the_area_under_the_share_of_close_pixels():
-    """As in section 3.1 of Zhang et al. 2016: a share for each threshold from 0 to 150, and their mean."""
+    """As in section 3.1 of Zhang et al. 2016: the mean of the fractions for thresholds from 0 to 150."""
     truth = np.random.default_rng(0).uniform(-60, 60, (9, 9, 3))
     result = truth + np.random.default_rng(1).normal(0, 40, truth.shape)
     distances = np.sqrt(((truth - result)[..., 1:] ** 2).sum(axis=-1))

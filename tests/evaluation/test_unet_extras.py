@@ -6,7 +6,7 @@ from colorizer.inference.chroma_bins import build_bins
 
 
 def test_calibration_error_of_known_confidence():
-    """A predictor that says 0.8 everywhere and is right in 6 of 8 cells is off by 0.05."""
+    """A predictor with a confidence of 0.8 everywhere that is right in 6 of 8 cells is off by 0.05."""
     bins = build_bins()
     gray = int(np.argmin(np.abs(bins).sum(axis=1)))
     other = (gray + 5) % len(bins)

@@ -25,7 +25,7 @@ def test_age_leaves_some_copies_plain_and_the_photograph_alone():
 
 
 def test_age_of_random_mixtures_lies_between_blue_and_luma():
-    """Of pure red, no gray is lighter than panchromatic film gives it; of pure blue, none darker."""
+    """No gray of pure red is lighter than with panchromatic film, and no gray of pure blue is darker."""
     rngs = [np.random.default_rng(seed) for seed in range(200)]
     means = {}
     for name, color in {"red": (255, 0, 0), "blue": (0, 0, 255)}.items():

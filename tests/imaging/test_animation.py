@@ -1,4 +1,4 @@
-"""Frames of GIF and PNG: their transparency, their places, and what is wrong with them."""
+"""Frames of GIF and PNG: transparency, positions, and damage."""
 
 import struct
 
@@ -16,7 +16,7 @@ SOURCE, OVER = 0, 1
 
 
 def apng(frames: list[tuple[int, int, np.ndarray, int, int]], *extra: bytes, bits: int) -> bytes:
-    """Write an animated PNG of frames: left, top, samples, what becomes of them, and whether they cover all."""
+    """Write an animated PNG from frames: left, top, samples, disposal, and whether they replace all."""
     content, number = b"", 0
     for left, top, array, disposal, blend in frames:
         whole = png(array, bits=bits)
@@ -32,7 +32,7 @@ def apng(frames: list[tuple[int, int, np.ndarray, int, int]], *extra: bytes, bit
 
 
 def gif(frames: list[tuple[int, int, np.ndarray, int, int | None]], side: int, colors: int = 4) -> bytes:
-    """Write a GIF of frames: left, top, indices, what becomes of them, and the transparent index."""
+    """Write a GIF from frames: left, top, indices, disposal, and the transparent index."""
     content = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80 | (colors.bit_length() - 2), 0, 0)
     content += PALETTE[:colors].tobytes()
     for left, top, indices, disposal, transparent in frames:
@@ -52,7 +52,7 @@ def decode(content: bytes) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_transparent_gray_of_later_frames_of_a_png(bits: int):
-    """It shows what was there before, or nothing, as the frame says."""
+    """It shows the previous frames or nothing, depending on the frame."""
     most = 2**bits - 1
     below = np.full((3, 4), most, np.uint16 if bits == 16 else np.uint8)
     above = below[:2, :2] * 0
@@ -67,7 +67,7 @@ def test_transparent_gray_of_later_frames_of_a_png(bits: int):
 
 
 def test_transparent_color_of_later_frames_of_a_png_of_16_bits():
-    """It is told from colors that differ in the lower bytes alone."""
+    """It is distinguished from colors that differ only in the lower bytes."""
     below = np.full((1, 2, 3), 65535, np.uint16)
     above = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x1235, 0x5678, 0x9ABC]]])
     key = chunk(b"tRNS", above[0, 0].astype(">u2").tobytes())

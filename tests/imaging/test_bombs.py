@@ -30,7 +30,7 @@ def png_bomb(side: int) -> bytes:
 
 
 def gif_bomb(side: int) -> bytes:
-    """A screen of 8 x 8 whose only frame is far larger."""
+    """A screen of 8 x 8 with a single, far larger frame."""
     small = pillow(Image.new("P", (8, 8)), "GIF")
     at = small.index(b"\x2c", 13)
     return small[: at + 5] + struct.pack("<HH", side, side) + small[at + 9 :]
@@ -44,7 +44,7 @@ def webp_bomb(side: int) -> bytes:
 
 
 def heif_bomb(side: int, format: str) -> bytes:
-    """A file of 64 x 64 whose header tells another size."""
+    """A file of 64 x 64 whose header states another size."""
     content = bytearray(pillow(Image.new("RGB", (64, 64)), format))
     at = content.index(b"ispe") + 8
     content[at : at + 8] = struct.pack(">II", side, side)
@@ -74,7 +74,7 @@ def jpeg_bomb(side: int, **options) -> bytes:
 
 
 def patched_bomb(format: str, at: int, size: bytes) -> bytes:
-    """A small picture whose header tells another size."""
+    """A small picture whose header states another size."""
     content = pillow(Image.new("RGB", (64, 64)), format)
     return content[:at] + size + content[at + len(size) :]
 
@@ -141,7 +141,7 @@ def measured():
     def read(name: str) -> int:
         return 1024 * int(status.read_text().split(name + ":")[1].split()[0])
 
-    Path("/proc/self/clear_refs").write_text("5")  # The peak is that from now on.
+    Path("/proc/self/clear_refs").write_text("5")  # Measure the peak from here on.
     before, started, taken = read("VmRSS"), time.process_time(), {}
     yield taken
     taken["bytes"], taken["seconds"] = read("VmHWM") - before, time.process_time() - started
@@ -168,7 +168,7 @@ def test_many_pages_are_not_copied_with_each():
 
 
 def avif_lie(**options) -> bytes:
-    """A picture whose container tells another size than its stream."""
+    """A picture whose container states another size than its stream."""
     content = bytearray(pillow(Image.new("L", (1500, 1500)), "AVIF", speed=10, **options))
     at = content.index(b"ispe") + 8
     content[at : at + 8] = struct.pack(">II", 64, 64)
@@ -176,7 +176,7 @@ def avif_lie(**options) -> bytes:
 
 
 def avif_sequence_lie() -> bytes:
-    """The same of an animation: the sizes of its track and of its first picture are lies."""
+    """The same for an animation: the sizes of its track and of its first picture are false."""
     content = avif_lie(save_all=True, append_images=[Image.new("L", (1500, 1500))])
     return content.replace(struct.pack(">HH", 1500, 1500), struct.pack(">HH", 64, 64)).replace(
         struct.pack(">II", 1500 << 16, 1500 << 16), struct.pack(">II", 64 << 16, 64 << 16)
@@ -202,7 +202,7 @@ def picture_in_a_tile() -> bytes:
 
 
 def exif_bomb(length: int) -> bytes:
-    """A directory of tags whose values all are the whole rest of the file."""
+    """A directory of tags whose values are all the whole rest of the file."""
     count = 4000
     entries = b"".join(struct.pack(">HHII", 50_000 + i, 7, length, 16) for i in range(count))
     return b"MM\0*\0\0\0\x08" + struct.pack(">H", count) + entries + bytes(4 + length)
@@ -233,13 +233,13 @@ def exif_psd() -> bytes:
 
 
 def exif_as_text() -> bytes:
-    """As ImageMagick once wrote it, in hexadecimal."""
+    """As ImageMagick used to write it, in hexadecimal."""
     text = b"\nexif\n  2000000\n" + exif_bomb(2_000_000).hex().encode()
     return png(RGB, chunk(b"tEXt", b"Raw profile type exif\0" + text))
 
 
 def exif_of_many_large_values() -> bytes:
-    """No value shares its bytes with another, but writing joins them one after the other."""
+    """No values share bytes, but writing appends them one by one."""
     count, size = 4000, 1000
     start = 14 + 12 * count
     entries = b"".join(struct.pack(">HHII", 50_000 + i, 7, size, start + i * size) for i in range(count))
@@ -248,7 +248,7 @@ def exif_of_many_large_values() -> bytes:
 
 
 def icons_in_icons() -> bytes:
-    """A file of icons that holds another, and so on."""
+    """A file of icons that contains another one, and so on."""
     content = bytes(1_000_000)
     for _ in range(600):
         content = icns_bomb(content)
@@ -256,14 +256,14 @@ def icons_in_icons() -> bytes:
 
 
 def lists_of_chunks() -> bytes:
-    """An AVIF with lists in its movie that all claim the rest of it."""
+    """An AVIF whose movie has lists that all claim the rest of it."""
     lists = b"stco\0\0\0\0\xff\xff\xff\xff" * 25_000
     free = struct.pack(">I4s", 8 + len(lists), b"free") + lists
     return pillow(Image.fromarray(RGB), "AVIF") + struct.pack(">I4s", 8 + len(free), b"moov") + free
 
 
 def fake_codestream() -> bytes:
-    """A small codestream in a box that decoders pass over, before the large one."""
+    """A small codestream in a box that decoders skip, before the large one."""
     large = jpeg2000_bomb(30_000)
     small = pillow(Image.new("L", (64, 64)), "JPEG2000", no_jp2=True)
     at = 12 + struct.unpack_from(">I", large, 12)[0]
@@ -272,7 +272,7 @@ def fake_codestream() -> bytes:
 
 def heif_with_exif(format: str) -> bytes:
     exif = exif_bomb(2_000_000)
-    empty = exif[:8].ljust(len(exif), b"\0")  # Pillow parses what it writes, too.
+    empty = exif[:8].ljust(len(exif), b"\0")  # Pillow also parses what it writes.
     return pillow(Image.new("RGB", (64, 64)), format, exif=b"Exif\0\0" + empty).replace(empty, exif)
 
 
@@ -284,7 +284,7 @@ def many_scans() -> bytes:
 
 
 def gif_comment() -> bytes:
-    """A comment in small parts, which Pillow joins one after the other."""
+    """A comment in small parts, which Pillow appends one by one."""
     content = pillow(Image.new("L", (8, 8)), "GIF")
     at = content.index(b"\x2c", 13)
     return content[:at] + b"\x21\xfe" + (b"\xff" + bytes(255)) * 60_000 + b"\0" + content[at:]
@@ -337,13 +337,13 @@ def test_structure_that_takes_too_much_is_refused_in_words(make, words):
 
 
 def tiff_of_many_large_tags() -> bytes:
-    """Tags that nobody needs: to join their values one after the other would take a minute."""
+    """Unneeded tags: appending their values one by one would take a minute."""
     options = {f"t{50_000 + i}": (0,) * 1000 for i in range(2000) if i != 706}
     return tiff(RGB[..., 0], **options)
 
 
 def tiff_of_long_numbers() -> bytes:
-    """Directories whose first tag has a million numbers, all the same ones, where one is called for."""
+    """Directories whose first tag has a million shared numbers instead of one."""
     content, count, directories = bytearray(tiff(RGB[..., 0])), 1_000_000, 300
     link = 10 + 12 * struct.unpack_from("<H", content, 8)[0]
     shared, first = len(content), len(content) + 4 * count

@@ -1,4 +1,4 @@
-"""Files that other programs write, whose pixels once came out wrong or that were refused for a wrong reason."""
+"""Files of other programs that once came out wrong, or were refused for the wrong reason."""
 
 import io
 import struct
@@ -45,7 +45,7 @@ def write_pages(*pages: tuple[np.ndarray, dict]) -> bytes:
 
 
 def write_psd(channels: list[np.ndarray], mode: int, depth: int = 8, width: int = 0, layers: bytes = b"") -> bytes:
-    """Write a document of Photoshop whose rows are packed as PackBits."""
+    """Write a Photoshop document with PackBits rows."""
 
     def pack(row: bytes) -> bytes:
         return b"".join(bytes([len(row[i : i + 128]) - 1]) + row[i : i + 128] for i in range(0, len(row), 128))
@@ -199,7 +199,7 @@ def test_pages_and_frames_are_counted_and_told(content, pages):
 
 
 def dcx(*planes: np.ndarray) -> bytes:
-    """Write a file of several PCX, as programs for faxes did."""
+    """Write a file with several PCX pages, as fax programs did."""
     pages = [pillow(Image.fromarray(plane), "PCX") for plane in planes]
     starts = [4 + 4 * (len(pages) + 1) + sum(map(len, pages[:i])) for i in range(len(pages))]
     return struct.pack(f"<{len(pages) + 2}I", 0x3ADE68B1, *starts, 0) + b"".join(pages)
@@ -226,7 +226,7 @@ def test_the_primary_picture_of_a_heic_is_taken_wherever_it_stands():
 
 
 def test_what_lies_in_a_record_of_iptc_is_not_decoded():
-    """It may be of any kind and size, PostScript too, for which Pillow would start another program."""
+    """It may have any format and size, even PostScript, for which Pillow would start another program."""
 
     def field(number: int, data: bytes) -> bytes:
         return b"\x1c" + bytes([8 if number == 10 else 3, number]) + struct.pack(">H", len(data)) + data
@@ -237,7 +237,7 @@ def test_what_lies_in_a_record_of_iptc_is_not_decoded():
 
 
 def test_frames_are_decoded_one_after_the_other_and_within_the_limit_of_work():
-    """Each from the one before: to begin anew for each would take time that grows with the square of their number."""
+    """Each from the one before, since starting over for each would take quadratic time."""
     frames = [Image.fromarray(np.roll(PLANE, i, axis=1)) for i in range(40)]
     content = pillow(frames[0], "GIF", save_all=True, append_images=frames[1:])
     with mock.patch("PIL.GifImagePlugin.GifImageFile._seek", autospec=True, side_effect=GifImageFile._seek) as seek:
@@ -356,7 +356,7 @@ def test_eight_bits_without_loss_are_not_called_more():
 
 @pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
 def test_uncompressed_ycbcr(subsampling):
-    """Pillow alone reads it as RGB with a sample to spare."""
+    """Pillow alone reads it as RGB with an extra sample."""
     across, down = subsampling
     units = [
         bytes(PLANE[y : y + down, x : x + across].reshape(-1)) + b"\x80\x80"
@@ -377,7 +377,7 @@ def test_jpeg_of_twelve_bits_and_without_loss():
 
 
 def test_lossless_jpeg_never_reaches_a_decoder_that_crashes():
-    """The one that imagecodecs falls back to, in a file by itself and in a TIFF, ends the process on damaged files."""
+    """The decoder that imagecodecs falls back to, for files and inside TIFF, crashes on damaged files."""
     whole = imagecodecs.jpeg8_encode(PLANE, lossless=True)
     frame = whole.index(b"\xff\xc3")
     twice = whole.replace(b"\xff\xc4", b"\xff\xc6", 1)

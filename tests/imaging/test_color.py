@@ -61,7 +61,7 @@ def test_upsampling_keeps_size_luma_and_even_color(size):
 
 
 def test_upsampled_color_ends_where_luma_does():
-    """Two halves, one reddish: the border runs through the middle of a pixel of the small chroma."""
+    """Two halves, one reddish, whose border runs through the middle of a pixel of the small chroma."""
     size, border = 512, 272
     luma = np.full((size, size), 80, np.uint8)
     luma[:, border:] = 180
@@ -76,7 +76,7 @@ def test_upsampled_color_ends_where_luma_does():
 
 
 def test_upsampling_in_strips_has_no_seams():
-    """A picture of 700 rows is joined in three strips; turned by 90 degrees it is cut elsewhere."""
+    """A picture of 700 rows is joined in three strips; rotated by 90 degrees, it is divided elsewhere."""
     luma = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, (700, 600), dtype=np.uint8), (0, 0), 9)
     chroma = np.random.default_rng(4).uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
     turned = upsampling.join_upsampled(np.rot90(luma).copy(), np.rot90(chroma).copy())
@@ -92,7 +92,7 @@ def test_shrinking_by_halves_is_the_mean_too():
 
 
 def test_color_of_a_wide_panorama_and_of_a_large_photo():
-    """Of several blocks a row of the small chroma, and of fewer rows than processors."""
+    """With several blocks per row of the small chroma, and with fewer rows than processors."""
     for size in ((3, 70_000), (2000, 1500)):
         luma = np.random.default_rng(6).integers(100, 156, size, dtype=np.uint8)
         chroma = np.full((16, 16, 2), (0.05, -0.1), np.float32)

@@ -1,4 +1,4 @@
-"""Damaged files: truncated ones, and ones whose palettes lack colors."""
+"""Damaged files: truncated, or with colors missing from their palettes."""
 
 import io
 import struct
@@ -41,7 +41,7 @@ def test_truncated_tiff_never_shows_what_is_behind_it(compression, options):
 
 
 def indexed(colors: int) -> Image.Image:
-    """A picture of eight indices, with a palette of so many colors."""
+    """A picture with eight indices, and a palette of the given number of colors."""
     picture = Image.fromarray(np.arange(8, dtype=np.uint8).reshape(2, 4), "P")
     picture.putpalette(bytes(range(10, 10 + 3 * colors)))
     return picture
@@ -94,13 +94,13 @@ def test_icon_with_a_palette_of_black_and_white():
     ids=["ICO", "PNG", "GIF", "TGA", "Sun", "TIFF", "BMP of 8 bits", "of 4", "of 1", "in runs of 8", "of 4"],
 )
 def test_colors_that_a_palette_lacks_are_damage(make, enough, short):
-    """They would be black, or another color."""
+    """They would be black or some other color."""
     decode_image(make(enough))
     with pytest.raises(ImageError, match=r"damaged .*: it has pixels whose colors are missing from its palette"):
         decode_image(make(short))
 
 
 def test_a_transparent_color_need_not_be_in_a_palette():
-    """No color is shown there; some writers of GIF take the last index for it, whatever the palette."""
+    """It shows no color; some GIF writers use the last index for it, whatever the palette's size."""
     holes = indexed(8).point([0, 1, 2, 3, 7, 7, 7, 7] * 32)
     assert decode_image(gif_with_palette(2, holes, transparency=7))[..., 3].tolist() == [[255] * 4, [0] * 4]

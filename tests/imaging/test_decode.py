@@ -23,7 +23,7 @@ def test_lossless_formats_come_back_exactly(format):
 
 
 def test_png_that_opencv_gives_up_is_written_whole(monkeypatch):
-    """Without memory it gives a part of the file; a side of a million pixels it doesn't take at all."""
+    """Without memory, OpenCV returns part of the file; it doesn't accept a side of a million pixels."""
     image = np.zeros((1, 1_000_001, 3), np.uint8)
     assert np.array_equal(decode_image(encode_image(image)), image)
     half = np.frombuffer(encode_image(RGB)[:500], np.uint8)
@@ -51,7 +51,7 @@ def test_lossy_formats_come_back_nearly(format, options):
 
 
 def test_heic_is_read_without_a_change_to_pillow(tmp_path):
-    """What a library does to another at its import, the programs that use it have to live with."""
+    """Programs that use this library would have to live with such a side effect of importing it."""
     (tmp_path / "a.heic").write_bytes(encode(RGB, "HEIF"))
     code = (
         "import sys; from PIL import Image; from colorizer.imaging.decode import decode_image, readable_extensions; "
@@ -111,7 +111,7 @@ def test_alpha_is_kept():
 def test_orientation_of_exif_is_applied():
     wide = RGB[:10]
     exif = Image.Exif()
-    exif[0x0112] = 6  # The camera was held upright: turn by 90 degrees clockwise.
+    exif[0x0112] = 6  # The camera was held upright: rotate by 90 degrees clockwise.
     assert np.array_equal(decode_image(encode(wide, exif=exif)), np.rot90(wide, -1))
 
 
@@ -188,7 +188,7 @@ def test_saved_files_come_back(tmp_path):
     for extension in (".png", ".webp", ".tif", ".TIFF"):
         save_image(rgba, tmp_path / f"a{extension}")
         back = decode_image(tmp_path / f"a{extension}")
-        seen = rgba[..., 3] > 0  # WebP drops the color of what is wholly transparent.
+        seen = rgba[..., 3] > 0  # WebP drops the color of fully transparent pixels.
         assert np.array_equal(back[seen], rgba[seen])
     save_image(rgba, tmp_path / "a.jpg")
     assert decode_image(tmp_path / "a.jpg").shape == RGB.shape

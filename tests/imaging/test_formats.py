@@ -1,4 +1,4 @@
-"""One test for each kind of file that people have, made here."""
+"""One test for each kind of file that users have, made here."""
 
 import io
 import struct
@@ -29,7 +29,7 @@ from PIL import ExifTags, Image
 from benchmarks.fuzz import photoshop
 from colorizer.imaging.decode import ImageError, decode_image, read_size
 
-# === Bits and kinds of samples ===
+# === Bit depths and sample formats ===
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_floats_are_clipped_and_what_is_no_number_is_black():
 
 
 def differences(array: np.ndarray) -> np.ndarray:
-    """Store samples as a predictor does: each as what it adds to its left neighbor."""
+    """Store samples as a predictor does: as differences from their left neighbors."""
     return np.diff(array, axis=1, prepend=np.zeros_like(array[:, :1]))
 
 
@@ -102,12 +102,12 @@ PREMULTIPLIED = np.dstack([np.rint(WIDE[..., :3] * FLOATS[..., 3:]).astype(np.ui
 def test_deep_tiff_with_alpha_or_planes(content, expected):
     decoded = decode_image(content)
     assert decoded.shape == expected.shape
-    seen = expected[..., -1:] > 0  # What is transparent has no color to divide out.
+    seen = expected[..., -1:] > 0  # Transparent pixels have no color to recover.
     assert (np.abs(decoded.astype(int) - expected) * seen).max() <= 1
 
 
 def test_size_of_a_tiff_that_pillow_does_not_read(tmp_path):
-    """By it the folder run bounds its memory."""
+    """Folder runs limit their memory by it."""
     for content in (tiff(FLOATS[..., :3]), tiff(WIDE[..., :3], t284=2), tiff(PAIRS, t338=2)):
         assert read_size(content) == WIDE.shape[:2]
         (tmp_path / "a.tif").write_bytes(content)
@@ -140,7 +140,7 @@ def test_deep_tiff_that_would_come_out_wrong_is_refused():
 
 
 def test_tiff_that_names_a_size_twice_is_refused():
-    """One reader heeds the first, another the last."""
+    """Some readers use the first, others the last."""
     content = tiff(WIDE[..., 0], t255=4)
     at = content.index(struct.pack("<HHI", 255, 4, 1))
     with pytest.raises(ImageError, match="tag 256 twice"):
@@ -266,7 +266,7 @@ def test_orientation_of_avif_is_applied_once(orientation):
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_orientation_of_heif_is_applied_once(orientation):
-    """As phones write it: irot and EXIF tell the same. Here irot takes the place of the box of bits a channel."""
+    """As phones write it: irot and EXIF agree. Here, irot replaces the box of bits per channel."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     corners = np.kron(np.uint8([[0, 80], [160, 240]]), np.ones((32, 64), np.uint8))
@@ -339,14 +339,14 @@ DARK = bytes(value for i in range(16) for value in (i, i, i, 0))
     ],
 )
 def test_bmp_that_other_readers_take_otherwise(content, expected):
-    """Pillow takes palettes of some grays for none, whatever the bits; OpenCV has no runs beyond the width."""
+    """Pillow ignores some gray palettes at any bit depth; OpenCV reads no runs beyond the width."""
     assert np.array_equal(decode_image(content), gray(np.uint8(expected)))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("bits", [12, 16])
 def test_jpeg2000_of_more_than_8_bits(channels: int, bits: int):
-    """Pillow makes black of the brightest levels of a color."""
+    """Pillow turns the brightest levels of a color black."""
     array = WIDE[..., :channels] >> (16 - bits)
     array[0] = 2**bits - 1
     plain = array[..., 0] if channels == 1 else array
@@ -400,7 +400,7 @@ def test_deep_png_with_profile():
     "content", [bmp(2, 0, bytes(8), bytes(16)), bmp(16, 3, struct.pack("<3I", 15, 240, 3840))], ids=["bits", "masks"]
 )
 def test_bmp_of_an_odd_layout_is_not_called_damaged(content):
-    """Told by the header, whatever Pillow says of it."""
+    """The header decides, whatever Pillow says."""
     with pytest.raises(ImageError, match="is a BMP with an unusual layout, which can't be read here: save it"):
         decode_image(content)
     with pytest.raises(ImageError, match=r"damaged"):
@@ -415,7 +415,7 @@ def test_deep_png_with_a_transparent_color():
     assert decoded.tolist() == [[[1, 1, 1, 255], [4, 4, 4, 0]]]
     with Image.open(io.BytesIO(png(array[..., 0], chunk(b"tRNS", struct.pack(">H", 1028))))) as picture:
         assert decode_image(picture).tolist() == decoded.tolist()
-    array = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x1256, 0x5678, 0x9ABC]]])  # Alike but for the lower bytes.
+    array = np.uint16([[[0x1234, 0x5678, 0x9ABC], [0x1256, 0x5678, 0x9ABC]]])  # Equal except for the lower bytes.
     decoded = decode_image(png(array, chunk(b"tRNS", struct.pack(">3H", *array[0, 0]))))
     assert decoded[..., 3].tolist() == [[0, 255]]
 

@@ -1,4 +1,4 @@
-"""What a result keeps of its source, and how profiles are read."""
+"""Metadata that a result keeps, and ICC profiles."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ from colorizer.imaging.metadata import mark_colorized, read_settings
 
 
 def test_profile_is_converted_to_srgb():
-    """A profile whose red is sRGB's blue: the two come out exchanged."""
+    """A profile whose red is sRGB's blue, so that the two are swapped."""
     for mode, format in (("RGB", "PNG"), ("RGB", "TIFF"), ("RGB", "WEBP"), ("P", "PNG"), ("RGBA", "PNG")):
         picture = Image.new("RGB", (4, 4), (255, 0, 0)).convert(mode)
         decoded = decode_image(pillow(picture, format, icc_profile=SWAPPED, lossless=True))
@@ -54,7 +54,7 @@ def test_gray_profile():
 
 @pytest.mark.parametrize("format", ["TIFF", "JPEG", "16 bits in planes"])
 def test_profile_of_inks(format):
-    """Inks that are all gray: cyan is blue without the profile, and a light gray by it."""
+    """All inks are gray: cyan is blue without the profile, and light gray with it."""
     for inks, expected in (((255, 0, 0, 0), 185), ((0, 255, 255, 0), 119), ((0, 0, 0, 0), 255)):
         picture = Image.new("CMYK", (16, 16), inks)
         if format == "16 bits in planes":
@@ -134,7 +134,7 @@ def iptc_jpeg() -> bytes:
 
 
 def iptc_tiff(array: np.ndarray) -> bytes:
-    """As Photoshop writes it, declared as whole numbers of 32 bits."""
+    """As Photoshop writes it, declared as 32-bit integers."""
     return tiff(array, t33723=struct.unpack("<5I", IPTC))
 
 
@@ -181,7 +181,7 @@ def test_metadata_of_a_deep_tiff():
 @pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "TIFF", "deep TIFF"])
 @pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_letters_of_exif_keep_their_bytes(source, target):
-    """They may be of Latin-1 or UTF-8; both are common, though EXIF knows ASCII alone."""
+    """They may be Latin-1 or UTF-8; both are common, although EXIF allows only ASCII."""
     caption, owner = "Gro\xdfmutter", "J\xc3\xbcrgen".encode("latin-1")
     exif = Image.Exif()
     exif.endian = "<"
@@ -249,7 +249,7 @@ def test_tiff_without_a_resolution_gets_none():
 
 
 def test_tiff_is_compressed_where_that_can_be():
-    """Pillow writes the directories of EXIF into a TIFF without compression only."""
+    """Pillow writes EXIF directories only into uncompressed TIFF."""
     flat = np.zeros((200, 200, 3), np.uint8)
     scan, photo = encode(flat, "JPEG", dpi=(300, 300)), encode(flat, "JPEG", exif=camera_exif().tobytes())
     sizes = [len(encode_image(flat, "TIFF", decode_with_metadata(content)[1])) for content in (scan, photo)]

@@ -1,4 +1,4 @@
-"""Borders of paper and pale contrast are found on old prints, and on nothing else."""
+"""Paper borders and faded contrast are detected on old prints, and on nothing else."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_a_print_is_known_and_a_photograph_stays(photo):
         assert abs(found.stop - true.stop) <= 2
     faded, _ = age_as(read(photo), "faded")
     assert np.ptp(np.quantile(stretch_pale(faded), (0.005, 0.995))) == pytest.approx(215, abs=4)
-    # The order of the levels stays, and with it all detail.
+    # The order of the levels is kept, and with it all detail.
     assert (np.diff(stretch_pale(np.sort(faded, axis=None).reshape(faded.shape)).ravel().astype(int)) >= 0).all()
 
 
@@ -45,10 +45,10 @@ def picture(border: int, tone: int, size: int = 200) -> np.ndarray:
 @pytest.mark.parametrize(
     "luma",
     [
-        picture(12, 60),  # A dark frame is no paper,
-        picture(70, 230),  # nor is the ground on which something small lies.
+        picture(12, 60),  # A dark frame isn't paper,
+        picture(70, 230),  # nor is the background of a small object.
         np.full((200, 200), 230, np.uint8),
-        picture(6, 230, 50),  # And this is no scan.
+        picture(6, 230, 50),  # And this isn't a scan.
         np.zeros((1, 900), np.uint8),
         np.zeros((0, 0), np.uint8),
     ],

@@ -1,4 +1,4 @@
-"""Toned prints are grayscale pictures; pictures with colors of their own are not."""
+"""Toned prints count as grayscale; pictures with real colors don't."""
 
 import numpy as np
 import pytest

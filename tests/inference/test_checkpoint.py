@@ -1,4 +1,4 @@
-"""Models of the Hub by ``hf://USER/MODEL@REVISION``, through a stand-in on loopback."""
+"""Models from the Hub, ``hf://USER/MODEL@REVISION``, through a stand-in on loopback."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from colorizer import Colorizer, ModelError, decode_image
 from colorizer.cli import main
 from colorizer.inference.checkpoint import Checkpoint
 
-# huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
+# huggingface_hub 2.4 warns on every upload of a large file; this project can't change that.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
@@ -22,13 +22,13 @@ WEIGHTS = b"PK\3\4" + bytes(300_000)
 
 
 def model_files(weights: bytes = WEIGHTS, **changes: object) -> dict[str, bytes]:
-    """Make what a model's repository holds at least, beside something that nobody must load."""
+    """Make the minimum of a model's repository, plus a file that must not be loaded."""
     config = {"model": "unet", "model_sha256": hashlib.sha256(weights).hexdigest(), **changes}
     return {"config.json": json.dumps(config).encode(), "model.keras": weights, "model.pkl": b"cos\nsystem\n."}
 
 
 def cached(tmp_path: Path) -> set[str]:
-    """Name the files of models in the cache, whole or begun."""
+    """List the files of models in the cache, complete or partial."""
     snapshots = {path.name for path in (tmp_path / "cache").glob("models--*/snapshots/*/*")}
     return snapshots | {path.name for path in (tmp_path / "cache").rglob("*.incomplete")}
 
@@ -143,7 +143,7 @@ def test_what_is_no_model_is_refused(hub: Hub, tmp_path: Path, reference: str, f
     with pytest.raises(ModelError, match=words) as caught:
         Colorizer.load(reference)
     assert "\n" not in str(caught.value)
-    if "SHA" in words:  # It may have been damaged on the way: the next attempt asks again.
+    if "SHA" in words:  # It may have been damaged in transit: the next attempt downloads it again.
         assert cached(tmp_path) == set()
 
 

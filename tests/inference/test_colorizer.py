@@ -115,4 +115,4 @@ def test_a_model_file_that_would_run_code_is_refused(tmp_path):
         Colorizer.load(path)
     assert not marker.exists()
     keras.models.load_model(path, safe_mode=False)
-    assert marker.exists()  # It was fit to do harm.
+    assert marker.exists()  # It could have done harm.

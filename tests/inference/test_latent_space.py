@@ -1,4 +1,4 @@
-"""The encoder and the decoder as networks of their own are the autoencoder taken apart."""
+"""The separate encoder and decoder together are the autoencoder."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_passage_is_what_the_autoencoder_does(space: LatentSpace, cat: np.ndar
     passage, colorizer = space.pass_through(cat), Colorizer.load("autoencoder")
     np.testing.assert_array_equal(passage.gray, gray_copy(cat))
     assert passage.latent.shape == (256,)
-    # The whole and the parts are rounded to int8 apart.
+    # The whole and the parts are rounded to int8 separately.
     for ours, whole in (
         (passage.painted, colorizer.colorize(cat, raw=True)),
         (passage.joined, colorizer.colorize(cat)),
@@ -45,7 +45,7 @@ def test_directions_are_those_in_which_images_differ(space: LatentSpace):
     directions = space.find_directions(images)
     latents = np.stack([space.pass_through(image).latent for image in images])
     assert directions.shape == (5, 256)
-    # Together they make up all that differs, at right angles, the strongest first.
+    # Together they span all differences: orthogonal, the strongest first.
     np.testing.assert_allclose(np.sum(directions**2, axis=0), latents.var(axis=0), atol=1e-4)
     lengths = np.linalg.norm(directions, axis=1)
     assert (np.diff(lengths) <= 1e-5).all()
@@ -64,7 +64,7 @@ def test_a_walk_begins_and_ends_at_the_images(space: LatentSpace, cat: np.ndarra
     assert walk.shape == (5, 32, 32, 3)
     for step, image in ((0, cat), (-1, ship)):
         assert np.abs(walk[step].astype(int) - space.pass_through(image).painted).max() <= 1
-    # Each step leads away from where it began.
+    # Each step leads further from the start.
     distances = [np.abs(picture.astype(int) - walk[0]).mean() for picture in walk]
     assert distances == sorted(distances)
     with pytest.raises(ValueError, match="steps must be at least 2, got 1"):

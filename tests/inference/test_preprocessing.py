@@ -1,4 +1,4 @@
-"""How the U-Net is fed, and that its first weights are fed as ever."""
+"""Preprocessing of the U-Net, including that of its first weights."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ FEED = Preprocessing(multiple=32, stride=4, working_size=256, enlargement=3, sha
 
 
 def test_a_record_without_keys_means_what_the_first_weights_were_fed():
-    """The network is a small random one; its picture was made before there were keys."""
+    """With a small random network, whose golden output was made before these keys existed."""
     result = Colorizer.load(FIRST_RECORD).colorize(
         ROOT / "samples/photos/cat.jpg", vividness=0.7, hints=[(100, 100, "#c06060")], reach=None
     )

@@ -1,4 +1,4 @@
-"""A hint colors the object that it lies on, and not the room."""
+"""A hint colors the object that it is on, and not the room."""
 
 import json
 
@@ -55,7 +55,7 @@ def test_reach_ends_at_an_edge_whatever_the_network_does():
     plain = np.zeros((12, 16, 2), np.float32)
     everywhere = plain + np.float32([0.2, -0.1])
     hint = Hint(0.25, 0.5, (0.2, -0.1))
-    for hinted in (plain, everywhere):  # A network that does nothing, and one that knows no edge.
+    for hinted in (plain, everywhere):  # A network that does nothing, and one that ignores edges.
         chroma = limit_reach(luma, plain, hinted, [hint], DEFAULT_REACH)
         assert chroma.shape == (96, 128, 2)
         assert (chroma[:, :60, 0] > 0.1).mean() > 0.95

@@ -1,4 +1,4 @@
-"""What runs the networks: LiteRT, light and quick, and equal to Keras; what doesn't belong together is refused."""
+"""Runtimes: LiteRT starts fast and agrees with Keras; files that don't belong together are refused."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def planes(count: int, rows: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Make the U-Net's inputs, a hint among them, so many of its multiples high and wide."""
+    """Make inputs for the U-Net, including a hint, with height and width in its multiples."""
     height, width = rows * FEED.multiple, columns * FEED.multiple
     hints = np.zeros((count, height // FEED.stride, width // FEED.stride, 3), np.float32)
     hints[:, 1, 2] = (0.2, -0.1, 1)

@@ -28,7 +28,7 @@ def chroma_at(image: np.ndarray, x: int, y: int) -> np.ndarray:
 
 
 def luma_kept(result: np.ndarray, image: np.ndarray) -> float:
-    """Compute the part of the pixels whose luma is the image's within 2 levels."""
+    """Compute the fraction of pixels whose luma is the image's within 2 levels."""
     return float((np.abs(to_luma(result).astype(int) - to_luma(image)) <= 2).mean())
 
 
@@ -80,7 +80,7 @@ def test_hint_is_met_and_spreads(colorizer, color):
 
 
 def test_hints_between_pixels_and_in_one_cell(colorizer):
-    """A part of a pixel is that pixel; two colors in one cell of the chroma grid are averaged, in any order."""
+    """Fractions are rounded down to a pixel; two colors in a cell of the chroma grid are averaged, in any order."""
     exact, between = (colorizer.colorize(CAT, hints=[(x, 31, "#c06060")]) for x in (31, 31.9))
     np.testing.assert_array_equal(between, exact)
     hints = [(10, 10, "#ff0000"), (11, 11, "#0000ff")]
@@ -126,7 +126,7 @@ def test_drawn_alternative_is_the_same_one(colorizer):
 
 
 class TwoColors:
-    """A network that knows gray, red and blue, and finds a color likelier the more hints have it."""
+    """A network with gray, red and blue, for which a color is more likely the more hints have it."""
 
     network = "unet"
     size = (0, 0)
@@ -145,7 +145,7 @@ class TwoColors:
 
 @pytest.mark.parametrize("hints", [[], [(15, 15, "#c03030"), (11, 15, "#c03030")]])
 def test_alternatives_come_the_likeliest_first(hints):
-    """By all of the colors drawn, each as likely as the hints and the earlier ones make it."""
+    """By all drawn colors, each with its probability given the hints and the earlier ones."""
     config = {
         "input": {"multiple": 2, "working_size": 16, "mirrored_size": 0},
         "output": {"bins": TwoColors.bins.tolist(), "prior": [1 / 3] * 3, "vivid_exponent": 0},
@@ -201,7 +201,7 @@ def test_palette_has_different_colors_of_the_pixels_luma(colorizer):
     colors = np.array([list(bytes.fromhex(color[1:])) for color in palette], np.uint8)
     assert len(set(palette)) == 5
     assert np.abs(to_luma(colors[None])[0].astype(int) - to_luma(image)[150, 225]).max() <= 2
-    # A color that a person gave a place is the likeliest there.
+    # A hint's color is the most likely one at its place.
     hint = (225, 150, "#3060a0")
     wanted = to_chroma(np.array([0x30, 0x60, 0xA0], np.uint8))
     first = colorizer.suggest_colors(image, 225, 150, hints=[hint])[0]

@@ -1,4 +1,4 @@
-"""The network sees a print without its paper; hints and colors keep their places."""
+"""The network sees a print without its paper border; hints and colors keep their positions."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def colorizer() -> Colorizer:
 
 @pytest.fixture(scope="module")
 def print_of() -> np.ndarray:
-    """A scan of a cat's portrait with a border of paper around it."""
+    """A scan of a cat's portrait with a paper border."""
     gray, _ = age_as(fit_within(decode_image(ROOT / "samples/photos/cat.jpg"), 256), "jpeg-border")
     return np.repeat(gray[..., None], 3, axis=-1)
 

@@ -1,4 +1,4 @@
-"""Models of strangers: what can't be right is refused when they are loaded, with the reason and without harm."""
+"""Untrusted models: invalid ones are refused on loading, with the reason and without harm."""
 
 import hashlib
 import io
@@ -84,7 +84,7 @@ def test_exported_weights_that_are_not_finite_are_refused(folder, value):
 
 
 def find_floats(content: bytes) -> int:
-    """Find where the longest row of constants in floats stands: biases."""
+    """Find the offset of the longest float constant: biases."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content)
@@ -97,7 +97,7 @@ def find_floats(content: bytes) -> int:
 
 
 def save_small(path: Path, change: object = None) -> Path:
-    """Save a network of the autoencoder's kind."""
+    """Save a network like the autoencoder."""
     keras = import_keras()
     inputs = keras.Input((32, 32, 1), name="luma")
     model = keras.Model(inputs, keras.layers.Conv2D(3, 1, name="conv")(inputs))
@@ -130,7 +130,7 @@ def test_a_file_that_declares_more_weights_than_it_holds_is_refused_before_they_
     with zipfile.ZipFile(path) as archive:
         weights = io.BytesIO(archive.read("model.weights.h5"))
         config = archive.read("config.json")
-    with h5py.File(weights, "r+") as file:  # Chunks that were never written take no room.
+    with h5py.File(weights, "r+") as file:  # Chunks that were never written take no space.
         del file["layers/conv2d/vars/0"]
         file["layers/conv2d/vars"].create_dataset("0", (900_000_000,), "f4", chunks=(1_000_000,))
     repack(path, model__weights__h5=weights.getvalue())

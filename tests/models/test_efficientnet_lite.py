@@ -1,4 +1,4 @@
-"""The pretrained encoder: its file is read safely, and the network is the one that its weights were trained in."""
+"""The pretrained encoder: its file is read safely, and the network matches the weights."""
 
 import pickle
 from io import BytesIO
@@ -82,7 +82,7 @@ def test_another_file_is_not_taken_for_the_weights(monkeypatch, tmp_path):
 
 
 class Runs:
-    """What a pickle of a stranger may hold: a call."""
+    """A call, as a malicious pickle may contain it."""
 
     def __reduce__(self):
         return (print, ("this must not run",))

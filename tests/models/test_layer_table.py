@@ -1,4 +1,4 @@
-"""The table of a network's layers, and what is drawn of it."""
+"""The table of a network's layers, and its drawing."""
 
 import csv
 import json

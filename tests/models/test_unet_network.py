@@ -1,4 +1,4 @@
-"""The network of the U-Net, its weights random."""
+"""The U-Net with random weights."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Spaces on their way to a stand-in for the Hub: files, requirements, and what is refused."""
+"""Spaces uploaded to a stand-in for the Hub: files, requirements, and refusals."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from colorizer.hub import send
 from colorizer.publish.model_card import plan_model
 from colorizer.publish.space import pin_requirements, plan_space
 
-# huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
+# huggingface_hub 2.4 warns on every upload of a large file; this project can't change that.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
@@ -49,7 +49,7 @@ def test_deploy_uploads_what_the_demo_needs(hub: Hub, capsys: pytest.CaptureFixt
     assert "preload_from_hub" not in card.to_dict()  # It doesn't support datasets, as the page says.
     assert "downloaded from the Hub when the Space starts" in repo.files["README.md"].decode()
 
-    # What is no longer part of the demo goes with the next update; what somebody added elsewhere stays.
+    # An update deletes files that are no longer part of the demo; files added elsewhere are kept.
     repo.commit(repo.files | {"colorizer/old.py": b"", "notes.txt": b""})
     assert main(["deploy", "ada/demo"]) == 0
     assert "colorizer/old.py" not in repo.files

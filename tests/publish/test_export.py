@@ -1,4 +1,4 @@
-"""`colorizer export` makes files that run without TensorFlow, and records what they were made from."""
+"""`colorizer export` writes files that run without TensorFlow, and records their source."""
 
 import json
 

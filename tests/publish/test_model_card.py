@@ -1,4 +1,4 @@
-"""Models on their way to a stand-in for the Hub: files, card, and what is refused."""
+"""Models uploaded to a stand-in for the Hub: files, card, and refusals."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from colorizer import Colorizer, decode_image
 from colorizer.cli import main
 from colorizer.inference.checkpoint import Checkpoint
 
-# huggingface_hub 2.4 on every upload of a large file; nothing that this project can mend.
+# huggingface_hub 2.4 warns on every upload of a large file; this project can't change that.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 CAT = ROOT / "samples/cifar10/00_cat.png"
@@ -23,7 +23,7 @@ def test_push_shares_a_model_that_loads_from_the_hub(hub: Hub, capsys: pytest.Ca
     assert main(["push", "ada/unet", "--model", "unet"]) == 0
     assert capsys.readouterr().out == f"uploaded: {hub.url}/ada/unet\n"
     repo = hub.repos["model", "ada/unet"]
-    assert len(repo.commits) == 2  # One commit after the empty repository: never seen half uploaded.
+    assert len(repo.commits) == 2  # One commit after the empty repository, so that it is never seen half uploaded.
     folder = Checkpoint.find("unet").folder
     for path in folder.iterdir():
         if path.name != "README.md" and not path.name.startswith("metrics-samples"):

@@ -1,4 +1,4 @@
-"""The Space and a model as a stand-in Hub has received them, in a clean environment."""
+"""The Space and a model as uploaded to a stand-in Hub, in a clean environment."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def hub() -> Iterator[Hub]:
 
 
 def environment(hub: Hub, home: Path, **more: str) -> dict[str, str]:
-    """Give what a process needs to take the stand-in for the Hub, and nothing that points into the repository."""
+    """Return an environment with the stand-in for the Hub and without paths into the repository."""
     hidden = ("COLORIZER_DATA", "HF_HUB_OFFLINE", "PYTHONPATH", "SPACE_ID", "HF_TOKEN")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     return {**kept, "HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **more}
@@ -40,7 +40,7 @@ def environment(hub: Hub, home: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def space(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Deploy the Space, pull it into an empty folder and install its requirements into an environment of its own."""
+    """Deploy the Space, pull it into an empty folder, and install its requirements in a new environment."""
     folder = tmp_path_factory.mktemp("space")
     given = environment(hub, folder.parent / "maker", HF_TOKEN=TOKEN, PYTHONPATH=str(ROOT))
     for arguments in (["deploy", "ada/demo", "--models", "ada/unet"], ["push", "ada/unet", "--model", "unet"]):

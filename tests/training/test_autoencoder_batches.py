@@ -1,4 +1,4 @@
-"""What the autoencoder learns from."""
+"""Training batches of the autoencoder."""
 
 import numpy as np
 from conftest import random_images

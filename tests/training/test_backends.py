@@ -1,4 +1,4 @@
-"""Training on each backend of Keras, where TensorFlow, LiteRT and HEIC's library are absent."""
+"""Training on each Keras backend, without TensorFlow, LiteRT and the HEIC library."""
 
 import csv
 import importlib.util
@@ -25,22 +25,22 @@ PathFinder.find_spec = find_spec
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Make images, weights to start from, and the command of a training of two steps."""
+    """Make images, initial weights, and the command of a two-step training run."""
     folder = tmp_path_factory.mktemp("backends")
-    for i, image in enumerate(random_images(8, 22)):  # Each is seen at 64, so that little is compiled.
+    for i, image in enumerate(random_images(8, 22)):  # All at size 64, so that little is compiled.
         (folder / "images").mkdir(exist_ok=True)
         (folder / "images" / f"{i}.png").write_bytes(encode(image))
     keras.utils.set_random_seed(0)
     build_unet(len(build_bins()), dropout=0).save(folder / "start.keras")
     options = "--epochs 1 --steps-per-epoch 2 --batch-size 2 --working-size 64 --dropout 0 --validation 0.25"
-    options += " --learning-rate 1e-4"  # Adam would turn rounding at higher rates into other steps.
+    options += " --learning-rate 1e-4"  # At higher rates, Adam would amplify rounding differences.
     start = ["--init", str(folder / "start.keras"), "--from-scratch", "--precision", "float32"]
     data = ["--model", "unet", "--data", str(folder / "images")]
     return [sys.executable, "train.py", *data, *start, *options.split()]
 
 
 def train(command: list[str], output: Path, backend: str) -> dict[str, float]:
-    """Run a training in a process of its own; the figures of its epoch."""
+    """Train in a separate process; return the metrics of the epoch."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     others = {"tensorflow", "jax", "torch"} - {backend}

@@ -26,7 +26,7 @@ from colorizer.training.resume import save_model
 
 @pytest.fixture
 def config(cifar_folder: Path, tmp_path: Path) -> TrainConfig:
-    """Make options of a training of two steps an epoch."""
+    """Make options of a training run with two steps per epoch."""
     return TrainConfig(
         data=(str(cifar_folder),),
         output=str(tmp_path / "out"),
@@ -158,7 +158,7 @@ def test_weights_of_unknown_training_are_not_replaced(config):
     save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), folder / "model.keras")
     with pytest.raises(TrainingError, match="holds a trained model"):
         fit(config)
-    (folder / "samples.png").write_bytes(b"")  # Finished, without what a training goes on from: as from a repository.
+    (folder / "samples.png").write_bytes(b"")  # Finished, but without the files to resume from, as in a repository.
     fit(replace(config, overwrite=True, epochs=1))
     assert len(history(folder)) == 1
 
@@ -186,7 +186,7 @@ def test_resumed_training_keeps_to_the_weights_that_it_started_from(config, tmp_
     with pytest.raises(TrainingError, match="its init was"):
         fit(replace(config, init=str(other)))
     digest = hashlib.sha256(start.read_bytes()).hexdigest()
-    shutil.copy(other, start)  # As where it lies in the training's own folder.
+    shutil.copy(other, start)  # As if it were in the run's own folder.
     fit(config)
     assert len(history(folder)) == 2
     assert json.loads((folder / "config.json").read_text())["init_sha256"] == digest
@@ -271,7 +271,7 @@ def test_options_of_the_command_line_and_their_exit_codes(config):
 
 @pytest.mark.slow
 def test_killed_training_goes_on_and_keeps_the_best(config, tmp_path):
-    """Kill -9 in the middle of an epoch, then the same command again."""
+    """``kill -9`` in the middle of an epoch, then the same command again."""
     cells = [encode(image) for image in random_images(2000)]
     config = replace(config, data=(str(tmp_path / "more"),), epochs=12)
     write_parquet(tmp_path / "more" / "train.parquet", cells)

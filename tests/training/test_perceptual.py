@@ -17,7 +17,7 @@ from colorizer.training.unet_batches import shrink_chroma
 
 @pytest.fixture(scope="module")
 def square() -> np.ndarray:
-    """Cut a square out of a photograph, of the smallest size that is judged."""
+    """Crop a square of the smallest size that the loss is computed for."""
     path = sorted((ROOT / "samples/photos").glob("*.jpg"))[0]
     return fill_square(decode_image(path)[:, :, :3], LEAST_SIZE)
 
@@ -32,7 +32,7 @@ def test_true_colors_cost_nothing_and_colors_count_by_what_the_classifier_sees(s
     assert float(perceptual(luma, truth, truth)[0]) == pytest.approx(0, abs=1e-5)
     picture = ops.convert_to_numpy(seen[0][0]) * 255
     smooth = join(to_luma(square), ops.convert_to_numpy(perceptual.enlarge(truth))[0])
-    assert np.abs(picture - smooth).max() < 1.01  # The picture is the one that the colorizer would give.
+    assert np.abs(picture - smooth).max() < 1.01  # The picture is the one that the colorizer would return.
 
     gray = float(perceptual(luma, truth, 0 * truth)[0])
     half, false = (float(perceptual(luma, truth, factor * truth)[0]) for factor in (0.5, -1))

@@ -26,7 +26,7 @@ def write_images(folder, count, side):
 
 @pytest.fixture
 def sets(tmp_path) -> list[ImageSet]:
-    """Two sets whose images are seen at 96 and at 64."""
+    """Two datasets whose images are seen at 96 and at 64."""
     return [load_colored(write_images(tmp_path / name, n, side), 96) for name, n, side in (("a", 10, 40), ("b", 8, 21))]
 
 
@@ -47,7 +47,7 @@ def test_batches_have_one_size_each_and_as_many_pixels(sets):
     batches = TrainingBatches(sets, 4, 0, seed=1)
     shapes = [batches[i][0]["luma"].shape for i in range(len(batches))]
     assert set(shapes) == {(4, 96, 96, 1), (9, 64, 64, 1)}
-    assert shapes[0] != shapes[1]  # Keras reads off the first two which axes vary.
+    assert shapes[0] != shapes[1]  # Keras infers from the first two which axes vary.
     inputs, chroma = batches[0]
     assert inputs["hints"].shape == (*chroma.shape[:3], 3) == (4, 24, 24, 3)
     assert {inputs["luma"].dtype, inputs["hints"].dtype, chroma.dtype} == {np.dtype(np.float32)}
@@ -105,7 +105,7 @@ def test_validation_is_all_images_without_hints_or_aging(sets):
     batches = ValidationBatches([sets[0], sets[0], sets[1]], 3)
     parts = [batches[i] for i in range(len(batches))]
     assert sum(len(chroma) for _, chroma in parts) == 28
-    assert parts[0][1].shape[1:] != parts[1][1].shape[1:]  # Keras reads off the first two which axes vary.
+    assert parts[0][1].shape[1:] != parts[1][1].shape[1:]  # Keras infers from the first two which axes vary.
     assert not any(inputs["hints"].any() for inputs, _ in parts)
     enlarged = cv2.resize(sets[0].dataset[0], (96, 96), interpolation=cv2.INTER_CUBIC)
     assert np.array_equal(np.rint(parts[0][0]["luma"][0, ..., 0] * 255), to_luma(enlarged))
@@ -124,7 +124,7 @@ def test_an_example_is_luma_and_the_chroma_of_the_same_square():
 
 
 def test_the_clean_luma_can_follow_the_chroma(tmp_path):
-    """Nothing else of an example changes by it, and it isn't aged."""
+    """It changes nothing else about an example, which isn't aged either."""
     image = random_images(1, 64)[0]
     for seed in range(6):
         plain = make_example(image, 96, np.random.default_rng(seed))

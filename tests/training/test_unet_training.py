@@ -23,7 +23,7 @@ from colorizer.training.unet import ChromaLoss, ConstantWithCooldown, RelativeMS
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    """Options of a training of seconds."""
+    """Options of a training run that takes seconds."""
     for name, side in (("small", 11), ("large", 24)):
         folder = tmp_path / name
         folder.mkdir(parents=True)
@@ -47,7 +47,7 @@ def config(tmp_path: Path) -> TrainConfig:
 
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a network with the same inputs and outputs in its place: the whole one takes a minute to trace."""
+    """Replace the network by a small one with the same inputs and outputs, since tracing takes a minute."""
 
     def build(bins: int, widths: tuple[int, ...], dropout: float) -> keras.Model:
         luma, hints = keras.Input((None, None, 1), name="luma"), keras.Input((None, None, 3), name="hints")
@@ -120,7 +120,7 @@ def test_without_the_encoders_wheel_training_says_how_to_get_it(config, monkeypa
 
 
 def test_the_prior_is_of_images_from_all_over_a_set(config, tmp_path, monkeypatch):
-    """Folders of classes hold one class after the other."""
+    """Class folders have one class after the other."""
     for kind, color in (("blue", (40, 40, 220)), ("red", (220, 40, 40))):
         folder = tmp_path / "colors" / kind
         folder.mkdir(parents=True)

@@ -255,7 +255,7 @@ def test_damaged_frames_are_counted_and_named(tmp_path: Path) -> None:
     assert all(1.2 < seconds < 2 for seconds in summary.damaged)
     assert 0 < 60 - summary.frames <= len(summary.damaged)
 
-    # The same, told once, when a run goes on.
+    # The same, reported once, when a run is resumed.
     with pytest.raises(StopError):
         colorize_video(source, tmp_path / "again.mp4", OneColor(), part_seconds=0.5, progress=stop_at(50))
     assert colorize_video(source, tmp_path / "again.mp4", OneColor(), part_seconds=0.5).damaged == summary.damaged

@@ -27,7 +27,7 @@ def true_chroma(film: Film) -> list[np.ndarray]:
 
 
 def noisy(film: Film) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Give luma, and what a network says that is right on the average but other in each frame."""
+    """Return luma, and predictions that are right on average but different in each frame."""
     rng = np.random.default_rng(0)
     small = [shrink(chroma, 48) for chroma in true_chroma(film)]
     return [to_luma(frame) for frame in film.frames], [
@@ -36,7 +36,7 @@ def noisy(film: Film) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def run(lumas: list, predicted: list, *, every: int = 1, together: int = 8) -> tuple[list[np.ndarray], list[int]]:
-    """Steady; give the chroma of each frame, and which frames the network saw."""
+    """Steady the colors; return the chroma of each frame, and which frames the network saw."""
     places = {id(luma): i for i, luma in enumerate(lumas)}
     seen: list[int] = []
 
