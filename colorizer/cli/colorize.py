@@ -67,7 +67,7 @@ def add_parser(commands: Commands) -> None:
         type=float,
         default=DEFAULT_REACH,
         metavar="0..1",
-        help="how far a hint reaches, from the spot alone to most of the image, up to edges (default: %(default)s)",
+        help="how far a hint reaches, up to edges: 0 is only the spot, 1 most of the image (default: %(default)s)",
     )
     colorize.add_argument(
         "--no-prepare",

@@ -45,9 +45,9 @@ class Dab:
 
     def __post_init__(self) -> None:
         if not (0 <= self.x < 1 and 0 <= self.y < 1):
-            raise ValueError(f"a dab lies from 0 to below 1 of width and height, got {self.x!r}, {self.y!r}")
+            raise ValueError(f"a dab's x and y must be at least 0 and less than 1, got {self.x!r}, {self.y!r}")
         if not re.fullmatch("#[0-9a-fA-F]{6}", self.color):
-            raise ValueError(f"a dab's color is #RRGGBB, got {self.color!r}")
+            raise ValueError(f"a dab's color must be #RRGGBB, got {self.color!r}")
 
 
 @dataclass(frozen=True, eq=False)

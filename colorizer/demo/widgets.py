@@ -72,7 +72,7 @@ def save_preview(image: NDArray[np.uint8], stem: str) -> str:
 def save_picture(image: NDArray[np.uint8], name: str, metadata: Metadata | None = None) -> str:
     """Write a picture into the folder that Gradio serves and the demo cleans up; return its path.
 
-    The name's extension is one of `colorizer.imaging.decode.EXTENSIONS`.
+    The name's extension is one of `colorizer.imaging.encode.EXTENSIONS`.
     """
     with as_gradio_errors():
         content = encode_image(image, EXTENSIONS[Path(name).suffix.lower()], metadata)

@@ -15,7 +15,7 @@ from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
 MAX_PIXELS = 50_000_000
-"""Maximum pixels of a picture: enough for phones, and little enough for a small server."""
+"""Maximum pixels of a picture: enough for phone photos, but not too many for a small server."""
 DETAIL_RANGE = (32, 256)
 """Minimum and maximum of detail; the network's time grows with its square."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

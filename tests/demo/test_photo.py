@@ -100,13 +100,13 @@ def test_doubt_is_brighter_where_it_is_greater():
 
 @pytest.mark.parametrize("color", ["red", "#12", "rgb(1, 2)", "url(x)", "#30609g"])
 def test_no_colors_are_refused(color: str):
-    with pytest.raises(ValueError, match="color is #RRGGBB"):
+    with pytest.raises(ValueError, match="color must be #RRGGBB"):
         Dab(0.5, 0.5, color)
 
 
 @pytest.mark.parametrize("place", [(1, 0.5), (0.5, -0.1), (float("nan"), 0.5), (0.5, float("inf"))])
 def test_places_beyond_the_photo_are_refused(place: tuple[float, float]):
-    with pytest.raises(ValueError, match="a dab lies from 0 to below 1"):
+    with pytest.raises(ValueError, match="a dab's x and y must be at least 0 and less than 1"):
         Dab(*place, "#000000")
 
 

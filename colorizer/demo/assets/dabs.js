@@ -5,7 +5,7 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     const find = (selector) => element.querySelector(selector);
     const overlay = find(".dabs"), color = find("input[type=color]"), pipette = find(".pipette");
 
-    // While the color field is open (`choosing`), it reports each color on the way; all of them are one step back.
+    // While the color field is open (`choosing`), it reports each color on the way; all of them are a single step to undo.
     let dabs, current, recolors, choosing, past, future;
     let cross = {x: 0.5, y: 0.5};
 

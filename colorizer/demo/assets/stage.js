@@ -1,5 +1,5 @@
 // The tab Your photo: opens a photo, shows the result, and keeps the visitor's choices. The server only makes pictures:
-// `request` is all that it is sent, and `answers` handles its responses.
+// `request` makes the requests to it, and `answers` handles its responses.
 function startStage(element, props, trigger) {
     const options = props.options;
     const find = (selector) => element.querySelector(selector);
@@ -52,7 +52,7 @@ function startStage(element, props, trigger) {
         paint(answer) {
             if (answer.id === asked) quiet();
             if (answer.error) {
-                if (answer.id !== asked) return;  // Something else was asked since.
+                if (answer.id !== asked) return;  // There is a newer request.
                 candidate = null;
                 return refuse(answer.error);
             }
@@ -160,7 +160,7 @@ function startStage(element, props, trigger) {
         dragging = true;
         if (event.pointerType === "mouse") {
             frame.setPointerCapture(event.pointerId);
-            event.preventDefault();  // Else the picture itself would be dragged away.
+            event.preventDefault();  // Otherwise the browser would drag the picture itself.
             find(".position").focus({preventScroll: true});
         }
         drag(event);
