@@ -132,6 +132,8 @@ def _check_fields(question: Any) -> None:
 
 def _check_values(question: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
     """Refuse too few values, and selections without a choice: Gradio would notice only when it runs the function."""
+    if path.rstrip("/").endswith("/cancel"):  # It names a function, but doesn't call it.
+        return
     named = _CALL.search(path)
     for function in functions:
         if function.api_name != named[1] if named else function._id != question.get("fn_index"):

@@ -27,7 +27,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
     Parameters
     ----------
     advice : str
-        What to do if the visitor's file or input is wrong.
+        What to do if the visitor's file or input is wrong; omitted if the error itself says what to do first.
     """
     try:
         yield
@@ -35,7 +35,8 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
         name = Path(error.filename).name if error.filename else "The photo"
         raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
     except ValueError as error:  # `ImageError` is one.
-        raise gr.Error(f"{error}. {advice}" if advice else str(error), print_exception=False) from error
+        words = f"{error}. {advice}" if advice and not str(error).endswith(" first") else str(error)
+        raise gr.Error(words, print_exception=False) from error
     except (OSError, MemoryError, cv2.error) as error:
         if (lacking := describe_shortage(error)) is None:
             raise

@@ -26,6 +26,7 @@ from colorizer.machine import describe_shortage
 from colorizer.video import VideoError
 from colorizer.video.colorize import Summary, colorize_video
 from colorizer.video.messages import Limits, Message, receive, send
+from colorizer.video.planes import describe
 from colorizer.video.reading import Film, choose_stream, open_video, read_frame
 
 MEMORY = 1_500_000_000
@@ -60,6 +61,7 @@ def main() -> None:
 def _respond(path: str, limits: Message, target: str | None, vividness: float) -> tuple[Message, list[NDArray[Any]]]:
     checked, source = Limits(**limits), Path(path)
     length = measure_length(source, checked)
+    _check_format(source)
     if target is None:
         # Not the first frame, which is often black.
         return {"done": {"seconds": length}}, [read_frame(source, length / 3)]
@@ -112,14 +114,17 @@ class _RemotePredictor:
         return received[1]
 
 
-def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> Summary:
+def _check_format(source: Path) -> None:
+    """Refuse what can't be written as an MP4, before the visitor chooses settings."""
     with Film.open(source) as film:
-        deepest = max(component.bits for component in film.first.format.components)
-        if deepest > 8:
+        look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
+        if look.bits > 8:
             raise VideoError(
-                f"{source.name} has {deepest} bits per sample, and this page writes 8: convert it to 8 bits first"
+                f"{source.name} has {look.bits} bits per sample, and this page writes 8: convert it to 8 bits first"
             )
 
+
+def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> Summary:
     def report(done: int, total: int | None) -> None:
         if done > limits.frames:  # More frames than packets.
             raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: shorten it first")

@@ -225,7 +225,8 @@ class Film:
             if (frame.width, frame.height) != (self.first.width, self.first.height):
                 raise VideoError(
                     f"{self.path.name} changes its size at {float(frame.pts * self.time_base):.1f} s, from "
-                    f"{self.first.width} x {self.first.height} to {frame.width} x {frame.height} pixels: split it there"
+                    f"{self.first.width} x {self.first.height} to {frame.width} x {frame.height} pixels: split "
+                    "it there first"
                 )
             if frame.format.name != self.first.format.name:
                 frame = frame.reformat(format=self.first.format.name)

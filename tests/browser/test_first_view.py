@@ -63,7 +63,13 @@ def test_the_slider_by_keys_and_by_touch(page: Page):
     page.mouse.up()
     assert position.input_value() == "80"
     assert frame.evaluate("frame => frame.style.getPropertyValue('--position')") == "80%"
-    assert "pan-y" in frame.evaluate("frame => getComputedStyle(frame).touchAction")  # It doesn't trap scrolling.
+    # It doesn't trap scrolling, and a finger that scrolls the page leaves the line where it was.
+    assert "pan-y" in frame.evaluate("frame => getComputedStyle(frame).touchAction")
+    touch = {"pointerType": "touch", "clientX": box["x"] + 9, "clientY": middle}
+    frame.dispatch_event("pointerdown", touch)
+    assert position.input_value() != "80"
+    frame.dispatch_event("pointercancel", touch)
+    assert position.input_value() == "80"
 
 
 def test_the_first_view_is_light(browser: Browser, demo_url: str):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from video_files import moving, plane, read_frames, write_video
 
 from browser.conftest import desktop, download, is_on_screen
@@ -49,14 +49,12 @@ def test_a_film(page: Page, tmp_path: Path):
     expect(page.get_by_role("alert")).to_contain_text("clip.mp4 is not a video that can be read", timeout=240_000)
     expect(page.locator("#film-work")).to_be_hidden()
 
-    page.locator("#film").get_by_label("Clear").click()
-    page.set_input_files("#film input[type=file]", film)
+    page.set_input_files("#film input[type=file]", film)  # What was refused isn't in the way.
     still = page.locator("#film-still img")
     expect(still).to_be_visible(timeout=240_000)
     first = still.get_attribute("src")
     strength = page.locator("#film-vividness input[type=range]")
-    strength.fill("1")
-    strength.dispatch_event("pointerup")
+    strength.press("End")
     expect(still).not_to_have_attribute("src", first, timeout=240_000)
 
     # In the page, since on a busy machine the video would be done before a click from outside arrives.
@@ -82,6 +80,33 @@ def test_a_film(page: Page, tmp_path: Path):
     frames = read_frames(Path(saved.path()))
     assert len(frames) == 75
     assert plane(frames[40], 1).std() + abs(float(plane(frames[40], 1).mean()) - 128) > 1  # It has color.
+
+
+@desktop
+def test_a_film_that_waits_in_line_can_be_canceled(page: Page, browser: Browser, demo_url: str, tmp_path: Path):
+    others = browser.new_page()
+    others.goto(demo_url)
+    others.wait_for_selector(".stage .download")
+    long = write_video(tmp_path / "long.mp4", moving(700, 96, 128))
+    short = write_video(tmp_path / "short.mp4", moving(25, 96, 128))
+    for each, film in ((others, long), (page, short)):
+        each.get_by_role("tab", name="Video").click()
+        each.set_input_files("#film input[type=file]", film)
+        expect(each.locator("#film-still img")).to_be_visible(timeout=240_000)
+        each.get_by_role("button", name="Colorize the video").click()
+        expect(each.get_by_role("button", name="Cancel")).to_be_visible(timeout=60_000)
+    state = page.locator("#film-state")
+    expect(state).to_contain_text("Waiting in line")
+    page.get_by_role("button", name="Cancel").click()
+    expect(state).to_contain_text("Canceled")
+    page.get_by_role("button", name="Colorize the video").click()
+    expect(state).to_contain_text("Waiting in line")
+    others.get_by_role("button", name="Cancel").click()
+    expect(others.locator("#film-state")).to_contain_text("Canceled")
+    expect(state).to_contain_text("25 frames in", timeout=240_000)
+    assert is_on_screen(page, "#film-result video")
+    assert is_on_screen(page, "#film-download")
+    others.close()
 
 
 def test_random_test_image(page: Page):

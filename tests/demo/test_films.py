@@ -13,6 +13,7 @@ from video_files import OneColor, moving, read_frames, write_video
 
 from colorizer.demo import films
 from colorizer.demo.decoding import InTurn
+from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.tabs import video
 from colorizer.video import VideoError
 from colorizer.video.child import measure_length
@@ -117,6 +118,22 @@ def test_size_and_length_are_bounded_before_a_frame_is_decoded(
     with pytest.raises(VideoError, match=message):
         measure_length(film, limits)
     assert measure_length(film, LIMITS) == pytest.approx(29 / 25)
+
+
+def test_what_can_not_be_written_is_refused_before_settings_are_chosen(tmp_path: Path):
+    deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
+    with pytest.raises(VideoError, match=r"^deep\.mkv has 10 bits per sample, .*: convert it to 8 bits first$"):
+        films.read_still(deep, LIMITS)
+
+
+def test_advice_is_given_once():
+    for words, expected in (
+        ("a.mp4 is too long: shorten it first", "a.mp4 is too long: shorten it first"),
+        ("a.mp4 is encrypted", "a.mp4 is encrypted. Try another one."),
+    ):
+        with pytest.raises(gr.Error) as refused, as_gradio_errors("Try another one."):
+            raise VideoError(words)
+        assert refused.value.message == expected
 
 
 def write_playlists(folder: Path, private: Path, address: str) -> None:

@@ -39,6 +39,13 @@ def test_malformed_questions_are_refused(demo_url: str, path: str, given: dict):
     _check(httpx.post(f"{demo_url}/gradio_api/{path}", **given))
 
 
+def test_what_waits_can_be_canceled(demo_url: str):
+    config = httpx.get(f"{demo_url}/config").json()["dependencies"]
+    event = next(event["id"] for event in config if event["inputs"])
+    question = {"session_hash": "a", "fn_index": event, "event_id": "b"}  # As the page asks: without values.
+    assert httpx.post(f"{demo_url}/gradio_api/cancel", json=question).status_code == 200
+
+
 def test_too_few_values_are_counted(demo_url: str):
     answer = httpx.post(f"{demo_url}/gradio_api/call/colorize", json={"data": [None, "unet"]})
     assert answer.json() == {"detail": "colorize takes 7 values, and data has 2"}

@@ -26,7 +26,9 @@
             toast.hidden = true;
             const words = (toast.querySelector("[data-testid=toast-text]") ?? toast).textContent.trim();
             toast.querySelector(".toast-close")?.click();  // Before `refuse`: clicking a button removes messages.
-            refuse(words);
+            // Gradio counts in other megabytes than the page, which tells the limits.
+            const large = words.match(/^File\(s\) exceed the maximum allowed size of .*?: (.*)$/s);
+            refuse(large ? `${large[1].replaceAll('"', "")} is larger than this page takes: make it smaller first.` : words);
         }
         for (const image of document.querySelectorAll(".thumbnail-item img")) {
             const thumbnail = image.closest("button");

@@ -149,7 +149,7 @@ function startStage(element, props, trigger) {
     }
 
     find(".position").addEventListener("input", placeLine);
-    let dragging = false;
+    let began = null;  // Where the line was before it was dragged.
     const drag = (event) => {
         const box = frame.getBoundingClientRect();
         find(".position").value = Math.round(100 * (event.clientX - box.left) / box.width);
@@ -157,7 +157,7 @@ function startStage(element, props, trigger) {
     };
     frame.addEventListener("pointerdown", (event) => {
         if (mode === "fix" || event.button) return;
-        dragging = true;
+        began = find(".position").value;
         if (event.pointerType === "mouse") {
             frame.setPointerCapture(event.pointerId);
             event.preventDefault();  // Otherwise the browser would drag the picture itself.
@@ -165,8 +165,14 @@ function startStage(element, props, trigger) {
         }
         drag(event);
     });
-    frame.addEventListener("pointermove", (event) => { if (dragging) drag(event); });
-    for (const kind of ["pointerup", "pointercancel"]) frame.addEventListener(kind, () => { dragging = false; });
+    frame.addEventListener("pointermove", (event) => { if (began !== null) drag(event); });
+    frame.addEventListener("pointerup", () => { began = null; });
+    frame.addEventListener("pointercancel", () => {  // The finger scrolls the page instead.
+        if (began === null) return;
+        find(".position").value = began;
+        began = null;
+        placeLine();
+    });
 
     // ---- Modes
 
