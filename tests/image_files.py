@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import cv2
+import imagecodecs
 import numpy as np
 from conftest import encode, random_images
 from PIL import ExifTags, Image
@@ -45,7 +46,8 @@ def tiff(array: np.ndarray, **tags: int | tuple[int, ...]) -> bytes:
     } | {int(tag[1:]): value for tag, value in tags.items()}
     planes = [array[..., i] for i in range(samples)] if given[284] == 2 else [array]
     parts = [plane[top : top + given[278]].tobytes() for plane in planes for top in range(0, len(plane), given[278])]
-    strips = [zlib.compress(part) if given[259] == 8 else part for part in parts]
+    pack = {5: imagecodecs.lzw_encode, 8: zlib.compress, 50000: imagecodecs.zstd_encode}.get(given[259], bytes)
+    strips = [bytes(pack(part)) for part in parts]
     sizes = [len(strip) for strip in strips]
     given |= {273: tuple(sizes), 279: tuple(sizes)}
     entries, extra = b"", b""

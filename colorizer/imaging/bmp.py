@@ -1,6 +1,8 @@
-"""Parts of BMP and icons that Pillow misreads: some gray palettes, runs of odd length, 16-bit alpha."""
+"""Parts of BMP and icons that Pillow misreads: some gray palettes, runs of odd length, color masks, lists of icons."""
 
 import struct
+from contextlib import suppress
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,7 +15,8 @@ from colorizer.machine import quiet_opencv
 _FIRST = 14  # Bytes of the file header, which bitmaps inside other files lack.
 _OLDEST = 12  # Bytes of the OS/2 header, which has no compression and palettes of three bytes per color.
 _WITH_ALPHA = 56  # Bytes of the first version of the header that has an alpha mask.
-_RUNS, _MASKS = (1, 2), 3
+_MASKS_START = 54
+_RUNS, _MASKED = (1, 2), (b"\3", b"\6")
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
@@ -50,18 +53,82 @@ def decode_palette_bmp(content: bytes, height: int, width: int) -> NDArray[np.ui
     return apply_palette(indices, table)
 
 
-def decode_alpha(content: bytes, height: int, width: int) -> NDArray[np.uint8] | None:
-    """Decode the transparency of a BMP of 16 bits to (H, W) uint8; Pillow leaves it out. None if it has none."""
+def has_masks(content: bytes) -> bool:
+    """Whether a BMP's header has a bit mask for each channel; Pillow supports some of them, and no 16-bit alpha."""
+    kind, bits = content[30:31], content[28:29]
+    return content[:2] == b"BM" and content[14:15] > bytes([_OLDEST]) and kind in _MASKED and bits in (b"\x10", b"\x20")
+
+
+def hide_masks(content: bytes) -> bytes:
+    """Change the header of a BMP with masks so that Pillow opens it."""
+    return content[:30] + bytes(4) + content[34:]
+
+
+def decode_masked_bmp(content: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Decode a BMP with masks to (H, W, 3) or, if it has transparency, (H, W, 4) uint8."""
     start, header = struct.unpack_from("<II", content, 10)
-    if header < _WITH_ALPHA or content[28] != 16 or content[30] != _MASKS:
-        return None
-    start = max(start, 14 + header)
-    (mask,) = struct.unpack_from("<I", content, 66)
-    row = -(-width * 16 // 32) * 4
-    samples = np.frombuffer(content, "<u2", row * height // 2, start).reshape(height, -1)[:, :width]
-    samples = (samples if content[25] == 0xFF else samples[::-1]) & np.uint16(mask & 0xFFFF)
-    # Some writers declare an alpha bit but leave it 0 everywhere.
-    return to_bytes(samples // np.uint16(mask & -mask), mask.bit_count())[0] if samples.any() else None
+    alpha = header >= _WITH_ALPHA or content[30:31] == _MASKED[1]
+    masks = struct.unpack_from("<4I" if alpha else "<3I", content, _MASKS_START)
+    bits = content[28]
+    row = -(-width * bits // 32) * 4
+    samples = np.frombuffer(content, f"<u{bits // 8}", row * height * 8 // bits, max(start, 14 + header))
+    samples = samples.reshape(height, -1)[:, :width]
+    samples = samples if content[25] == 0xFF else samples[::-1]
+    image = np.zeros((height, width, 4), np.uint8)
+    for channel, mask in enumerate(masks):
+        if lowest := mask & -mask:
+            levels = (samples & samples.dtype.type(mask)) // samples.dtype.type(lowest)
+            image[..., channel] = to_bytes(levels, (mask // lowest).bit_length())[0]
+    # Some writers declare an alpha mask but leave its bits 0 everywhere.
+    return image if image[..., 3].any() else image[..., :3]
+
+
+@dataclass(frozen=True)
+class Icon:
+    """One of the pictures of an icon or cursor: its size, bits per pixel, and places in the file."""
+
+    height: int
+    width: int
+    bits: int
+    entry: int
+    start: int
+
+
+def is_icon(content: bytes) -> bool:
+    """Whether a file begins like an icon or cursor with a picture; many TGA files begin like one without any."""
+    return content[:4] in (b"\0\0\1\0", b"\0\0\2\0") and any(content[4:6])
+
+
+def list_icons(content: bytes) -> list[Icon]:
+    """List the pictures of an icon or cursor by their own headers, the best one first."""
+    (count,) = struct.unpack_from("<H", content, 4)
+    icons = []
+    for entry in range(6, 6 + 16 * count, 16):
+        with suppress(struct.error):  # Some icons may be damaged and others intact.
+            (at,) = struct.unpack_from("<I", content, entry + 12)
+            if content[at : at + 8] == b"\x89PNG\r\n\x1a\n":
+                width, height = struct.unpack_from(">II", content, at + 16)
+                bits = 32
+            else:  # A bitmap, whose height includes its mask.
+                old = content[at : at + 4] == bytes([_OLDEST, 0, 0, 0])
+                width, height, bits = struct.unpack_from("<HH2xH" if old else "<ii2xH", content, at + 4)
+                width, height = abs(width), abs(height) // 2
+            icons.append(Icon(height, width, bits, entry, at))
+    return sorted(icons, key=lambda icon: (icon.height * icon.width, icon.bits), reverse=True)
+
+
+def keep_best_icon(content: bytes) -> bytes:
+    """Return an icon that lists only the best picture of an icon or cursor, with its true number of bits.
+
+    Of pictures of equal size, Pillow would choose the one with the fewest bits. It ignores the masks of cursors, and
+    finds out from the list which pictures have alpha; there, many icons have 0, and cursors have their hotspot.
+    """
+    best = list_icons(content)[0]
+    bits, alpha = best.bits, content[best.start + 43 : best.start + 40 + 4 * best.height * best.width : 4]
+    if bits == 32 and not any(alpha):  # Then its mask counts.
+        bits = 24
+    place = content[best.entry + 8 : best.entry + 16]
+    return struct.pack("<HHHBBHHH", 0, 1, 1, best.width % 256, best.height % 256, 0, 1, bits) + place + content[22:]
 
 
 def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: int) -> NDArray[np.uint8]:

@@ -395,8 +395,9 @@ class _Decoder:
             # jpeg_decode would pass whatever this refuses to a decoder that crashes on damaged files.
             decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg8_decode}[self.facts.kind]
             array = np.asarray(decode(self._content))
-        # JPEG samples have 12 bits, or any number if it is lossless, in which case 16 was added to it in the facts.
-        bits = self.facts.bits % 16 or 16 if self.facts.kind == "JPEG" and array.dtype == np.uint16 else None
+        bits: int | None = self.facts.bits
+        if self.facts.kind == "JPEG":  # 12 bits, or any number if it is lossless, in which case 16 was added to it.
+            bits = self.facts.bits % 16 or 16 if array.dtype == np.uint16 else None
         levels, _ = to_bytes(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array, bits)
         return Image.fromarray(levels), array.dtype.itemsize > 1
 

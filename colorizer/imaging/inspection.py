@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from colorizer.imaging.animation import GIF_IMAGE, walk_gif
 from colorizer.imaging.avif import find_box, list_exif, list_stream_sizes
+from colorizer.imaging.bmp import has_masks, hide_masks, is_icon, keep_best_icon, list_icons
 from colorizer.imaging.facts import Cost, Facts, UnreadableError, check_metadata
 
 _MOST_SEGMENTS = 20_000
@@ -121,6 +122,10 @@ def open_picture(content: bytes, formats: list[str]) -> Image.Image:
 
         picture: Image.Image = HeifImageFile(io.BytesIO(content))
         return picture
+    if is_icon(content):
+        content = keep_best_icon(content)
+    elif has_masks(content):
+        content = hide_masks(content)
     return Image.open(io.BytesIO(content), formats=formats)
 
 
@@ -158,7 +163,7 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
         facts = _inspect_jpegxl(content)
     elif content[:12] == _JPEG2000 or content[:4] == _CODESTREAM:
         facts = _inspect_jpeg2000(content)
-    elif content[:4] == b"\0\0\1\0":
+    elif is_icon(content):
         facts = _inspect_ico(content)
     elif content[:4] == b"icns":
         facts = _inspect_icns(content, formats)
@@ -316,7 +321,7 @@ def _inspect_jpeg2000(content: bytes) -> Facts:
 
 
 def _inspect_jpegxl(content: bytes) -> Facts:
-    """Read the size at the beginning of a JPEG XL; ISO/IEC 18181-1, section D.2."""
+    """Read the size and the bits per sample at the beginning of a JPEG XL; ISO/IEC 18181-1, section D."""
     at, boxes = 0, 0
     while content[at : at + 2] != b"\xff\x0a":  # The boxes before the codestream.
         size, name = struct.unpack_from(">I4s", content, at)
@@ -326,52 +331,58 @@ def _inspect_jpegxl(content: bytes) -> Facts:
         if size < 8 or (boxes := boxes + 1) > _MOST_SEGMENTS:
             raise ValueError("its boxes are damaged")
         at += size
-    bits, place = int.from_bytes(content[at + 2 : at + 14], "little"), 0
+    bits, place = int.from_bytes(content[at + 2 : at + 48], "little"), 0
 
     def read(count: int) -> int:
         nonlocal place
         place += count
         return bits >> (place - count) & ((1 << count) - 1)
 
-    small = read(1)
+    def read_one_of(*choices: tuple[int, int]) -> int:
+        """Read a number: two bits choose the least that it can be, and how many bits follow, to be added to that."""
+        least, count = choices[read(2)]
+        return least + read(count)
 
-    def read_length() -> int:
-        return (read(5) + 1) * 8 if small else read((9, 13, 18, 30)[read(2)]) + 1
+    def read_size() -> tuple[int, int]:
+        small = read(1)
 
-    height = read_length()
-    ratio = read(3)
-    across, down = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
-    width = height * across // down if ratio else read_length()
-    animated = False
-    if not read(1) and read(1):  # More fields follow: orientation, intrinsic size, preview, animation.
-        read(3)
-        if read(1):
-            small = read(1)
-            read_length()
-            if not read(3):
-                read_length()
-        animated = not read(1) and bool(read(1))  # After a preview, nothing more is read.
+        def read_length() -> int:
+            return (read(5) + 1) * 8 if small else read_one_of((1, 9), (1, 13), (1, 18), (1, 30))
+
+        height = read_length()
+        ratio = read(3)
+        across, down = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
+        return height, height * across // down if ratio else read_length()
+
+    height, width = read_size()
+    animated, depth = False, 8
+    if not read(1):  # Not all metadata are the default.
+        if read(1):  # Orientation, intrinsic size, preview, animation.
+            read(3)
+            if read(1):
+                read_size()
+            if read(1):  # No encoder makes them.
+                raise UnreadableError(_OTHER.format("a JPEG XL image with a preview"))
+            if animated := bool(read(1)):
+                read_one_of((100, 0), (1000, 0), (1, 10), (1, 30))
+                read_one_of((1, 0), (1001, 0), (1, 8), (1, 10))
+                read_one_of((0, 0), (0, 3), (0, 16), (0, 32))
+                read(1)
+        floats = read(1)
+        depth = (
+            read_one_of((32, 0), (16, 0), (24, 0), (1, 6)) if floats else read_one_of((8, 0), (10, 0), (12, 0), (1, 6))
+        )
     pixels = height * width
     # An animation's frames can't be counted without decoding all of them.
-    return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2), pages=0 if animated else 1)
+    return Facts("JXL", height, width, Cost(pixels, pixels * 40, pixels * 2), pages=0 if animated else 1, bits=depth)
 
 
 def _inspect_ico(content: bytes) -> Facts:
-    """Measure the largest icon of an ICO by the icons' own headers, since Pillow decodes one on opening the file."""
-    (count,) = struct.unpack_from("<H", content, 4)
-    sizes = []
-    for i in range(count):
-        with suppress(struct.error):  # Some icons may be damaged and others intact.
-            (at,) = struct.unpack_from("<I", content, 6 + 16 * i + 12)
-            if content[at : at + 8] == _PNG:
-                width, height = struct.unpack_from(">II", content, at + 16)
-            else:  # A bitmap, whose height includes its mask. The oldest kind uses 16-bit numbers.
-                old = content[at : at + 4] == b"\x0c\0\0\0"
-                width, height = map(abs, struct.unpack_from("<HH" if old else "<ii", content, at + 4))
-                height //= 2
-            sizes.append((height, width))
-    height, width = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
-    return Facts("ICO", height, width, Cost(height * width, height * width * 10, height * width))
+    """Measure the best picture of an icon or cursor by its own header, since Pillow decodes it on opening the file."""
+    if not (icons := list_icons(content)):
+        raise ValueError("its list of icons is damaged")
+    pixels = icons[0].height * icons[0].width
+    return Facts("ICO", icons[0].height, icons[0].width, Cost(pixels, pixels * 10, pixels))
 
 
 def _inspect_icns(content: bytes, formats: list[str]) -> Facts:

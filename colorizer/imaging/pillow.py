@@ -1,14 +1,14 @@
 """Decode with Pillow, and correct what it misreads or leaves out, format by format."""
 
+from contextlib import suppress
 from typing import Any, cast
 
 import imagecodecs
 import numpy as np
 from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
-from PIL.IcoImagePlugin import IcoImageFile
 
-from colorizer.imaging.bmp import as_bmp, decode_alpha, decode_palette_bmp, has_palette
+from colorizer.imaging.bmp import as_bmp, decode_masked_bmp, decode_palette_bmp, has_masks, has_palette, list_icons
 from colorizer.imaging.facts import Facts
 from colorizer.imaging.inspection import open_picture
 from colorizer.imaging.srgb import check_palette, to_bytes
@@ -50,14 +50,13 @@ def _decode_bmp(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Im
     bitmap = content if picture.format == "BMP" else as_bmp(content)
     if has_palette(bitmap):
         return _replace(picture, decode_palette_bmp(bitmap, picture.height, picture.width))
-    _decode(picture)
-    if (opacity := decode_alpha(bitmap, picture.height, picture.width)) is not None:
-        picture.putalpha(Image.fromarray(opacity))
-    return picture
+    if has_masks(bitmap):
+        return _replace(picture, decode_masked_bmp(bitmap, picture.height, picture.width))
+    return _decode(picture)
 
 
 def _decode_ico(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
-    bitmap = as_bmp(content[cast(IcoImageFile, picture).ico.entry[0].offset :])  # The largest stands first.
+    bitmap = as_bmp(content[list_icons(content)[0].start :])
     if has_palette(bitmap):
         colors = Image.fromarray(decode_palette_bmp(bitmap, picture.height, picture.width))
         colors.putalpha(picture.getchannel("A"))
@@ -78,9 +77,14 @@ def _decode_gif(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.I
 
 def _decode_jpeg2000(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
     if facts.bits <= 8 or picture.mode == "I;16":
-        return _decode(picture)
+        with suppress(OSError):  # Pillow says of some that they are broken, which are not.
+            return _decode(picture)
     # Pillow rounds the greatest color values to 256, which is 0 in 8 bits.
-    levels, _ = to_bytes(np.asarray(imagecodecs.jpeg2k_decode(content)), facts.bits)
+    array = np.asarray(imagecodecs.jpeg2k_decode(content))
+    if array.dtype.kind == "i":
+        unsigned = np.dtype(f"u{array.itemsize}").type
+        array = array.view(unsigned) + unsigned(1 << facts.bits - 1)  # Wraps around.
+    levels, _ = to_bytes(array, facts.bits)
     return _replace(picture, Image.frombytes(picture.mode, picture.size, levels.tobytes()))
 
 

@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # Errors already r
 _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _SAMPLES, _ROWS, _PLANES, _PREDICTOR, _COLORS, _SUBIFDS = 277, 278, 284, 317, 320, 330
 _STRIPS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 273, 279, 322, 323, 324, 325
-_INKS, _EXTRA, _FORMAT, _SUBSAMPLING = 332, 338, 339, 530
+_INKS, _EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH = 332, 338, 339, 530, 32997
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _XMP, _IPTC, _PROFILE = 282, 283, 296, 700, 33723, 34675
 _POINTERS = {34665, 34853, 40965}  # Offsets of EXIF's own directories.
 _DNG, _OLD_JPEG_TAGS = 50706, {512, 513, 514, 515, 517, 518, 519, 520, 521}
@@ -45,6 +44,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB, _ICC
 _NAMES = {32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv", 10: "ITU Lab"}
 _PLAIN = {1: "no", 2: "CCITT", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 8: "deflate", 32946: "deflate"}
 _PLAIN |= {32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
+_FAX = {2, 3, 4}
 _WITH_PREDICTOR = {5, 8, 32946, 34925, 50000}
 _JPEG, _OLD_JPEG = 7, 6
 _PICTURES = {_JPEG, 34712, 50001}  # JPEG, JPEG 2000, WebP: files within the file.
@@ -204,6 +204,8 @@ class TiffPage:
             refuse(f"signed {self._bits}-bit numbers")
         if not (1 <= self._bits <= 32 or self._bits == 64):
             refuse(f"{self._bits}-bit samples")
+        if self._number(_DEPTH, 1) != 1:
+            refuse("several layers in depth")
         if self._photometric == _CMYK and self._number(_INKS, 1) != 1:
             refuse("inks other than cyan, magenta, yellow and black")
         if not self._colors <= samples <= _MOST_SAMPLES:
@@ -219,8 +221,12 @@ class TiffPage:
 
     @property
     def _by_pillow(self) -> bool:
-        """Whether Pillow decodes the page: YCbCr that isn't JPEG, Lab, and old-style JPEG."""
+        """Whether Pillow decodes the page: YCbCr that isn't JPEG, Lab, old-style JPEG, and CCITT, of which tifffile
+        loses the rest if it doesn't understand a row.
+        """
         converted = self._compression in _PICTURES
+        if self._compression in _FAX and self._photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and self._samples == 1:
+            return True
         return self._compression == _OLD_JPEG or (self._photometric in (_YCBCR, _LAB, _ICC_LAB) and not converted)
 
     def _measure(self) -> Cost:
@@ -268,15 +274,15 @@ class TiffPage:
             cost = cost.plus(work=max(inner.cost.work - inner.height * inner.width, 0))
         return cost
 
-    @cached_property
-    def _rebuilt(self) -> bytes:
-        """A file with only this page: a directory of the checked tags, followed by the bytes that hold its pixels.
+    def _rebuild(self, height: int) -> bytes:
+        """Make a file with only this page: a directory of the checked tags, followed by the bytes that hold its pixels.
 
         Copying the whole file for each page would take quadratic time. If the directory came after the pixels, it
         would be read as the missing pixels of a truncated file.
         """
         layout, content = self._directory.layout, memoryview(self._file.content)
         tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
+        tags[_HEIGHT] = self._to_tag([height])
         if self._compression not in _WITH_PREDICTOR:
             tags.pop(_PREDICTOR, None)
         if self._compression == _OLD_JPEG:  # Its tags may point to tables anywhere in the file.
@@ -312,7 +318,7 @@ class TiffPage:
             Whatever decoders raise on damaged files.
         """
         if self._by_pillow:
-            with Image.open(io.BytesIO(self._rebuilt), formats=["TIFF"]) as decoded:
+            with Image.open(io.BytesIO(self._rebuild(self._height)), formats=["TIFF"]) as decoded:
                 decoded.load()
             # Only the pixels: Pillow adds a resolution that isn't in the file.
             picture, notes = Image.frombytes(decoded.mode, decoded.size, decoded.tobytes()), list[str]()
@@ -333,29 +339,42 @@ class TiffPage:
 
     def _read_samples(self) -> NDArray[Any]:
         """Read the samples: (H, W, C) of any numeric type."""
+        try:
+            return self._unpack(self._height)
+        except Exception:
+            # Some writers pad the last strip, or the only one, to as many rows as the others have.
+            rows = 0 if _TILE_WIDTH in self._directory.tags else self._number(_ROWS)
+            padded = math.ceil(self._height / rows) * rows if rows else 0
+            if not self._height < padded <= 2 * self._height:
+                raise
+            return self._unpack(padded)[: self._height]
+
+    def _unpack(self, height: int) -> NDArray[Any]:
         import tifffile  # Slow to import: it takes as long as everything else here together.
 
         # Closed explicitly: reference cycles in tifffile would keep it in memory until garbage collection.
-        with io.BytesIO(self._rebuilt) as content, tifffile.TiffFile(content, _multifile=False) as file:
+        with io.BytesIO(self._rebuild(height)) as content, tifffile.TiffFile(content, _multifile=False) as file:
             page = file.pages[0]
             array = page.asarray(maxworkers=1, buffersize=1 << 20)
             if page.axes == "SYX":
                 array = np.moveaxis(array, 0, 2)
-        del self.__dict__["_rebuilt"]
-        array = array.reshape(self._height, self._width, -1)
+        array = array.reshape(height, self._width, -1)
         if array.shape[2] < self._colors:
             raise ValueError(f"it has {array.shape[2]} samples per pixel, not {self._samples}")
         return array
 
     def _to_picture(self, array: NDArray[Any]) -> tuple[Image.Image, list[str]]:
         extra = [int(value) for value in self._directory.numbers(_EXTRA)]
-        if self._photometric == _PALETTE:
-            return Image.fromarray(self._apply_palette(array[..., 0])), []
         count = min(self._samples, array.shape[2])
         # If the kind isn't stated, a fourth sample of RGB is alpha, as in most programs.
         kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0
         alpha = kind in (_PREMULTIPLIED, _ALPHA) and self._colors in (1, 3)
         array = array[..., : self._colors + alpha]
+        if self._photometric == _PALETTE:
+            picture = Image.fromarray(self._apply_palette(array[..., 0]))
+            if alpha:
+                picture.putalpha(Image.fromarray(to_bytes(array[..., 1], self._bits)[0]))
+            return picture, []
         premultiplied = alpha and kind == _PREMULTIPLIED
         if premultiplied and self._bits > 8 and self._photometric != _WHITE_IS_ZERO:
             array, premultiplied = self._divide_by_alpha(array), False

@@ -139,6 +139,42 @@ def test_deep_tiff_that_would_come_out_wrong_is_refused():
         decode_image(tiff(WIDE, t262=5, t332=2))
 
 
+@pytest.mark.parametrize("rows", [8, 31], ids=["last strip", "only strip"])
+@pytest.mark.parametrize("compression", [5, 8, 50000])
+def test_tiff_whose_last_strip_is_padded(compression: int, rows: int):
+    """As many writers leave it: with as many rows as the others, of which some are beyond the picture."""
+    padded = np.pad(RGB, ((0, -len(RGB) % rows), (0, 0), (0, 0)))
+    assert np.array_equal(decode_image(tiff(padded, t259=compression, t278=rows, t257=len(RGB))), RGB)
+
+
+def test_fax_of_which_a_row_is_not_understood():
+    """The others are there, as in other readers."""
+    array = np.random.default_rng(0).random((64, 96)) > 0.5
+    content = bytearray(pillow(Image.fromarray(array), "TIFF", compression="group3"))
+    content[200:210] = b"\xff" * 10
+    same = (decode_image(bytes(content))[..., 0] > 0) == array
+    assert same[-40:].all()
+    assert not same.all()
+
+
+def test_tiff_of_a_volume_is_refused():
+    with pytest.raises(ImageError, match="is a TIFF with several layers in depth, which can't be read here"):
+        decode_image(tiff(RGB, t32997=5))
+    assert np.array_equal(decode_image(tiff(RGB, t32997=1)), RGB)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_tiff_palette_with_alpha(bits: int):
+    pixels = np.uint8([[[0, 1], [1, 0]], [[1, 1], [1, 0]]])
+    rows = np.packbits(pixels.reshape(2, 4), axis=1) if bits == 1 else pixels * (2**bits - 1)
+    rows = rows[..., 0] << 4 | rows[..., 1] if bits == 4 else rows
+    entries = 1 << bits
+    table = tuple(65535 * (i == entries - 1) for i in range(entries)) + (0,) * entries + (65535,) * entries
+    content = tiff(rows.reshape(2, -1), t256=2, t258=(bits, bits), t262=3, t277=2, t320=table, t338=2, t339=(1, 1))
+    colors = np.uint8([[0, 0, 255], [255, 0, 255]])[pixels[..., 0]]
+    assert np.array_equal(decode_image(content), np.dstack([colors, pixels[..., 1] * 255]))
+
+
 def test_tiff_that_names_a_size_twice_is_refused():
     """Some readers use the first, others the last."""
     content = tiff(WIDE[..., 0], t255=4)
@@ -357,18 +393,6 @@ def test_jpeg2000_of_more_than_8_bits(channels: int, bits: int):
     assert np.abs(decoded - seen).max() <= 1
 
 
-def test_bmp_of_16_bits_with_transparency():
-    masks = struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000)
-    header = struct.pack("<IiiHHIIiiII", 124, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0) + masks + bytes(124 - 56)
-    for pixels, expected in (((0xFFFF, 0x7FFF, 0x7FFF, 0xFC00), [[0, 255], [255, 0]]), ((0x7FFF,) * 4, None)):
-        content = b"BM" + struct.pack("<IHHI", 138 + 8, 0, 0, 138) + header + struct.pack("<4H", *pixels)
-        decoded = decode_image(content)
-        assert decoded.shape[2] == (4 if expected else 3)
-        if expected:
-            assert decoded[..., 3].tolist() == expected
-            assert decoded[0, 1].tolist() == [255, 0, 0, 255]
-
-
 def test_layouts_that_pillow_takes_otherwise_are_refused():
     sun = struct.pack(">8I", 0x59A66A95, 3, 1, 32, 12, 1, 0, 0) + bytes(12)
     cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 3", "NAXIS1  = 4", "NAXIS2  = 4", "NAXIS3  = 3", "END"]
@@ -396,11 +420,36 @@ def test_deep_png_with_profile():
     assert np.abs(decode_image(png(np.full((4, 4), 16384, np.uint16), linear)).astype(int) - 137).max() <= 2
 
 
-@pytest.mark.parametrize(
-    "content", [bmp(2, 0, bytes(8), bytes(16)), bmp(16, 3, struct.pack("<3I", 15, 240, 3840))], ids=["bits", "masks"]
-)
-def test_bmp_of_an_odd_layout_is_not_called_damaged(content):
+@pytest.mark.parametrize("bits", [1, 5, 8, 9, 10, 12, 16])
+def test_jpegxl_of_any_bits(bits: int):
+    array = np.linspace(0, 2**bits - 1, 33).round().astype(np.uint8 if bits <= 8 else np.uint16)[None]
+    decoded = decode_image(imagecodecs.jpegxl_encode(array, lossless=True, bitspersample=bits))
+    assert np.abs(decoded[..., 0] - array * (255 / (2**bits - 1))).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_signed_jpeg2000(channels: int, bits: int):
+    half = 2 ** (bits - 1)
+    array = np.linspace(-half, half - 1, 33 * 64).round().astype(np.int8 if bits == 8 else np.int16).reshape(33, 64)
+    stacked = np.dstack([array] * channels)
+    content = imagecodecs.jpeg2k_encode(
+        array if channels == 1 else stacked, level=0, reversible=True, codecformat="jp2", bitspersample=bits
+    )
+    assert np.abs(decode_image(content) - (stacked + float(half)) * (255 / (2 * half - 1))).max() <= 1
+
+
+def test_subsampled_jpeg2000_is_not_called_damaged():
+    content = bytearray(imagecodecs.jpeg2k_encode(RGB[..., 0], level=0, reversible=True, codecformat="j2k"))
+    at = content.index(b"\xff\x51")
+    content[at + 4 + 36 + 1 : at + 4 + 36 + 3] = b"\2\2"  # Columns and rows of the first component.
+    with pytest.raises(ImageError, match="is stored in a way that can't be read here: subsampling not supported"):
+        decode_image(bytes(content))
+
+
+def test_bmp_of_an_odd_layout_is_not_called_damaged():
     """The header decides, whatever Pillow says."""
+    content = bmp(2, 0, bytes(8), bytes(16))
     with pytest.raises(ImageError, match="is a BMP with an unusual layout, which can't be read here: save it"):
         decode_image(content)
     with pytest.raises(ImageError, match=r"damaged"):

@@ -1,0 +1,100 @@
+"""Bitmaps with a bit mask for each channel, icons and cursors: what Pillow leaves out of them, or takes otherwise."""
+
+import struct
+
+import numpy as np
+import pytest
+from image_files import RGB, bmp, pillow
+from PIL import Image
+
+from colorizer.imaging.decode import decode_image, decode_with_metadata
+
+COLORS = np.uint8([[[255, 0, 0, 255], [0, 255, 0, 0]], [[0, 0, 255, 255], [255, 255, 255, 255]]])
+
+
+def write_masked(bits: int, masks: tuple[int, ...], header: int = 40) -> bytes:
+    """Write a bitmap of four colors, the lowest row first."""
+    given = COLORS[::-1, :, : len(masks)].reshape(4, -1) > 0
+    pixels = (given * np.array(masks)).sum(axis=1).tolist()
+    rows = struct.pack("<4" + {16: "H", 32: "I"}[bits], *pixels)
+    content = bmp(bits, 6 if header == 40 and len(masks) == 4 else 3, b"", width=2)
+    packed = struct.pack(f"<{len(masks)}I", *masks)
+    start = max(14 + header, 54 + len(packed))
+    content = content[:10] + struct.pack("<II", start, header) + content[18:] + packed
+    return content.ljust(start, b"\0") + rows
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        write_masked(16, (0xF00, 0xF0, 0xF)),
+        write_masked(16, (0xF00, 0xF0, 0xF, 0xF000), 124),
+        write_masked(16, (0x7C00, 0x3E0, 0x1F, 0x8000), 124),
+        write_masked(16, (0xC000, 0x3800, 0x780), 52),
+        write_masked(32, (0x3FF00000, 0xFFC00, 0x3FF)),
+        write_masked(32, (0xFF, 0xFF00, 0xFF0000, 0xFF000000), 56),
+        write_masked(32, (0xFF000000, 0xFF0000, 0xFF00, 0xFF)),
+    ],
+    ids=["444", "4444", "5551", "234", "10 bits", "RGBA", "ABGR"],
+)
+def test_bitmap_with_masks(content):
+    decoded = decode_image(content)
+    assert np.array_equal(decoded, COLORS[..., : decoded.shape[2]])
+    assert decoded.shape[2] == (4 if content[14] >= 56 or content[30] == 6 else 3)
+
+
+def test_alpha_mask_without_any_alpha():
+    content = write_masked(16, (0x7C00, 0x3E0, 0x1F, 0x8000), 124)
+    opaque = b"".join(struct.pack("<H", pixel & 0x7FFF) for (pixel,) in struct.iter_unpack("<H", content[-8:]))
+    assert np.array_equal(decode_image(content[:-8] + opaque), COLORS[..., :3])
+
+
+def write_icons(*icons: tuple[int, bytes], kind: int = 1) -> bytes:
+    """Write an icon or cursor of bitmaps, each with the bits that the list tells of it, or a cursor's hotspot."""
+    start, entries = 6 + 16 * len(icons), b""
+    for told, icon in icons:
+        entries += struct.pack("<4B2H2I", icon[4], icon[8] // 2, 0, 0, 1, told, len(icon), start)
+        start += len(icon)
+    return struct.pack("<3H", 0, kind, len(icons)) + entries + b"".join(icon for _, icon in icons)
+
+
+def write_icon(bits: int, rows: bytes, mask: bytes, palette: bytes = b"") -> bytes:
+    header = struct.pack("<IiiHHIIiiII", 40, 2, 4, 1, bits, 0, 0, 0, 0, len(palette) // 4, 0)
+    return header + palette + rows + mask
+
+
+MASK = b"\0\0\0\0\x40\0\0\0"  # The right pixel of the upper row is transparent.
+BGRA = COLORS[::-1][..., [2, 1, 0, 3]]
+WITH_ALPHA = write_icon(32, BGRA.tobytes(), bytes(8))
+WITH_MASK = write_icon(32, (BGRA * np.uint8([1, 1, 1, 0])).tobytes(), MASK)
+FEW = write_icon(1, bytes(8), bytes(8), bytes(8))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        write_icons((0, WITH_ALPHA)),
+        write_icons((32, WITH_MASK)),
+        write_icons((1, FEW), (32, WITH_ALPHA)),
+        write_icons((7, WITH_ALPHA), kind=2),
+        write_icons((32, WITH_MASK), kind=2),
+        write_icons((3, write_icon(24, np.pad(BGRA[..., :3].reshape(2, 6), ((0, 0), (0, 2))).tobytes(), MASK)), kind=2),
+        write_icons((5, write_icon(4, b"\x23\0\0\0\x01\0\0\0", MASK, BGRA[::-1].tobytes())), kind=2),
+    ],
+    ids=["list tells no bits", "mask", "two of a size", "cursor", "cursor with mask", "of 24 bits", "of 4 bits"],
+)
+def test_icons_and_cursors(content):
+    image, metadata = decode_with_metadata(content)
+    assert np.array_equal(image, COLORS)
+    assert metadata["kind"] == "ICO"
+
+
+def test_icon_that_is_a_png():
+    array = np.dstack([RGB[:16, :16], np.full((16, 16), 99, np.uint8)])
+    assert np.array_equal(decode_image(pillow(Image.fromarray(array), "ICO", sizes=[(16, 16)])), array)
+
+
+def test_tga_that_begins_like_a_cursor():
+    content = pillow(Image.fromarray(RGB), "TGA")
+    assert content[:6] == b"\0\0\2\0\0\0"
+    assert np.array_equal(decode_image(content), RGB)
