@@ -179,7 +179,7 @@ def check_apart(source: Place, output: Place) -> None:
     """Raise `UsageError` if the output folder is the input folder, or contains it."""
     if lies_within(source, output):
         relation = "is the input folder" if lies_within(output, source) else "contains the input folder"
-        raise UsageError(f"the output {output} {relation}: results go into a folder of their own")
+        raise UsageError(f"the output {output} {relation}: choose a separate folder for results")
 
 
 def _find_sources(

@@ -122,8 +122,8 @@ class FolderPlan:
 def _refuse_video(place: Place) -> None:
     if is_video(PurePath(place)):
         raise UsageError(
-            f"{place} is a video, and the Ray engine takes images only: use the local engine, or move videos to a "
-            "folder of their own"
+            f"{place} is a video, and the Ray engine takes only images: use the local engine, or move videos to "
+            "another folder"
         )
 
 

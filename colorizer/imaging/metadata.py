@@ -39,7 +39,7 @@ _KEPT = {
 _LONGEST_IN_JPEG = 65_000  # Bytes; a JPEG segment holds no more.
 _IPTC_RESOURCE = 0x0404
 _SRGB = 1  # In the EXIF tag ColorSpace.
-_TOLD = ("notes", "kind", "pages")  # For the user, not for the file.
+_NOT_WRITTEN = ("notes", "kind", "pages")  # For the user, not for the file.
 _LONGEST_TEXTS = 1_000_000  # Characters of all texts of a PNG together.
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:>|=["']))[0-9]""")
 _NAMESPACE = "https://example.org/colorizer/1.0/"
@@ -199,7 +199,7 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
     A JPEG's comment becomes a text of a PNG and vice versa; for WebP and TIFF, both become EXIF tags unless these are
     already set.
     """
-    options = {name: value for name, value in metadata.items() if name not in _TOLD}
+    options = {name: value for name, value in metadata.items() if name not in _NOT_WRITTEN}
     iptc = options.pop("iptc", b"")
     comment, texts = options.pop("comment", b""), options.pop("texts", {})
     if format == "JPEG":
