@@ -106,7 +106,7 @@ class _Slots:
         with self._lock:
             turn, waiting = self._turns.get(visitor, (threading.Lock(), 0))
             if waiting >= 2:
-                raise ImageError("two of your files are still being read; wait until they are done")
+                raise ImageError("two of your files are still being read; wait for them to finish first")
             self._turns[visitor] = turn, waiting + 1
         try:
             with turn:

@@ -15,9 +15,9 @@ from colorizer.machine import describe_shortage
 
 T = TypeVar("T")
 MAX_BYTES = 20_000_000
-"""Largest image file, or archive of them, that the demo takes."""
-_MOST_LISTED = 30  # Most names that a message lists.
-EXPIRED = "has been deleted, as all files are after an hour at most; choose it again"
+"""Largest image file, or archive of them, that the demo accepts, in bytes."""
+_MOST_LISTED = 30  # Maximum number of names that a message lists.
+EXPIRED = "has been deleted, since files are kept for an hour at most; choose it again"
 
 
 @contextmanager

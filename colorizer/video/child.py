@@ -120,7 +120,7 @@ def _check_format(source: Path) -> None:
         look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
         if look.bits > 8:
             raise VideoError(
-                f"{source.name} has {look.bits} bits per sample, and this page writes 8: convert it to 8 bits first"
+                f"{source.name} has {look.bits} bits per sample, and the demo writes only 8: convert it to 8 bits first"
             )
 
 
@@ -139,7 +139,7 @@ def _explain(error: Exception, name: str) -> Message:
     if isinstance(error, FileNotFoundError):
         return {"missing": True}
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return {"error": f"{name} would become too large a file: shorten it, or make it smaller first"}
+        return {"error": f"{name} would become too large: shorten it or make it smaller first"}
     if isinstance(error, OSError) and describe_shortage(error):
         return {"lacking": error.errno}
     if describe_shortage(error):

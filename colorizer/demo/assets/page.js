@@ -26,9 +26,9 @@
             toast.hidden = true;
             const words = (toast.querySelector("[data-testid=toast-text]") ?? toast).textContent.trim();
             toast.querySelector(".toast-close")?.click();  // Before `refuse`: clicking a button removes messages.
-            // Gradio counts in other megabytes than the page, which tells the limits.
+            // Gradio's megabytes are not those of the limits on the page.
             const large = words.match(/^File\(s\) exceed the maximum allowed size of .*?: (.*)$/s);
-            refuse(large ? `${large[1].replaceAll('"', "")} is larger than this page takes: make it smaller first.` : words);
+            refuse(large ? `${large[1].replaceAll('"', "")} is larger than this page accepts: make it smaller first.` : words);
         }
         for (const image of document.querySelectorAll(".thumbnail-item img")) {
             const thumbnail = image.closest("button");

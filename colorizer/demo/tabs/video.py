@@ -73,7 +73,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         picture = save_preview(colorizer.colorize(frame, vividness=vividness), f"{path.stem}-frame")
         return {
             work: gr.Row(visible=True),
-            hint: gr.Markdown(visible=False),  # The picture has its place.
+            hint: gr.Markdown(visible=False),  # The picture takes its place.
             still: gr.Image(picture, visible=True),
             result: gr.HTML(visible=False),
             state: gr.HTML(visible=False),
