@@ -85,7 +85,7 @@ def decode_masked_bmp(content: bytes, height: int, width: int) -> NDArray[np.uin
 
 @dataclass(frozen=True)
 class Icon:
-    """One of the pictures of an icon or cursor: its size, bits per pixel, and places in the file."""
+    """One of the pictures of an icon or cursor: its size, bits per pixel, and positions in the file."""
 
     height: int
     width: int
@@ -120,12 +120,12 @@ def list_icons(content: bytes) -> list[Icon]:
 def keep_best_icon(content: bytes) -> bytes:
     """Return an icon that lists only the best picture of an icon or cursor, with its true number of bits.
 
-    Of pictures of equal size, Pillow would choose the one with the fewest bits. It ignores the masks of cursors, and
-    finds out from the list which pictures have alpha; there, many icons have 0, and cursors have their hotspot.
+    Among pictures of equal size, Pillow would choose the one with the fewest bits. It ignores the masks of cursors, and
+    goes by the list's number of bits to decide whether there is alpha; many icons have 0 there, and cursors a hotspot.
     """
     best = list_icons(content)[0]
     bits, alpha = best.bits, content[best.start + 43 : best.start + 40 + 4 * best.height * best.width : 4]
-    if bits == 32 and not any(alpha):  # Then its mask counts.
+    if bits == 32 and not any(alpha):  # In that case, the mask is used.
         bits = 24
     place = content[best.entry + 8 : best.entry + 16]
     return struct.pack("<HHHBBHHH", 0, 1, 1, best.width % 256, best.height % 256, 0, 1, bits) + place + content[22:]

@@ -62,10 +62,10 @@ _UNREADABLE: list[tuple[int, bytes, str]] = [
     (0, b"\x1aE\xdf\xa3", _EXPORT.format("a video (Matroska or WebM)")),
     (0, b"\0\0\1\xba", _EXPORT.format("a video (MPEG)")),
     (0, b"\0\0\1\xb3", _EXPORT.format("a video (MPEG)")),
-    (0, b"OggS", _EXPORT.format("a video or sound (Ogg)")),
-    (0, b"ID3", _EXPORT.format("a sound (MP3)")),
+    (0, b"OggS", _EXPORT.format("a video or audio file (Ogg)")),
+    (0, b"ID3", _EXPORT.format("an audio file (MP3)")),
     (8, b"AVI ", _EXPORT.format("a video (AVI)")),
-    (8, b"WAVE", _EXPORT.format("a sound (WAV)")),
+    (8, b"WAVE", _EXPORT.format("an audio file (WAV)")),
     (0, b"PK\3\4", _EXPORT.format("a ZIP archive")),
     (0, b"Rar!", _EXPORT.format("a RAR archive")),
     (0, b"7z\xbc\xaf", _EXPORT.format("a 7-Zip archive")),
@@ -81,7 +81,7 @@ HEIF_EXTENSIONS = {".heic", ".heics", ".heif", ".heifs", ".hif"}
 _TEXT = re.compile(rb"\s*(?:<\?xml[^>]{0,300}>\s*|<!--.{0,1000}?-->\s*|<!DOCTYPE[^>]{0,300}>\s*){0,3}<(svg|html)", re.I)
 
 
-def tell_unreadable(content: bytes) -> str | None:
+def describe_unreadable(content: bytes) -> str | None:
     """Describe a file whose format is known but can't be read here; None for all others."""
     for at, signature, words in _UNREADABLE:
         if content[at : at + len(signature)] == signature:
@@ -91,7 +91,7 @@ def tell_unreadable(content: bytes) -> str | None:
         if brands[0] == "crx ":
             return _RAW.format("CR3")
         if not any(brand in _BRANDS for brand in brands):
-            return _EXPORT.format("a video or sound (MP4)")
+            return _EXPORT.format("a video or audio file (MP4)")
     if text := _TEXT.match(content[:4096]):
         svg = text[1].lower() == b"svg"
         return _OTHER.format("an SVG drawing") if svg else _EXPORT.format("a web page")
@@ -146,7 +146,7 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
     ValueError, struct.error, OSError and others
         If the file is damaged; `PIL.UnidentifiedImageError` if it isn't an image at all.
     """
-    if words := tell_unreadable(content):
+    if words := describe_unreadable(content):
         raise UnreadableError(words)
     if content[:2] == b"\xff\xd8":
         facts = _inspect_jpeg(content)
@@ -339,7 +339,7 @@ def _inspect_jpegxl(content: bytes) -> Facts:
         return bits >> (place - count) & ((1 << count) - 1)
 
     def read_one_of(*choices: tuple[int, int]) -> int:
-        """Read a number: two bits choose the least that it can be, and how many bits follow, to be added to that."""
+        """Read a number: two bits select an offset and the number of bits that follow, which are added to it."""
         least, count = choices[read(2)]
         return least + read(count)
 
@@ -356,12 +356,12 @@ def _inspect_jpegxl(content: bytes) -> Facts:
 
     height, width = read_size()
     animated, depth = False, 8
-    if not read(1):  # Not all metadata are the default.
+    if not read(1):  # Not all metadata have their default values.
         if read(1):  # Orientation, intrinsic size, preview, animation.
             read(3)
             if read(1):
                 read_size()
-            if read(1):  # No encoder makes them.
+            if read(1):  # No encoder writes previews.
                 raise UnreadableError(_OTHER.format("a JPEG XL image with a preview"))
             if animated := bool(read(1)):
                 read_one_of((100, 0), (1000, 0), (1, 10), (1, 30))

@@ -77,7 +77,7 @@ def _decode_gif(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.I
 
 def _decode_jpeg2000(picture: Image.Image, content: bytes, facts: Facts) -> Image.Image:
     if facts.bits <= 8 or picture.mode == "I;16":
-        with suppress(OSError):  # Pillow says of some that they are broken, which are not.
+        with suppress(OSError):  # Pillow calls some of them broken that are not.
             return _decode(picture)
     # Pillow rounds the greatest color values to 256, which is 0 in 8 bits.
     array = np.asarray(imagecodecs.jpeg2k_decode(content))

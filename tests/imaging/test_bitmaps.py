@@ -1,4 +1,4 @@
-"""Bitmaps with a bit mask for each channel, icons and cursors: what Pillow leaves out of them, or takes otherwise."""
+"""Bitmaps with a bit mask per channel, icons and cursors, parts of which Pillow ignores or misreads."""
 
 import struct
 
@@ -50,7 +50,7 @@ def test_alpha_mask_without_any_alpha():
 
 
 def write_icons(*icons: tuple[int, bytes], kind: int = 1) -> bytes:
-    """Write an icon or cursor of bitmaps, each with the bits that the list tells of it, or a cursor's hotspot."""
+    """Write an icon or cursor of bitmaps, each with its bits according to the list, or a cursor's hotspot."""
     start, entries = 6 + 16 * len(icons), b""
     for told, icon in icons:
         entries += struct.pack("<4B2H2I", icon[4], icon[8] // 2, 0, 0, 1, told, len(icon), start)

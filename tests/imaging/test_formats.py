@@ -142,13 +142,13 @@ def test_deep_tiff_that_would_come_out_wrong_is_refused():
 @pytest.mark.parametrize("rows", [8, 31], ids=["last strip", "only strip"])
 @pytest.mark.parametrize("compression", [5, 8, 50000])
 def test_tiff_whose_last_strip_is_padded(compression: int, rows: int):
-    """As many writers leave it: with as many rows as the others, of which some are beyond the picture."""
+    """Many writers give it as many rows as the others have, some of them beyond the picture."""
     padded = np.pad(RGB, ((0, -len(RGB) % rows), (0, 0), (0, 0)))
     assert np.array_equal(decode_image(tiff(padded, t259=compression, t278=rows, t257=len(RGB))), RGB)
 
 
 def test_fax_of_which_a_row_is_not_understood():
-    """The others are there, as in other readers."""
+    """The other rows are decoded, as by other readers."""
     array = np.random.default_rng(0).random((64, 96)) > 0.5
     content = bytearray(pillow(Image.fromarray(array), "TIFF", compression="group3"))
     content[200:210] = b"\xff" * 10
