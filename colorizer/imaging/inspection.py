@@ -463,6 +463,6 @@ def _count_bits(picture: Image.Image, content: bytes) -> int:
     if picture.format == "SGI":
         return 8 * content[3]
     if picture.format == "PPM":  # The third number in its header is the greatest value.
-        numbers = re.sub(rb"#[^\n]{0,999}", b"", content[:4096]).split(None, 4)
+        numbers = re.sub(rb"#[^\n]*", b"", content[:65536]).split(None, 4)
         return int(numbers[3]).bit_length() if content[1:2] in b"2356" else 1
     return 8

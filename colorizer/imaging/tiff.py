@@ -165,6 +165,9 @@ class TiffPage:
         self._offsets_tag = _TILES if _TILES in directory.tags else _STRIPS
         self._sizes_tag = _TILE_SIZES if _TILE_SIZES in directory.tags else _STRIP_SIZES
         self._offsets, self._sizes = directory.numbers(self._offsets_tag), directory.numbers(self._sizes_tag)
+        if not len(self._sizes):  # Some writers leave them out.
+            ends = dict(itertools.pairwise(sorted({*map(int, self._offsets), len(file.content)})))
+            self._sizes = [ends.get(int(offset), int(offset)) - int(offset) for offset in self._offsets]
         pages = len(file.pages)
         self.facts = Facts("TIFF", self._height, self._width, self._measure(), pages=pages, bits=self._bits)
 
@@ -210,8 +213,11 @@ class TiffPage:
             refuse("inks other than cyan, magenta, yellow and black")
         if not self._colors <= samples <= _MOST_SAMPLES:
             refuse(f"{samples} samples per pixel")
-        if self._photometric in (_YCBCR, _LAB, _ICC_LAB) and (self._bits != 8 or samples != 3):
-            refuse(f"{'YCbCr' if self._photometric == _YCBCR else 'Lab'} with {samples} {self._bits}-bit samples")
+        if self._photometric == _YCBCR and (self._bits != 8 or samples != 3):
+            refuse(f"YCbCr with {samples} {self._bits}-bit samples")
+        lab = self._photometric in (_LAB, _ICC_LAB)
+        if lab and (self._bits not in (8, 16) or self._format == _FLOAT or samples != 3):
+            refuse(f"Lab with {samples} {self._bits}-bit samples")
         if self._photometric == _PALETTE and (self._bits > 16 or self._format not in (_UNSIGNED, _UNKNOWN)):
             refuse(f"a {self._bits}-bit palette")
 
@@ -221,13 +227,10 @@ class TiffPage:
 
     @property
     def _by_pillow(self) -> bool:
-        """Whether Pillow decodes the page: YCbCr that isn't JPEG, Lab, old-style JPEG, and CCITT, of which tifffile
-        loses the rest if it doesn't understand a row.
-        """
-        converted = self._compression in _PICTURES
-        if self._compression in _FAX and self._photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and self._samples == 1:
-            return True
-        return self._compression == _OLD_JPEG or (self._photometric in (_YCBCR, _LAB, _ICC_LAB) and not converted)
+        """Whether Pillow decodes the page: YCbCr that isn't JPEG, old-style JPEG, and CCITT."""
+        if self._compression in _FAX:  # tifffile loses everything below a damaged row.
+            return self._photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and self._samples == 1
+        return self._compression == _OLD_JPEG or (self._photometric == _YCBCR and self._compression not in _PICTURES)
 
     def _measure(self) -> Cost:
         """Measure the cost of decoding, both of the picture and of its strips or tiles."""
@@ -293,13 +296,14 @@ class TiffPage:
             sizes = [len(part) for part in parts]
             offsets = list(itertools.accumulate(sizes[:-1], initial=0))
             content = memoryview(b"".join(parts))
-            tags |= {self._sizes_tag: self._to_tag(sizes), _COMPRESSION: self._to_tag([8])}
+            tags[_COMPRESSION] = self._to_tag([8])
         start = min(offsets, default=0)
         end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
         if self._compression == 1:  # The recorded sizes may be wrong.
             end = max(end, max(offsets, default=0) + self._whole)
         if self._compression in _PICTURES and end > len(content) + 2:  # A JPEG's end marker may be missing.
             raise ValueError("it ends before its picture does")
+        tags[self._sizes_tag] = self._to_tag(sizes)
         tags[self._offsets_tag] = self._to_tag(offsets)  # A placeholder of the same size as the shifted offsets.
         shift = len(layout.rebuild(_HEADER, tags)) - start
         tags[self._offsets_tag] = self._to_tag([at + shift for at in offsets])
@@ -365,6 +369,11 @@ class TiffPage:
 
     def _to_picture(self, array: NDArray[Any]) -> tuple[Image.Image, list[str]]:
         extra = [int(value) for value in self._directory.numbers(_EXTRA)]
+        if self._photometric in (_LAB, _ICC_LAB):
+            levels = (array >> (self._bits - 8)).astype(np.uint8)
+            if self._photometric == _ICC_LAB:  # a and b are not signed, but shifted.
+                levels[..., 1:] ^= 128
+            return Image.frombytes("LAB", levels.shape[1::-1], levels.tobytes(), "raw", "LAB"), []
         count = min(self._samples, array.shape[2])
         # If the kind isn't stated, a fourth sample of RGB is alpha, as in most programs.
         kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0

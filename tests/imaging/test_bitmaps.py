@@ -98,3 +98,8 @@ def test_tga_that_begins_like_a_cursor():
     content = pillow(Image.fromarray(RGB), "TGA")
     assert content[:6] == b"\0\0\2\0\0\0"
     assert np.array_equal(decode_image(content), RGB)
+
+
+def test_portable_graymap_with_a_long_comment():
+    content = b"P5\n# " + b"words " * 500 + b"\n3 1\n# more\n255\n\1\2\3"
+    assert decode_image(content)[0, :, 0].tolist() == [1, 2, 3]
