@@ -4,19 +4,18 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from colorizer.imaging.srgb import apply_palette, to_bytes
-from colorizer.machine import quiet_opencv
 
 _FIRST = 14  # Bytes of the file header, which bitmaps inside other files lack.
 _OLDEST = 12  # Bytes of the OS/2 header, which has no compression and palettes of three bytes per color.
 _WITH_ALPHA = 56  # Bytes of the first version of the header that has an alpha mask.
 _MASKS_START = 54
 _RUNS, _MASKED = (1, 2), (b"\3", b"\6")
+_NIBBLES = bytes(int(chr(code), 16) if chr(code) in "0123456789abcdef" else 0 for code in range(256))  # Of hex digits.
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
@@ -44,7 +43,8 @@ def decode_palette_bmp(content: bytes, height: int, width: int) -> NDArray[np.ui
     table = np.frombuffer(content, np.uint8, entry * colors, at).reshape(colors, entry)[:, 2::-1]
     upside_down = not old and content[25] == 0xFF
     if compression in _RUNS:
-        indices = _unpack_runs(content[start:], -height if upside_down else height, width, bits, compression)
+        indices = _unpack_runs(content[start:], height, width, bits)
+        indices = indices if upside_down else indices[::-1]
     else:
         row = -(-width * bits // 32) * 4
         data = content[start : start + row * height]
@@ -131,28 +131,32 @@ def keep_best_icon(content: bytes) -> bytes:
     return struct.pack("<HHHBBHHH", 0, 1, 1, best.width % 256, best.height % 256, 0, 1, bits) + place + content[22:]
 
 
-def _unpack_runs(data: bytes, height: int, width: int, bits: int, compression: int) -> NDArray[np.uint8]:
-    """Decode runs to indices with OpenCV and a gray ramp as the palette; some writers pad rows to four bytes."""
-    ramp = np.repeat(np.arange(1 << bits, dtype=np.uint8), 4).tobytes()
-    start = 54 + len(ramp)
+def _unpack_runs(data: bytes, height: int, width: int, bits: int) -> NDArray[np.uint8]:
+    """Unpack runs to indices (H, W), in the order of the file; pixels that are left out become 0.
+
+    Some writers pad rows to four bytes. `ValueError` or `IndexError` if the runs don't fit the picture or end early.
+    """
+    indices = bytearray(height * width)
     filled = -(-width * bits // 32) * 32 // bits
-    columns = filled if _count_first_row(data, bits) == filled else width
-    header = struct.pack("<IiiHHIIiiII", 40, columns, height, 1, bits, compression, len(data), 0, 0, 1 << bits, 0)
-    content = b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + ramp + data
-    with quiet_opencv():
-        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if array is None:
-        raise ValueError("its runs can't be unpacked")
-    return np.asarray(array, np.uint8)[:, :width]
-
-
-def _count_first_row(data: bytes, bits: int) -> int:
-    """Count the pixels up to the end of the first row, or up to the first jump over pixels."""
-    at = pixels = 0
-    while at + 1 < len(data) and (data[at] or data[at + 1] > 2):
-        if data[at]:
-            pixels, at = pixels + data[at], at + 2
+    at = x = y = 0
+    while y < height and data[at : at + 2] != b"\0\1":
+        count, value = data[at], data[at + 1]
+        at += 2
+        if not count and value == 0:
+            x, y = 0, y + 1
+        elif not count and value == 2:
+            x, y, at = x + data[at], y + data[at + 1], at + 2
         else:
-            count = data[at + 1]
-            pixels, at = pixels + count, at + 2 + -(-count * bits // 16) * 2
-    return pixels
+            run = bytes([value])
+            if not count:
+                count, size = value, -(-value * bits // 8)
+                run = data[at : at + size]
+                at += size + size % 2
+            pixels = run if bits == 8 else run.hex().encode().translate(_NIBBLES)
+            pixels = (pixels * count)[:count] if len(run) == 1 else pixels[:count]
+            if x + count > filled or len(pixels) < count:
+                raise ValueError("its runs don't fit the picture")
+            start, end = y * width + x, min(x + count, width) + y * width
+            indices[start : max(start, end)] = pixels[: max(end - start, 0)]
+            x += count
+    return np.frombuffer(indices, np.uint8).reshape(height, width)

@@ -325,8 +325,11 @@ def _inspect_jpegxl(content: bytes) -> Facts:
     at, boxes = 0, 0
     while content[at : at + 2] != b"\xff\x0a":  # The boxes before the codestream.
         size, name = struct.unpack_from(">I4s", content, at)
+        long = size == 1  # A size of 64 bits follows the name.
+        if long:
+            (size,) = struct.unpack_from(">Q", content, at + 8)
         if name in (b"jxlc", b"jxlp"):
-            at += 8 + (4 if name == b"jxlp" else 0)
+            at += (16 if long else 8) + (4 if name == b"jxlp" else 0)
             break
         if size < 8 or (boxes := boxes + 1) > _MOST_SEGMENTS:
             raise ValueError("its boxes are damaged")

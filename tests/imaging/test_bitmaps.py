@@ -7,7 +7,7 @@ import pytest
 from image_files import RGB, bmp, pillow
 from PIL import Image
 
-from colorizer.imaging.decode import decode_image, decode_with_metadata
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 COLORS = np.uint8([[[255, 0, 0, 255], [0, 255, 0, 0]], [[0, 0, 255, 255], [255, 255, 255, 255]]])
 
@@ -47,6 +47,37 @@ def test_alpha_mask_without_any_alpha():
     content = write_masked(16, (0x7C00, 0x3E0, 0x1F, 0x8000), 124)
     opaque = b"".join(struct.pack("<H", pixel & 0x7FFF) for (pixel,) in struct.iter_unpack("<H", content[-8:]))
     assert np.array_equal(decode_image(content[:-8] + opaque), COLORS[..., :3])
+
+
+GRAYS = np.repeat(np.arange(16, dtype=np.uint8) * 17, 4).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (bmp(4, 2, b"\4\x45\0\0\4\x12\0\1", GRAYS, width=3), [[1, 2, 1], [4, 5, 4]]),
+        (bmp(4, 2, b"\3\x45\0\0\4\x12\0\1", GRAYS, width=3), [[1, 2, 1], [4, 5, 4]]),
+        (bmp(4, 2, b"\0\2\0\1\2\x12\0\2\1\0\1\x30\0\1", GRAYS), [[1, 2, 0, 3], [0] * 4]),
+        (bmp(8, 1, b"\0\2\1\0\1\4\0\2\1\1\1\5\0\1", GRAYS), [[0, 0, 0, 5], [0, 4, 0, 0]]),
+        (bmp(4, 2, b"\0\4\x45\x67\0\0\0\3\x12\x30\0\1", GRAYS), [[1, 2, 3, 0], [4, 5, 6, 7]]),
+    ],
+    ids=["rows padded to a byte", "the second row alone", "jumps of 4 bits", "jumps of 8 bits", "literal pixels"],
+)
+def test_runs(content, expected):
+    assert np.array_equal(decode_image(content)[..., 0], np.uint8(expected) * 17)
+
+
+@pytest.mark.parametrize("data", [b"\4\1\0\0\4\2", b"\4\1\0\0\5\2\0\1", b"\0\5\1\2"])
+def test_runs_that_do_not_fit_or_end_early(data):
+    with pytest.raises(ImageError, match="is damaged and can't be decoded"):
+        decode_image(bmp(8, 1, data, GRAYS))
+
+
+def test_what_is_there_of_runs_that_end_early():
+    content = bmp(8, 1, b"\4\1\0\0\3\2", GRAYS, height=3000)
+    image, metadata = decode_with_metadata(content, accept_truncated=True)
+    assert (image[-2:, :, 0] // 17).tolist() == [[2, 2, 2, 0], [1] * 4]
+    assert "cut off or damaged" in str(metadata["notes"])
 
 
 def write_icons(*icons: tuple[int, bytes], kind: int = 1) -> bytes:

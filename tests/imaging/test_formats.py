@@ -427,6 +427,13 @@ def test_jpegxl_of_any_bits(bits: int):
     assert np.abs(decoded[..., 0] - array * (255 / (2**bits - 1))).max() <= 1
 
 
+def test_jpegxl_in_a_box_with_a_long_size():
+    stream = imagecodecs.jpegxl_encode(RGB, lossless=True)
+    before = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
+    content = before + struct.pack(">I4sQ", 1, b"jxlc", 16 + len(stream)) + stream
+    assert np.array_equal(decode_image(content), RGB)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_signed_jpeg2000(channels: int, bits: int):
