@@ -24,7 +24,7 @@ _MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has on
 _MOST_ICONS = 256
 _SLOW = 50  # Decoders written in Python take at least this many times as long per pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
-_PLANES = re.compile(rb"NAXIS3  = {1,30}(\d{1,9})")
+_CARDS = re.compile(rb"(NAXIS3|BITPIX)  = {1,30}(-?\d{1,9})")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -439,8 +439,12 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
         raise UnreadableError(_OTHER.format("an XPM with transparency"))
     if picture.format == "SUN" and content[15] == 32:  # Pillow mistakes the unused first byte for a color.
         raise UnreadableError(_OTHER.format("a 32-bit Sun raster"))
-    if picture.format == "FITS" and (planes := _PLANES.search(content[:5760])) and int(planes[1]) > 1:
-        raise UnreadableError(_OTHER.format("a FITS image of several planes"))
+    if picture.format == "FITS":
+        cards = dict(_CARDS.findall(content[:5760]))
+        if int(cards.get(b"NAXIS3", 1)) > 1:
+            raise UnreadableError(_OTHER.format("a FITS image of several planes"))
+        if int(cards.get(b"BITPIX", 8)) != 8:  # Pillow reads these in the wrong byte order.
+            raise UnreadableError(_OTHER.format("a FITS image with more than 8 bits"))
     return picture
 
 

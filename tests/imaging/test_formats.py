@@ -397,7 +397,10 @@ def test_layouts_that_pillow_takes_otherwise_are_refused():
     sun = struct.pack(">8I", 0x59A66A95, 3, 1, 32, 12, 1, 0, 0) + bytes(12)
     cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 3", "NAXIS1  = 4", "NAXIS2  = 4", "NAXIS3  = 3", "END"]
     fits = "".join(card.ljust(80) for card in cards).encode().ljust(2880) + bytes(2880)
-    for content, words in ((sun, "a 32-bit Sun raster"), (fits, "a FITS image of several planes")):
+    deep = fits.replace(b"NAXIS3  = 3", b"NAXIS3  = 1").replace(b"BITPIX  = 8 ", b"BITPIX  = 16")
+    floats = deep.replace(b"BITPIX  = 16 ", b"BITPIX  = -32") + bytes(2880)
+    refused = [(sun, "a 32-bit Sun raster"), (fits, "a FITS image of several planes")]
+    for content, words in [*refused, *((wide, "a FITS image with more than 8 bits") for wide in (deep, floats))]:
         with pytest.raises(ImageError, match=f"is {words}.*, which can't be read here"):
             decode_image(content)
     assert decode_image(fits.replace(b"NAXIS3  = 3", b"NAXIS3  = 1")).shape == (4, 4, 3)
