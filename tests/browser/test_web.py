@@ -140,7 +140,7 @@ def test_vividness_and_comparison(page: Page, colorizer: Colorizer):
     pixels = before.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
     gray = np.array(pixels, np.uint8).reshape(32, 32, 4)[..., :3]
     np.testing.assert_array_equal(gray, gray_copy(decode_image(cat)))
-    page.get_by_label("Grayscale to the left").press("Home")
+    page.get_by_label("Grayscale on the left").press("Home")
     assert before.evaluate("c => getComputedStyle(c).clipPath") == "inset(0px 100% 0px 0px)"
 
 
