@@ -1,7 +1,7 @@
 """The tab *How it works*: an autoencoder, step by step, and the networks' layers and training."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +122,9 @@ def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Col
     rows = {samples.caption(row): row for row in range(len(samples.dataset))}
     latent = gr.State()  # The latent vector of the chosen image.
     sections.begin("Follow an image", _FOLLOW.format(height=space.size[0], width=space.size[1]))
-    _build_passage(demo, model, colorizer, space, samples, rows, latent)
+    chosen = _build_passage(demo, model, colorizer, space, samples, rows, latent)
     sections.begin("Move the numbers", _MOVE)
-    _build_move(space, samples, latent)
+    _build_move(space, samples, latent, chosen)
     sections.begin("A walk through latent space", _WALK)
     _build_walk(demo, space, samples, rows)
 
@@ -137,7 +137,7 @@ def _build_passage(
     samples: Gallery,
     rows: Mapping[str, int],
     latent: gr.State,
-) -> None:
+) -> list[Any]:
     with gr.Row(elem_id="follow-choice"):
         pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, rows, strict=True)]
         chooser = gr.Gallery(
@@ -216,12 +216,15 @@ def _build_passage(
     shown: Any = [seen, vector, latent, painted, words, luma, chroma, joined, raw, full]
     options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
     # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
-    demo.load(show_first, None, shown, queue=False, **QUIET)
-    chooser.select(show_sample, None, shown, trigger_mode="multiple", **options)
-    own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options)
+    return [
+        demo.load(show_first, None, shown, queue=False, **QUIET),
+        chooser.select(show_sample, None, shown, trigger_mode="multiple", **options),
+        own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options),
+    ]
 
 
-def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
+def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State, chosen: Sequence[Any]) -> None:
+    """Build the section; the events ``chosen`` set the vector."""
     images = samples.dataset
     every = space.find_directions([images[row] for row in range(len(images))])
     deviations = np.sqrt(np.sum(every**2, axis=0))  # Of each number by itself.
@@ -247,7 +250,8 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State) -> None:
     options: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **NETWORK}
     gr.on([slider.input for slider in sliders], paint, [latent, *sliders], moved, **options)
     reset.click(start, latent, [*sliders, moved], **options)
-    latent.change(start, latent, [*sliders, moved], queue=False, **QUIET)
+    for event in chosen:  # Gradio's page sometimes misses that a `gradio.State` has changed.
+        event.success(start, latent, [*sliders, moved], queue=False, **QUIET)
 
 
 def _build_walk(demo: gr.Blocks, space: LatentSpace, samples: Gallery, rows: Mapping[str, int]) -> None:
