@@ -13,7 +13,7 @@ LIMITS = """
 
 ### Privacy
 
-Your files and the results are stored on the server that runs this demo. They are deleted after an hour at most, and
+Your files and the results are stored on the server that runs this demo. They are deleted after at most an hour, and
 whenever the server starts. To respond quickly, the server also keeps a smaller copy of your photo in memory, for at
 most an hour after your last change. Neither the server nor this page sends anything to anyone else.
 """
