@@ -59,7 +59,7 @@ class Psd:
         self._start = at + 2
         # The first extra channel is the alpha only if the layer count is negative; the others are selections.
         count = _count_layers(layers)
-        self._alpha = count < 0 and channels > _CHANNELS[self._mode] and self._mode in (_GRAY, _RGB)
+        self._alpha = count < 0 and channels > _CHANNELS[self._mode] and self._mode not in (_BITMAP, _INDEXED)
         self._channels, self._shape = channels, (height, width)
         used = _CHANNELS[self._mode] + self._alpha
         pixels, item = height * width, max(self._bits // 8, 1)
@@ -96,12 +96,17 @@ class Psd:
         if self._mode == _INDEXED:
             table = np.frombuffer(self._palette, np.uint8, 768).reshape(3, 256).T
             return Image.fromarray(apply_palette(levels[..., 0], table))
-        if self._mode == _CMYK:
-            levels = 255 - levels  # 255 is no ink.
+        info: dict[Any, Any] = {}
+        if self._mode in (_CMYK, _LAB):
+            if self._alpha:  # Pillow has no such modes with alpha.
+                info["alpha"] = Image.fromarray(levels[..., -1])
+                levels = levels[..., :-1]
+            # In CMYK, 255 is no ink; in Pillow, a and b of Lab are signed numbers around 0.
+            levels = 255 - levels if self._mode == _CMYK else levels ^ np.array([0, 128, 128], np.uint8)
         mode = {_CMYK: "CMYK", _LAB: "LAB"}.get(self._mode) or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
-        if self._mode == _LAB:
-            levels = levels ^ np.array([0, 128, 128], np.uint8)  # In Pillow, a and b are signed numbers around 0.
-        return Image.frombytes(mode, levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
+        picture = Image.frombytes(mode, levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
+        picture.info |= info
+        return picture
 
     def _read_resources(self) -> Iterator[tuple[str, Any]]:
         """Yield the metadata that the result should keep, up to the first damaged resource."""

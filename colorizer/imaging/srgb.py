@@ -46,19 +46,21 @@ def to_srgb(picture: Image.Image) -> NDArray[np.uint8]:
             picture.putalpha(Image.fromarray((samples != transparent) * np.uint8(255)))
         picture.info["icc_profile"] = info.get("icc_profile")
         info["notes"] = [*info.get("notes", ()), *[note] * bool(note)]
-    alpha = picture.has_transparency_data
+    separate = picture.info.pop("alpha", None)  # Of modes that have none, such as CMYK.
+    alpha = separate is not None or picture.has_transparency_data
     convert = _conversion(picture)
     width, height = picture.size
     result = np.empty((height, width, 4 if alpha else 3), np.uint8)
     for top in range(0, height, _STRIP_ROWS):
-        strip = picture.crop((0, top, width, min(top + _STRIP_ROWS, height)))
+        box = 0, top, width, min(top + _STRIP_ROWS, height)
+        strip = picture.crop(box)
         if strip.mode == "La":  # Pillow can't convert it to anything else.
             strip = strip.convert("LA")
         part = result[top : top + _STRIP_ROWS]
         colors = np.asarray(convert(strip))
         part[..., :3] = colors if table is None else table[colors]
         if alpha:
-            part[..., 3] = np.asarray(strip.convert("RGBA").getchannel("A"))
+            part[..., 3] = np.asarray(separate.crop(box) if separate else strip.convert("RGBA").getchannel("A"))
     return turn_upright(result, orientation)
 
 

@@ -376,8 +376,9 @@ class TiffPage:
             return Image.frombytes("LAB", levels.shape[1::-1], levels.tobytes(), "raw", "LAB"), []
         count = min(self._samples, array.shape[2])
         # If the kind isn't stated, a fourth sample of RGB is alpha, as in most programs.
-        kind = (extra[0] if extra else _ALPHA) if count > self._colors else 0
-        alpha = kind in (_PREMULTIPLIED, _ALPHA) and self._colors in (1, 3)
+        cmyk = self._photometric == _CMYK
+        kind = (extra[0] if extra else _ALPHA * (not cmyk)) if count > self._colors else 0
+        alpha = kind in (_PREMULTIPLIED, _ALPHA)
         array = array[..., : self._colors + alpha]
         if self._photometric == _PALETTE:
             picture = Image.fromarray(self._apply_palette(array[..., 0]))
@@ -385,15 +386,17 @@ class TiffPage:
                 picture.putalpha(Image.fromarray(to_bytes(array[..., 1], self._bits)[0]))
             return picture, []
         premultiplied = alpha and kind == _PREMULTIPLIED
-        if premultiplied and self._bits > 8 and self._photometric != _WHITE_IS_ZERO:
+        if premultiplied and (cmyk or self._bits > 8) and self._photometric != _WHITE_IS_ZERO:
             array, premultiplied = self._divide_by_alpha(array), False
         levels, note = to_bytes(array, bits=self._bits if self._format in (_UNSIGNED, _UNKNOWN) else None)
         if self._photometric == _WHITE_IS_ZERO:
             levels[..., 0] = 255 - levels[..., 0]
+        if cmyk:
+            picture = Image.frombytes("CMYK", levels.shape[1::-1], levels[..., :4].tobytes())
+            picture.info |= {"alpha": Image.fromarray(levels[..., 4])} if alpha else {}
+            return picture, [note] * bool(note)
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
-        if self._photometric == _CMYK:
-            mode = "CMYK"
-        elif premultiplied:
+        if premultiplied:
             mode = mode.replace("A", "a")
         return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes()), [note] * bool(note)
 

@@ -141,6 +141,24 @@ def test_floats_beyond_all_ranges_are_stretched_and_that_is_told():
     assert any("stretched" in note for note in metadata["notes"])
 
 
+@pytest.mark.parametrize("mode", [4, 9], ids=["CMYK", "Lab"])
+def test_transparency_of_a_document_in_inks_or_lab(mode: int):
+    layers = struct.pack(">IhH", 4, -1, 0)
+    colors = [PLANE] * {4: 4, 9: 3}[mode]
+    opaque, decoded = (decode_image(write_psd(planes, mode, layers=layers)) for planes in (colors, [*colors, MASK]))
+    assert np.array_equal(decoded, np.dstack([opaque, MASK]))
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_transparency_of_a_tiff_in_inks(kind: int):
+    inks = np.dstack([PLANE] * 4)
+    stored = inks if kind == 2 else inks * (MASK[..., None] > 0)
+    decoded = decode_image(tiff(np.dstack([stored, MASK]), t262=5, t338=kind))
+    assert np.array_equal(decoded[..., 3], MASK)
+    assert np.array_equal(decoded[MASK > 0, :3], decode_image(tiff(inks, t262=5))[MASK > 0])
+    assert decode_image(tiff(np.dstack([inks, MASK]), t262=5)).shape[2] == 3
+
+
 def test_only_a_negative_count_of_layers_makes_a_channel_the_transparency():
     layers = struct.pack(">Ih", 2, -1) + bytes(4)
     decoded = decode_image(write_psd([PLANE] * 3 + [MASK], 3, layers=layers))
