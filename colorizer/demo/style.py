@@ -32,6 +32,8 @@ def build_theme() -> gr.themes.Base:
         # A step darker than the theme's own, on which white letters are hard to read.
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_700",
+        button_secondary_background_fill_hover_dark="*neutral_700",
         checkbox_label_background_fill_selected="*primary_600",
         block_title_background_fill="transparent",
         block_title_text_color="*body_text_color",

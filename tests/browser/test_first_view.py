@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import encode, install_package, random_images
 from playwright.sync_api import Browser, Page, Response, expect
+from video_files import moving, write_video
 
 from browser.conftest import AFTER, bring, is_on_screen
 
@@ -85,7 +86,7 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
     page.close()
 
 
-def test_no_barriers(page: Page, axe: Path):
+def test_no_barriers(page: Page, axe: Path, tmp_path: Path):
     page.add_script_tag(path=axe)
     # On a busy machine, the previous theme's colors would still be fading out when axe runs.
     page.add_style_tag(content="*, *::before, *::after { transition: none !important }")
@@ -113,4 +114,8 @@ def test_no_barriers(page: Page, axe: Path):
     for tab in ("Batch", "Video", "CIFAR-10", "How it works", "About"):
         page.get_by_role("tab", name=tab).click()
         look(tab)
+        if tab == "Video":
+            page.set_input_files("#film input[type=file]", write_video(tmp_path / "film.mp4", moving(9)))
+            expect(page.locator("#film-still img")).to_be_visible(timeout=240_000)
+            look("Video with a film")
     assert not found, "\n".join(found)

@@ -34,5 +34,8 @@
             const thumbnail = image.closest("button");
             if (image.alt && thumbnail.ariaLabel !== image.alt) thumbnail.ariaLabel = image.alt;
         }
+        for (const button of document.querySelectorAll("button[aria-label='common.upload']")) {
+            button.ariaLabel = button.title = "Add files";  // Gradio has no words for it.
+        }
     }).observe(document, {subtree: true, childList: true, attributeFilter: ["alt", "aria-label"]});
 })();
