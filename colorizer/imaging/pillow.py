@@ -1,5 +1,6 @@
 """Decode with Pillow, and correct what it misreads or leaves out, format by format."""
 
+import math
 from contextlib import suppress
 from typing import Any, cast
 
@@ -7,11 +8,12 @@ import imagecodecs
 import numpy as np
 from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 
 from colorizer.imaging.bmp import as_bmp, decode_masked_bmp, decode_palette_bmp, has_masks, has_palette, list_icons
 from colorizer.imaging.facts import Facts
 from colorizer.imaging.inspection import open_picture
-from colorizer.imaging.srgb import check_palette, to_bytes
+from colorizer.imaging.srgb import check_palette, scale, to_bytes
 from colorizer.imaging.truncated import complete_jpeg
 
 
@@ -95,6 +97,18 @@ def _decode_pcx(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Im
     return _replace(picture, ImageChops.invert(picture.convert("L"))) if negative else picture
 
 
+def _decode_ppm(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
+    """Decode samples of an odd range or of 16 bits here: Pillow would take a minute for a photo."""
+    tile = cast(PpmImageFile, picture).tile[0]
+    if tile.codec_name != "ppm":
+        return _decode(picture)
+    greatest = int(cast(tuple[Any, ...], tile.args)[-1])
+    shape = (picture.height, picture.width, len(picture.getbands()))
+    samples = np.frombuffer(content, ">u2" if greatest > 255 else np.uint8, math.prod(shape), tile.offset)
+    levels = scale(samples.reshape(shape), 255 / greatest)
+    return _replace(picture, levels[..., 0] if shape[2] == 1 else levels)
+
+
 def _decode_xbm(picture: Image.Image, _content: bytes, _facts: Facts) -> Image.Image:
     """Invert: in an XBM, 1 is ink, so black."""
     return _replace(picture, ImageChops.invert(_decode(picture).convert("L")))
@@ -120,5 +134,6 @@ _DECODERS = {
     "JPEG2000": _decode_jpeg2000,
     "PCX": _decode_pcx,
     "PNG": _decode_png,
+    "PPM": _decode_ppm,
     "XBM": _decode_xbm,
 }

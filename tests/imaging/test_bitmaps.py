@@ -1,11 +1,13 @@
 """Bitmaps with a bit mask per channel, icons and cursors, parts of which Pillow ignores or misreads."""
 
 import struct
+from unittest import mock
 
 import numpy as np
 import pytest
 from image_files import RGB, bmp, pillow
 from PIL import Image
+from PIL.PpmImagePlugin import PpmDecoder
 
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
@@ -134,3 +136,20 @@ def test_tga_that_begins_like_a_cursor():
 def test_portable_graymap_with_a_long_comment():
     content = b"P5\n# " + b"words " * 500 + b"\n3 1\n# more\n255\n\1\2\3"
     assert decode_image(content)[0, :, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("greatest", [1, 63, 100, 255, 1000, 65535])
+def test_portable_pixmap_of_any_range(channels: int, greatest: int):
+    samples = np.linspace(0, greatest, 4 * 1000 * channels).round().reshape(4, 1000, channels)
+    stored = samples.astype(">u2" if greatest > 255 else np.uint8).tobytes()
+    content = f"P{5 if channels == 1 else 6}\n1000 4\n{greatest}\n".encode() + stored
+    assert np.abs(decode_image(content) - samples * (255 / greatest)).max() <= 1
+    with pytest.raises(ImageError, match="damaged"):
+        decode_image(content[:-1000])
+
+
+def test_large_portable_pixmap_is_not_slow():
+    content = b"P6\n2000 2000\n1000\n" + bytes(24_000_000)
+    with mock.patch.object(PpmDecoder, "decode", side_effect=AssertionError):
+        assert decode_image(content).shape == (2000, 2000, 3)
