@@ -55,6 +55,8 @@ _UNREADABLE: list[tuple[int, bytes, str]] = [
     (0, b"P7\n", _OTHER.format("a PAM image")),
     (0, b"PF\n", _OTHER.format("a color PFM image")),
     (0, b"\x8aMNG", _OTHER.format("an MNG animation")),
+    (0, b"\x8bJNG", _OTHER.format("a JNG image")),
+    (8, b"ACON", _OTHER.format("an animated cursor (ANI)")),
     (0, b"#?RADIANCE", _OTHER.format("a Radiance HDR image")),
     (0, b"#?RGBE", _OTHER.format("a Radiance HDR image")),
     (0, b"AT&TFORM", _EXPORT.format("a DjVu document")),

@@ -419,6 +419,8 @@ def test_lossless_jpeg_never_reaches_a_decoder_that_crashes():
         (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n\0", "PAM"),
         (b"PF\n1 1\n-1.0\n" + bytes(12), "color PFM"),
         (b"\x8aMNG\r\n\x1a\n" + bytes(40), "MNG"),
+        (b"\x8bJNG\r\n\x1a\n" + bytes(40), "JNG"),
+        (b"RIFF" + bytes(4) + b"ACON" + bytes(40), "animated cursor"),
         (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a m none",\n"a"};\n', "XPM with an unusual layout.*save it"),
         (b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a c gray50",\n"a"};\n', "XPM with an unusual layout"),
         (b'/* XPM */\nstatic char *x[] = {\n"1 1 2 1",\n"a c None",\n"b c #f00000",\n"b"};\n', "XPM with transparency"),
