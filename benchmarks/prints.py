@@ -26,6 +26,7 @@ from colorizer.machine import describe_machine, describe_versions
 RESULTS = Path(__file__).parent / "results"
 SIDE = 256
 DRAWN = 2  # Copies by the generator of each photograph.
+COVERED = 0.08  # Of each side: a paper border may cover it in these, and what is under it can't be known.
 
 
 def is_changed(luma: NDArray[np.uint8]) -> bool:
@@ -33,14 +34,16 @@ def is_changed(luma: NDArray[np.uint8]) -> bool:
     return not np.array_equal(View.of(luma, prepare=True).luma, luma)
 
 
-def make_copies(truth: NDArray[np.uint8], number: int) -> Iterator[tuple[str, NDArray[np.uint8], Window]]:
-    """Yield kind, aged copy (h, w) uint8 and the part of it that the photograph fills."""
+def make_copies(
+    truth: NDArray[np.uint8], number: int
+) -> Iterator[tuple[str, NDArray[np.uint8], Window, NDArray[np.uint8]]]:
+    """Yield kind, aged copy (h, w) uint8, the part of it that is compared, and the truth there."""
     for version in VERSIONS:
-        yield version, *age_as(truth, version)
+        yield version, *age_as(truth, version), truth
     rng = np.random.default_rng(number)
-    whole = slice(0, truth.shape[0]), slice(0, truth.shape[1])
+    rows, columns = (slice(round(COVERED * side), side - round(COVERED * side)) for side in truth.shape[:2])
     for _ in range(DRAWN):
-        yield "generator", age(truth, rng), whole
+        yield "generator", age(truth, rng), (rows, columns), np.ascontiguousarray(truth[rows, columns])
 
 
 def measure_mse(colorizer: Colorizer, truth: NDArray[np.uint8], copy: NDArray[np.uint8], window: Window) -> list[float]:
@@ -81,8 +84,8 @@ def main() -> None:
         photo = decode_image(path)
         touched += is_changed(to_luma(photo))
         truth = fit_within(photo, SIDE)
-        for kind, copy, window in make_copies(truth, number):
-            rows.setdefault(kind, []).append((is_changed(copy), measure_mse(colorizer, truth, copy, window)))
+        for kind, copy, window, part in make_copies(truth, number):
+            rows.setdefault(kind, []).append((is_changed(copy), measure_mse(colorizer, part, copy, window)))
     record = {
         "model": options.model,
         "model_sha256": Checkpoint.find(options.model).weights_sha256,
