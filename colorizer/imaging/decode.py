@@ -13,7 +13,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from colorizer.imaging.animation import compose
 from colorizer.imaging.facts import Facts, UnreadableError, check_metadata
@@ -41,6 +41,7 @@ _ANIMATED = {"GIF", "WEBP", "PNG"}
 _COMPOSED = {"GIF", "PNG"}  # Their frames are decoded one by one and composited here.
 _OF_COLORS = {"icc_profile", "gamma", "transparency"}
 _BEGINNING = 1 << 16  # Bytes within which a PNG or WebP says that it is animated.
+_MOST_TEXT = 16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
 
 
 class ImageError(ValueError):
@@ -419,13 +420,17 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
         if describe_shortage(error):
             raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
+        if "MAX_TEXT" in str(error):
+            limit = f"more than {_MOST_TEXT // 1_000_000} MB of text or color profile"
+            raise ImageError(f"{name} has {limit} in it: save it again without") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 
 def _allow(max_pixels: int) -> None:
-    """Keep Pillow from refusing images within the limit, or warning about them."""
+    """Keep Pillow from refusing images within the limits, or warning about them."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _MOST_TEXT)
 
 
 def _from_array(array: NDArray[Any], max_pixels: int, copy: bool) -> NDArray[np.uint8]:

@@ -413,3 +413,21 @@ def test_limit_can_be_raised_beyond_that_of_pillow(monkeypatch):
     assert decode_image(encode(RGB), max_pixels=RGB.size).shape == RGB.shape
     with pytest.raises(ImageError, match="megapixels"):
         decode_image(encode(RGB), max_pixels=100)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])
+def test_a_long_text_in_a_png_is_no_damage(name, place):
+    """Photoshop's history in XMP takes megabytes."""
+    content = encode(RGB)
+
+    def make(size: int) -> bytes:
+        text = b"Comment\0" + (b"\1\0\0\0" if name == b"iTXt" else b"\0") + zlib.compress(bytes([97]) * size)
+        at = 33 if place == "before" else len(content) - 12  # After the header, or before the end.
+        return content[:at] + chunk(name, text) + content[at:]
+
+    np.testing.assert_array_equal(decode_image(make(5_000_000)), RGB)
+    longer = make(100_000_000)
+    with measured() as taken, pytest.raises(ImageError, match="more than 16 MB of text or color profile in it"):
+        decode_image(longer)
+    assert taken["bytes"] < 60e6
