@@ -64,6 +64,7 @@ def test_choose_a_file_and_download(page: Page, colorizer: Colorizer):
     assert np.ptp(fetch_picture(page, ".before").astype(int), axis=-1).max() == 0
     shared = download(page, ".share")
     assert shared.suggested_filename == "coffee-before-after.jpg"
+    assert b"compositeWithTrainedAlgorithmicMedia" in Image.open(shared.path()).info["xmp"]
     both = decode_image(shared.path())
     assert both.shape[0] * both.shape[1] == 2 * expected.shape[0] * expected.shape[1]
 
