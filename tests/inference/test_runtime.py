@@ -192,7 +192,7 @@ def test_an_export_that_does_not_belong_is_refused(folder, damage):
     else:
         content = exported.read_bytes()
         exported.write_bytes({"cut": content[:-1], "changed": content[:-1] + b"\1", "empty": b""}[damage])
-    with pytest.raises(ModelError, match=r"its model\.tflite is not the one .*colorizer export --model"):
+    with pytest.raises(ModelError, match=r"its model\.tflite doesn.t match config\.json.*colorizer export --model"):
         Colorizer.load(folder)
 
 
@@ -203,7 +203,7 @@ def test_an_export_is_a_model_by_itself(folder):
     for place in (folder, folder / "model.tflite"):
         assert np.array_equal(Colorizer.load(place).colorize(image), expected)
     (folder / "model.tflite").write_bytes((folder / "model.tflite").read_bytes() + b" ")
-    with pytest.raises(ModelError, match=r"its model\.tflite is not the one"):
+    with pytest.raises(ModelError, match=r"its model\.tflite doesn.t match config\.json"):
         Colorizer.load(folder)
 
 
