@@ -95,6 +95,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     def colorize(given: Any, vividness: float, token: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
         path, visitor = find(given), str(request.session_hash)
         if not token or turns.get(visitor) != token:  # Canceled while it waited.
+            yield {state: gr.skip()}  # If nothing were yielded, Gradio would empty all outputs, even the buttons.
             return
         target = Path(get_upload_folder(), secrets.token_hex(16), f"{path.stem}-color.mp4")
         target.parent.mkdir(parents=True)
