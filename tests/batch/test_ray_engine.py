@@ -122,7 +122,7 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         (["scans", "--output", "out", "--address", "127.0.0.1:1"], "are for --engine ray"),
         (["s3://bucket/a", "--output", "out"], "which only --engine ray reads"),
         (["scans", "--output", "out", "--engine", "ray", "--lossless"], "--frame and --lossless are for videos"),
-        (["film.mp4", "--output", "out", "--engine", "ray"], "film.mp4 is a video, and the Ray engine takes only images"),
+        (["film.mp4", "--output", "out", "--engine", "ray"], "film.mp4 is a video, and the Ray engine takes only"),
         (["scans", "--output", "out", "--engine", "ray", "--recursive"], "use the local engine, or move videos to"),
     ],
 )
