@@ -41,10 +41,10 @@ def _decode(picture: Image.Image, _content: bytes = b"", _facts: Facts | None = 
     return picture
 
 
-def _replace(picture: Image.Image, pixels: Any, *, transparency: bool = True) -> Image.Image:
+def _replace(picture: Image.Image, pixels: Any) -> Image.Image:
     """Make a picture from pixels decoded some other way, or from another picture, and keep the original's info."""
     made = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    made.info = {name: value for name, value in picture.info.items() if transparency or name != "transparency"}
+    made.info = picture.info
     return made
 
 
@@ -122,7 +122,8 @@ def _decode_png(picture: Image.Image, content: bytes, facts: Facts) -> Image.Ima
     elif picture.mode == "RGB" and facts.bits == 16 and transparent is not None:
         # Pillow would compare it with 8-bit samples.
         levels, _ = to_bytes(np.asarray(imagecodecs.png_decode(content)))
-        return _replace(picture, levels, transparency=False)
+        del picture.info["transparency"]
+        return _replace(picture, levels)
     return picture
 
 
