@@ -106,7 +106,7 @@ def main() -> None:
         raise SystemExit(f"one vividness is needed, or one for each model, got {len(options.vividness)}")
 
     colorizers = {model: Colorizer.load(model) for model in options.models}
-    vividness = dict(zip(options.models, options.vividness * (3 - len(options.vividness)), strict=True))
+    vividness = dict(zip(options.models, (options.vividness[0], options.vividness[-1]), strict=True))
     paths = choose_photos(options.folder, options.count, options.seed)
     rows = draw_key(tuple(options.models), len(paths), options.seed)
     options.output.mkdir(parents=True, exist_ok=True)
