@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize, to_chroma
 
-_REACH = 1.5  # Standard deviation of the correction around a single hint, in cells of the chroma grid.
+_RANGE = 0.4  # Distance at which a correction has decayed to 1/e, as a fraction of the picture's long side.
 
 
 @dataclass(frozen=True)
@@ -70,22 +70,19 @@ def find_cell(hint: Hint, height: int, width: int) -> tuple[int, int]:
 
 
 def enforce_hints(chroma: NDArray[np.float32], plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Correct chroma (h, w, 2) around hints (h, w, 3) to match them exactly, since the network only comes close.
+    """Correct chroma (h, w, 2) to match hints (h, w, 3) exactly, since the network only comes close.
 
-    Near another hint, a correction reaches only half the distance between the two, so that they don't add up.
+    What it misses at the hints is interpolated over the picture by simple kriging with an exponential covariance: where
+    the network errs at a hint, it errs alike nearby.
     """
     height, width = chroma.shape[:2]
     cells = np.nonzero(plane[..., 2])
     points = np.stack(cells, axis=-1).astype(np.float32)
 
-    between = np.linalg.norm(points[:, None] - points, axis=-1)
-    np.fill_diagonal(between, np.inf)
-    reach = np.minimum(_REACH, between.min(axis=1) / 2)
-
-    def near(differences: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.exp(-0.5 * np.sum(differences**2, axis=-1) / reach**2)
+    def covariance(differences: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.exp(-np.linalg.norm(differences, axis=-1) / (_RANGE * max(height, width)))
 
     missing = plane[cells][:, :2] - chroma[cells]
-    weights = np.linalg.solve(near(points[:, None] - points), missing)
+    weights = np.linalg.solve(covariance(points[:, None] - points), missing)
     grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.float32)
-    return np.asarray(chroma + near(grid[:, :, None] - points) @ weights, np.float32)
+    return np.asarray(chroma + covariance(grid[:, :, None] - points) @ weights, np.float32)
