@@ -324,7 +324,7 @@ class _Decoder:
             filled = self._fill_up() if accept_truncated else None
             if filled is None:
                 raise
-            picture, notes = filled._load()
+            picture, notes = filled._load(accept_truncated)
             notes.append("it is cut off or damaged: the missing part became gray or black")
         if self.facts.pages > 1:
             what = "pages" if self.facts.kind == "TIFF" else "frames" if self.facts.kind in _ANIMATED else "pictures"
@@ -368,11 +368,11 @@ class _Decoder:
                     check_palette(animation)
                     yield animation
 
-    def _load(self) -> tuple[Image.Image, list[str]]:
+    def _load(self, accept_damaged: bool = False) -> tuple[Image.Image, list[str]]:
         notes: list[str] = []
         deep = self.facts.bits > 8
         if self._page:
-            picture, notes = self._page.decode()
+            picture, notes = self._page.decode(accept_damaged)
         elif self._psd:
             picture = self._psd.decode()
         elif self.facts.kind in ("QOI", "JXL") or (self.facts.kind == "JPEG" and self.facts.bits != 8):

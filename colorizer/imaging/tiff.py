@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorizer.imaging.facts import Cost, Facts, UnreadableError
+from colorizer.imaging.fax import FAX, decode_fax
 from colorizer.imaging.inspection import measure_part
 from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import apply_palette, to_bytes
@@ -44,7 +45,6 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB, _ICC
 _NAMES = {32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv", 10: "ITU Lab"}
 _PLAIN = {1: "no", 2: "CCITT", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 8: "deflate", 32946: "deflate"}
 _PLAIN |= {32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
-_FAX = {2, 3, 4}
 _WITH_PREDICTOR = {5, 8, 32946, 34925, 50000}
 _JPEG, _OLD_JPEG = 7, 6
 _PICTURES = {_JPEG, 34712, 50001}  # JPEG, JPEG 2000, WebP: files within the file.
@@ -227,9 +227,7 @@ class TiffPage:
 
     @property
     def _by_pillow(self) -> bool:
-        """Whether Pillow decodes the page: YCbCr that isn't JPEG, old-style JPEG, and CCITT."""
-        if self._compression in _FAX:  # tifffile loses everything below a damaged row.
-            return self._photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and self._samples == 1
+        """Whether Pillow decodes the page: YCbCr that isn't JPEG, and old-style JPEG."""
         return self._compression == _OLD_JPEG or (self._photometric == _YCBCR and self._compression not in _PICTURES)
 
     def _measure(self) -> Cost:
@@ -313,8 +311,13 @@ class TiffPage:
         packed = struct.pack(f"{self._directory.layout.order}{len(numbers)}I", *numbers)
         return Tag(4, len(numbers), memoryview(packed))
 
-    def decode(self) -> tuple[Image.Image, list[str]]:
+    def decode(self, accept_damaged: bool = False) -> tuple[Image.Image, list[str]]:
         """Decode to an 8-bit picture with its profile and metadata; also return notes on how its samples were changed.
+
+        Parameters
+        ----------
+        accept_damaged : bool
+            Whether to decode what is left of a damaged fax, which can't be told from its structure.
 
         Raises
         ------
@@ -326,6 +329,9 @@ class TiffPage:
                 decoded.load()
             # Only the pixels: Pillow adds a resolution that isn't in the file.
             picture, notes = Image.frombytes(decoded.mode, decoded.size, decoded.tobytes()), list[str]()
+        elif self._compression in FAX and self._samples == self._bits == 1:
+            bits, notes = decode_fax(self._rebuild(self._height), accept_damaged)
+            picture = self._to_picture(bits[..., None])[0]
         else:
             picture, notes = self._to_picture(self._read_samples())
         self._add_metadata(picture)

@@ -3,6 +3,7 @@
 import io
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -10,7 +11,7 @@ from conftest import encode, random_images
 from image_files import bmp, chunk, opencv, pillow, tiff
 from PIL import Image
 
-from colorizer.imaging.decode import ImageError, decode_image
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "JPEG2000", "TGA"])
@@ -104,3 +105,57 @@ def test_a_transparent_color_need_not_be_in_a_palette():
     """It shows no color; some GIF writers use the last index for it, whatever the palette's size."""
     holes = indexed(8).point([0, 1, 2, 3, 7, 7, 7, 7] * 32)
     assert decode_image(gif_with_palette(2, holes, transparency=7))[..., 3].tolist() == [[255] * 4, [0] * 4]
+
+
+# === Fax, which has no checksums ===
+
+INK = np.asarray(Image.fromarray(np.uint8(random_images(1, 96)[0][..., 0])).resize((384, 384))) < 128
+
+
+def fax(compression: str, **tags) -> bytes:
+    options = {"strip_size": 48 * 64, "tiffinfo": {int(name[1:]): value for name, value in tags.items()}}
+    return pillow(Image.fromarray(INK), "TIFF", compression=compression, **options)
+
+
+WHOLE_FAXES = {
+    "RLE": fax("tiff_ccitt"),
+    "group 3": fax("group3"),
+    "group 3 in two dimensions": fax("group3", t292=5),
+    "group 4": fax("group4"),
+    "group 4, bits reversed": fax("group4", t266=2),
+    "tiles": bytes(imagecodecs.tiff_encode(INK, tile=(192, 192), compression="ccittfax4")),
+}
+
+
+@pytest.mark.parametrize("content", WHOLE_FAXES.values(), ids=WHOLE_FAXES)
+def test_a_fax_that_is_whole_is_not_called_damaged(content):
+    image, metadata = decode_with_metadata(content)
+    assert np.array_equal(image[..., 0], INK * np.uint8(255))
+    assert "notes" not in metadata
+
+
+def damaged_fax(content: bytes, size: int = 20) -> bytes:
+    damaged = np.frombuffer(content, np.uint8).copy()
+    damaged[len(content) // 2 :][:size] ^= 0x55
+    return damaged.tobytes()
+
+
+@pytest.mark.parametrize("name", ["RLE", "group 4", "group 4, bits reversed", "tiles", "group 3 in two dimensions"])
+def test_a_damaged_fax_is_refused_and_nothing_is_printed(tmp_path, capfd, name):
+    path = tmp_path / "fax.tif"
+    path.write_bytes(damaged_fax(WHOLE_FAXES[name]))
+    with pytest.raises(ImageError, match=r"^fax\.tif is damaged and can't be decoded: its fax code is damaged$"):
+        decode_image(path)
+    if "two dimensions" not in name:
+        image, metadata = decode_with_metadata(path, accept_truncated=True)
+        assert "cut off or damaged" in metadata["notes"][0]
+        assert np.array_equal(image[:96, :96, 0], INK[:96, :96] * np.uint8(255))
+    assert capfd.readouterr().err == ""
+
+
+def test_damaged_rows_of_a_fax_are_told_and_nothing_is_printed(capfd):
+    """In group 3, the rows below are intact."""
+    image, metadata = decode_with_metadata(damaged_fax(WHOLE_FAXES["group 3"], 1))
+    assert metadata["notes"] == ["its fax code is damaged or unusual: look at the result"]
+    assert (image[..., 0] == INK * np.uint8(255)).mean() > 0.95
+    assert capfd.readouterr().err == ""
