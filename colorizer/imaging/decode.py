@@ -23,7 +23,7 @@ from colorizer.imaging.pillow import decode_by_pillow
 from colorizer.imaging.psd import Psd
 from colorizer.imaging.srgb import check_palette, scale, to_bytes, to_srgb
 from colorizer.imaging.tiff import Tiff, is_tiff
-from colorizer.imaging.truncated import fill_up
+from colorizer.imaging.truncated import complete, fill_up
 from colorizer.machine import describe_shortage
 
 MAX_PIXELS = 120_000_000
@@ -113,8 +113,8 @@ def decode_with_metadata(
     max_memory : int, optional
         Bytes of memory that decoding may take; by default proportional to `max_pixels`.
     accept_truncated : bool
-        Whether to decode what is left of a truncated JPEG, PNG, TIFF, BMP, PPM, TGA, PCX or SGI file; the rest becomes
-        gray or black, and a note says so.
+        Whether to decode what is left of a truncated JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI or QOI file; the rest
+        becomes gray or black, and a note says so.
     name : str
         What error messages call the image if it is given as bytes; files go by their own names.
 
@@ -395,7 +395,7 @@ class _Decoder:
         else:
             # jpeg_decode would pass whatever this refuses to a decoder that crashes on damaged files.
             decode = {"QOI": imagecodecs.qoi_decode, "JPEG": imagecodecs.jpeg8_decode}[self.facts.kind]
-            array = np.asarray(decode(self._content))
+            array = np.asarray(decode(complete(self._content, self.facts, decode)))
         bits: int | None = self.facts.bits
         if self.facts.kind == "JPEG":  # 12 bits, or any number if it is lossless, in which case 16 was added to it.
             bits = self.facts.bits % 16 or 16 if array.dtype == np.uint16 else None

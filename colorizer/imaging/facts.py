@@ -35,7 +35,8 @@ class Facts:
     cost: Cost
     pages: int = 1
     bits: int = 8
-    whole: bool = True  # False if the file ends before its picture does, or lacks its end marker.
+    whole: bool = True  # False if a JPEG lacks its end marker, and perhaps more.
+    scans_missing: bool = False  # Of a progressive JPEG.
 
 
 def check_metadata(exif: bytes) -> None:

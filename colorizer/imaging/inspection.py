@@ -186,7 +186,7 @@ def measure_part(content: bytes) -> Facts:
 def _inspect_jpeg(content: bytes) -> Facts:
     at, scans, segments, exif = 2, 0, 0, list[bytes]()
     kind, bits, height, width, sampling = 0, 8, 0, 0, list[int]()
-    whole = False
+    whole, exact = False, 0  # The latter counts coefficients that have all their bits.
     while at + 4 <= len(content) or content[at : at + 2] == b"\xff\xd9":
         if content[at] != 0xFF:  # Padding between segments, or a scan.
             found = _NEXT_MARKER.search(content, at)
@@ -218,6 +218,9 @@ def _inspect_jpeg(content: bytes) -> Facts:
                 raise UnreadableError(f"is a JPEG with more than {_MOST_EXIF_SEGMENTS} segments of EXIF")
         elif marker == 0xDA:
             scans += 1
+            header = content[at + 4 : at + 2 + length]
+            if len(header) > 3 and not header[-1] & 15:
+                exact += header[0] * (header[-2] - header[-3] + 1)
         at += 2 + length
         if marker == 0xDA:
             found = _NEXT_MARKER.search(content, at)
@@ -235,8 +238,10 @@ def _inspect_jpeg(content: bytes) -> Facts:
     coefficients = 2 * pixels * sum(areas) // max(areas) if kind in (0xC2, 0xCA) or scans > 1 else 0
     # Pillow's picture takes four bytes per pixel. By the time the result is made, the coefficients have been freed.
     memory = max(pixels * 8, pixels * 4 + coefficients) if bits == 8 else pixels * 12 + coefficients
-    cost = Cost(pixels, memory, pixels * scans)
-    return Facts("JPEG", height, width, cost, bits=bits if kind != 0xC3 else 16 + bits, whole=whole)
+    cost = Cost(pixels, memory, pixels * scans * (1 if whole else 5))  # Decoded again to see what is missing.
+    missing = not whole and kind in (0xC2, 0xCA) and exact < 64 * len(sampling)
+    bits += 16 * (kind == 0xC3)
+    return Facts("JPEG", height, width, cost, bits=bits, whole=whole, scans_missing=missing)
 
 
 def _inspect_png(content: bytes) -> Facts:

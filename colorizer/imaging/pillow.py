@@ -14,7 +14,7 @@ from colorizer.imaging.bmp import as_bmp, decode_masked_bmp, decode_palette_bmp,
 from colorizer.imaging.facts import Facts
 from colorizer.imaging.inspection import open_picture
 from colorizer.imaging.srgb import check_palette, scale, to_bytes
-from colorizer.imaging.truncated import complete_jpeg
+from colorizer.imaging.truncated import complete
 
 
 def decode_by_pillow(content: bytes, facts: Facts, formats: list[str]) -> Image.Image:
@@ -29,8 +29,8 @@ def decode_by_pillow(content: bytes, facts: Facts, formats: list[str]) -> Image.
     formats : list of str
         Pillow's names of the formats that may be read.
     """
-    if facts.kind == "JPEG" and not facts.whole:
-        content = complete_jpeg(content)
+    if facts.kind == "JPEG":
+        content = complete(content, facts, lambda jpeg: open_picture(jpeg, ["JPEG"]).tobytes())
     picture = open_picture(content, formats)
     return _DECODERS.get(picture.format or "", _decode)(picture, content, facts)
 
@@ -92,6 +92,8 @@ def _decode_jpeg2000(picture: Image.Image, content: bytes, facts: Facts) -> Imag
 
 def _decode_pcx(picture: Image.Image, content: bytes, _facts: Facts) -> Image.Image:
     """Invert a 1-bit picture if the two colors in its header are those of a negative."""
+    if content[3] == 8 and content[65] == 1 and content[-769:-768] != b"\x0c":  # Pillow would show the indices as gray.
+        raise ValueError("its palette is missing")
     _decode(picture)
     negative = picture.mode == "1" and sum(content[16:19]) > sum(content[19:22])
     return _replace(picture, ImageChops.invert(picture.convert("L"))) if negative else picture

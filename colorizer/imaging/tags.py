@@ -34,11 +34,15 @@ class Tag:
 
 @dataclass
 class Directory:
-    """A directory: tags by number, numbers that occur more than once, and the next directory's offset (or 0)."""
+    """A directory: its tags by number, and the next directory's offset (or 0).
+
+    `repeated` has the numbers of tags that occur more than once, `lost` of those with values beyond its end.
+    """
 
     layout: "Layout"
     tags: dict[int, Tag] = field(default_factory=dict)
     repeated: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     following: int = 0
 
     def numbers(self, tag: int, most: int = _MOST_NUMBERS) -> list[float]:
@@ -103,7 +107,10 @@ class Layout:
         for tag, kind, number, inline in entries:
             size = _SIZES.get(kind, 0) * number
             offset = struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", inline)[0] if size > len(inline) else None
-            if not size or (offset is not None and offset + size > len(content)):
+            if not size:
+                continue
+            if offset is not None and offset + size > len(content):
+                found.lost.add(tag)
                 continue
             total += size
             if total > len(content) + _SPARE:

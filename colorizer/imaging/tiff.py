@@ -155,6 +155,8 @@ class TiffPage:
         self._file, self._directory = file, directory
         if twice := sorted(directory.repeated & _DECODED):
             raise DirectoryError(f"one of its directories has tag {twice[0]} twice")
+        if lost := sorted(directory.lost & _DECODED):
+            raise DirectoryError(f"it ends before the values of tag {lost[0]}")
         self._height, self._width = self._number(_HEIGHT), self._number(_WIDTH)
         self._compression = self._number(_COMPRESSION, 1)
         self._photometric = self._read_photometric()

@@ -1,35 +1,55 @@
 """Truncated files: tell them from complete ones, and pad them so that what is there can be decoded."""
 
-import io
 import struct
 import zlib
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from collections.abc import Callable
+from typing import Any
 
 from colorizer.imaging.animation import pack_chunk
+from colorizer.imaging.facts import Facts
 
 _END = b"\xff\xd9"  # The end marker of a JPEG.
+# What could follow a truncated scan; one of them alone may happen to give the pixels that are missing.
+_FILLINGS = [
+    byte * 4096 + b"".join(b"\xff" + bytes([0xD0 + restart]) + byte * 64 for restart in range(8))
+    for byte in (b"\xaa", b"\x55", b"\x7f")
+]
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Channels of a PNG by color type.
 # Formats with raw or run-length encoded rows, in both of which zeros decode to zeros.
-_PADDED = {"BMP", "PPM", "TGA", "PCX", "SGI"}
+_PADDED = {"BMP", "PPM", "TGA", "PCX", "SGI", "QOI"}
+_QOI_END = b"\0\0\0\0\0\0\0\1"
+_ENDS = {"QOI": _QOI_END, "PCX": b"\x0c" + bytes(level // 3 for level in range(768))}  # A palette of grays.
 
 
-def complete_jpeg(content: bytes) -> bytes:
-    """Append the end marker to a JPEG that is otherwise complete; `ValueError` if more is missing.
+def complete(content: bytes, facts: Facts, decode: Callable[[bytes], Any]) -> bytes:
+    """Append the end marker to a JPEG that is otherwise complete.
 
     If the last scan is complete, whatever follows it makes no difference to the pixels, which is how it is checked.
+
+    Parameters
+    ----------
+    content : bytes
+        A JPEG or a QOI.
+    facts : Facts
+        What is known from its structure.
+    decode : callable
+        The decoder, which fills up whatever is missing; it returns an array or bytes.
+
+    Raises
+    ------
+    ValueError
+        If more than the end marker of a JPEG is missing, or that of a QOI.
     """
-
-    def decode(filling: bytes) -> NDArray[np.uint8]:
-        with Image.open(io.BytesIO(content + filling + _END), formats=["JPEG"]) as picture:
-            return np.asarray(picture)
-
+    if facts.whole and (facts.kind != "QOI" or _QOI_END in content):
+        return content
     content = content.removesuffix(_END[:1])
-    if not np.array_equal(decode(b""), decode(b"\xaa" * 64)):
+    if facts.kind == "QOI" or facts.scans_missing or _count_pictures(content, decode) > 1:
         raise ValueError("it ends before its picture does")
     return content + _END
+
+
+def _count_pictures(content: bytes, decode: Callable[[bytes], Any]) -> int:
+    return len({zlib.crc32(decode(content + filling + _END)) for filling in (b"", *_FILLINGS)})
 
 
 def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
@@ -48,7 +68,7 @@ def fill_up(content: bytes, kind: str, pixels: int) -> bytes | None:
         return content.removesuffix(_END[:1]) + _END
     if kind == "PNG":
         return _fill_up_png(content)
-    return content + bytes(8 * pixels) if kind in _PADDED else None
+    return content + bytes(8 * pixels) + _ENDS.get(kind, b"") if kind in _PADDED else None
 
 
 def _fill_up_png(content: bytes) -> bytes:

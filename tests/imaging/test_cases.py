@@ -293,10 +293,11 @@ NOISE = np.repeat(np.random.default_rng(0).integers(90, 160, (100, 160, 1), np.u
         pillow(Image.fromarray(NOISE), "BMP"),
         pillow(Image.fromarray(NOISE), "PPM"),
         pillow(Image.fromarray(NOISE), "TGA"),
+        pillow(Image.fromarray(NOISE), "QOI"),
         tiff(NOISE),
         tiff(NOISE, t259=8, t278=10),
     ],
-    ids=["JPEG", "progressive JPEG", "PNG", "interlaced PNG", "BMP", "PPM", "TGA", "TIFF", "TIFF in strips"],
+    ids=["JPEG", "progressive JPEG", "PNG", "interlaced PNG", "BMP", "PPM", "TGA", "QOI", "TIFF", "TIFF in strips"],
 )
 def test_what_is_there_of_a_truncated_file_is_taken_on_request(content):
     whole = decode_image(content)

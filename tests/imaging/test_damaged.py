@@ -1,7 +1,9 @@
 """Damaged files: truncated, or with colors missing from their palettes."""
 
 import io
+import re
 import struct
+from contextlib import suppress
 
 import imagecodecs
 import numpy as np
@@ -11,6 +13,7 @@ from conftest import encode, random_images
 from image_files import bmp, chunk, opencv, pillow, tiff
 from PIL import Image
 
+from benchmarks.fuzz import make_files
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 
@@ -39,6 +42,30 @@ def test_truncated_tiff_never_shows_what_is_behind_it(compression, options):
     for cut in (3, 20, 100):
         with pytest.raises(ImageError, match="damaged"):
             decode_image(content.getvalue()[:-cut])
+
+
+def test_a_truncated_file_never_gives_other_pixels():
+    """The decoders of some formats fill up whatever is missing."""
+    files = make_files() | {
+        "JPEG coarse": pillow(Image.fromarray(random_images(1, 24)[0]), "JPEG", quality=30),
+        "JPEG restarts": pillow(Image.fromarray(random_images(1, 48)[0]), "JPEG", restart_marker_blocks=2),
+        "PCX palette": pillow(Image.fromarray(random_images(1, 24)[0]).quantize(64), "PCX"),
+    }
+    for name, content in files.items():
+        whole = decode_image(content)
+        for length in {*range(len(content) - 40, len(content)), *range(20, len(content), len(content) // 20)}:
+            with suppress(ImageError):
+                assert np.array_equal(decode_image(content[:length]), whole), (name, length)
+
+
+def test_a_progressive_jpeg_that_ends_between_two_scans():
+    content = pillow(Image.fromarray(random_images(1, 24)[0]), "JPEG", progressive=True)
+    for scan in re.finditer(b"\xff\xda", content[content.index(b"\xff\xda") + 2 :]):
+        cut = content[: content.index(b"\xff\xda") + 2 + scan.start()]
+        with pytest.raises(ImageError, match="it ends before its picture does"):
+            decode_image(cut)
+        assert decode_with_metadata(cut, accept_truncated=True)[1]["notes"]
+    assert np.array_equal(decode_image(content[:-2]), decode_image(content))
 
 
 def indexed(colors: int) -> Image.Image:
