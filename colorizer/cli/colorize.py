@@ -114,8 +114,8 @@ def add_parser(commands: Commands) -> None:
     colorize.add_argument(
         "--accept-truncated",
         action="store_true",
-        help="colorize what is left of truncated files (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI, QOI) instead of refusing "
-        "them; the report says which",
+        help="colorize what is left of truncated files (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI, QOI) instead of "
+        "refusing them; the report says which",
     )
     colorize.add_argument(
         "--report",
