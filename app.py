@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from colorizer.demo import build_demo, launch_options
+from colorizer.demo import decoding, server
 from colorizer.demo.connections import bound_connections
-from colorizer.demo.server import is_taken, prepare_folder, warm_up
 from colorizer.inference.checkpoint import ModelError, list_models
-from colorizer.inference.colorizer import Colorizer
 
 
 def main() -> int:
@@ -24,7 +22,7 @@ def main() -> int:
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         return _fail(f"GRADIO_SERVER_PORT must be a number from 1 to 65535, got {port!r}")
-    if is_taken(host, int(port)):
+    if server.is_taken(host, int(port)):
         return _fail(f"port {port} is in use by another program; set GRADIO_SERVER_PORT to choose another one")
     models = list_models()
     if not models:
@@ -32,9 +30,12 @@ def main() -> int:
             "there are no trained weights in checkpoints/; train them with: python train.py --model autoencoder"
         )
     try:
-        folder = prepare_folder(f"{host}-{port}")
-        colorizers = {model: Colorizer.load(model) for model in models}
-        demo = build_demo(colorizers)
+        folder = server.prepare_folder(f"{host}-{port}")
+        decoding.start()
+        with ThreadPoolExecutor(1) as helper:
+            loading = helper.submit(server.load, models)
+            from colorizer.demo.page import build_demo, launch_options  # Gradio: takes seconds.
+        demo = build_demo(loading.result())
         options = launch_options(host)
         # With _frontend=False, Gradio doesn't fetch the page first, which fails if that takes over three seconds.
         demo.launch(
@@ -43,7 +44,6 @@ def main() -> int:
         bound_connections(demo.server.config)
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
-    threading.Thread(target=warm_up, args=[colorizers.values()], daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The demo is at http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port} (Ctrl+C stops it)", flush=True)
     try:

@@ -34,9 +34,10 @@ def test_arguments_start_no_server(argument: str, monkeypatch: pytest.MonkeyPatc
     assert "usage: app.py" in "".join(capsys.readouterr())
 
 
-def test_taken_port_is_one_line(demo_url: str):
+def test_taken_port_is_one_line(demo_url: str, tmp_path: Path):
+    (tmp_path / "gradio.py").write_text("raise SystemExit('Gradio takes seconds to import')")
     port = demo_url.rpartition(":")[2]
-    done = _start(ROOT, port)
+    done = _start(ROOT, port, PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
     words = f"port {port} is in use by another program; set GRADIO_SERVER_PORT to choose another one"
     assert done.stderr == f"app.py: {words}\n"

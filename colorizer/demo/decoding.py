@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from gradio.context import LocalContext
 from numpy.typing import NDArray
 
 from colorizer.demo.processes import Watch, explain_end, spawn
@@ -159,6 +158,9 @@ def decode(source: Path | bytes, max_pixels: int, *, seconds: int = SECONDS) -> 
 
 def _visitor() -> str:
     """Identify the visitor by address, or by session behind a proxy; empty outside of a request."""
+    # Imported here, since the processes start while Gradio is still being imported.
+    from gradio.context import LocalContext
+
     request = LocalContext.request.get(None)
     if request is None:
         return ""

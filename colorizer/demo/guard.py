@@ -28,14 +28,13 @@ from colorizer.demo.checks import (
     read_question,
 )
 from colorizer.demo.connections import name_visitor
+from colorizer.demo.server import LEAST_SPACE
 from colorizer.machine import describe_shortage
 
 RATE_VARIABLE = "COLORIZER_RATE"
 """Environment variable: requests that a visitor may send per minute; 0 for no limit."""
 HOSTS_VARIABLE = "COLORIZER_HOSTS"
 """Environment variable: further host names, separated by commas, that a server on the loopback address answers to."""
-LEAST_SPACE = 60_000_000
-"""Bytes of disk space that stay free: room for an upload and its results."""
 
 _SPACE_RATE = 240  # The default on a Space. Elsewhere people run the demo for themselves, and there is no limit.
 _MOST_OPEN = 128  # Simultaneous requests of a visitor: a page has two, and a whole school may share an address.

@@ -21,7 +21,13 @@ _SESSIONS = 256  # Sessions that Gradio remembers; they hold no visitor's data.
 
 
 class _Page(gr.Blocks):
-    """Blocks that refuse values of the wrong type with a message; Gradio would log a traceback for each."""
+    """Blocks with a short queue, which refuse values of the wrong type; Gradio would log a traceback for each."""
+
+    def queue(self, **_: Any) -> gr.Blocks:
+        """Set up the queue, for Gradio's constructor: a second call, later, would build the application once more."""
+        # Files are read and written in parallel, one per visitor; only the network takes one picture at a time, since
+        # it uses all cores. The queue is short, so that nobody waits long.
+        return super().queue(max_size=16, default_concurrency_limit=_TOGETHER, api_open=False)
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
         """Convert values from a request for the functions, as Gradio does; raise `gradio.Error` for invalid ones."""
@@ -69,9 +75,7 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
             how_it_works.build(demo, colorizers)
         with gr.Tab("About", id="about"):
             about.build()
-    # Files are read and written in parallel, one per visitor; only the network takes one picture at a time, since it
-    # uses all cores. The queue is short, so that nobody waits long.
-    return demo.queue(max_size=16, default_concurrency_limit=_TOGETHER, api_open=False)
+    return demo
 
 
 def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:

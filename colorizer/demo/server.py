@@ -1,4 +1,4 @@
-"""Prepare the demo's server: check its port, empty its folder, warm up the models."""
+"""Prepare the demo's server while Gradio is imported: check its port, empty its folder, load the models."""
 
 import os
 import re
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from colorizer.demo import decoding
-from colorizer.demo.guard import LEAST_SPACE
 from colorizer.evaluation.metrics import measure_error
 from colorizer.inference.colorizer import Colorizer
+
+LEAST_SPACE = 60_000_000
+"""Bytes of disk space that stay free: room for an upload and its results."""
 
 
 def prepare_folder(address: str) -> Path:
@@ -38,12 +39,13 @@ def prepare_folder(address: str) -> Path:
     return folder
 
 
-def warm_up(colorizers: Iterable[Colorizer]) -> None:
-    """Run each model once, since the first run takes longer."""
-    decoding.start()
+def load(models: Iterable[str]) -> dict[str, Colorizer]:
+    """Load models, and run each once, since the first run takes longer; raise `ModelError` as `Colorizer.load` does."""
+    colorizers = {model: Colorizer.load(model) for model in models}
     image = np.zeros((64, 96, 3), np.uint8)
-    for colorizer in colorizers:
+    for colorizer in colorizers.values():
         measure_error(image, colorizer.colorize(image))
+    return colorizers
 
 
 def is_taken(host: str, port: int) -> bool:
