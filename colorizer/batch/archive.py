@@ -159,7 +159,7 @@ def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
         _check_directory(path)
         archive = archives.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ArchiveError(f"{path.name} is a damaged archive: {error}") from error
+        raise ArchiveError(f"{path.name} is a damaged archive: {error}; pack it again, or leave it out") from error
     extensions = readable_extensions()
     for member in archive.infolist():
         name = fit_name(read_name(member))

@@ -9,7 +9,7 @@ from colorizer.inference.checkpoint import Checkpoint
 MEANING = """
 *Error vs. gray* is the squared error divided by that of the gray image: 100% is no better than gray. *PSNR* is the
 same error in decibels; higher is better. *SSIM* measures how similar the structures are; 1 means identical. The best
-number in each column is bold.
+model's number in each column is bold.
 """
 GRAY = "Gray, no model"
 """The name of the gray baseline's row."""

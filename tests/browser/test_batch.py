@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Page, expect
 
-from browser.conftest import download
+from browser.conftest import desktop, download
 from colorizer import Colorizer, decode_image
 
 pytestmark = pytest.mark.slow
@@ -35,3 +35,27 @@ def test_a_batch_shows_its_results_and_names_what_is_no_image(page: Page, colori
     np.testing.assert_array_equal(shown, colorizer.colorize(photo))
     archive = download(page, "#download-many").path()
     assert zipfile.ZipFile(archive).namelist() == ["00_cat-color.png", "sea/ship-color.png", "report.csv"]
+
+
+@desktop
+def test_refused_files_can_be_taken_out(page: Page, tmp_path: Path):
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 and no more")
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#many input[type=file]", [ROOT / "samples/cifar10/00_cat.png", tmp_path / "cut.zip"])
+    page.get_by_role("button", name="Colorize all").click()
+    expect(page.get_by_role("alert")).to_contain_text("cut.zip is a damaged archive", timeout=180_000)
+    page.get_by_role("button", name="Remove this file").nth(1).click()
+    expect(page.locator("#many .file-preview tr")).to_have_count(1)
+
+
+@desktop
+def test_an_emptied_number_goes_back_to_its_default(page: Page):
+    page.get_by_role("tab", name="Batch").click()
+    for name, other in (("vividness", "0.7"), ("detail", "64")):
+        number, slider = (page.locator(f"#batch-{name} input[type={kind}]") for kind in ("number", "range"))
+        default = number.input_value()
+        for value in (other, ""):
+            number.fill(value)
+            number.press("Tab")
+            expect(number).to_have_value(value or default)
+            expect(slider).to_have_value(value or default)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import encode, install_package, random_images
+from conftest import ROOT, encode, install_package, random_images
 from playwright.sync_api import Browser, Page, Response, expect
 from video_files import moving, write_video
 
@@ -114,6 +114,10 @@ def test_no_barriers(page: Page, axe: Path, tmp_path: Path):
     for tab in ("Batch", "Video", "CIFAR-10", "How it works", "About"):
         page.get_by_role("tab", name=tab).click()
         look(tab)
+        if tab == "Batch":
+            page.set_input_files("#many input[type=file]", ROOT / "samples/cifar10/00_cat.png")
+            expect(page.locator("#many .file-preview")).to_be_visible()
+            look("Batch with a file")
         if tab == "Video":
             page.set_input_files("#film input[type=file]", write_video(tmp_path / "film.mp4", moving(9)))
             expect(page.locator("#film-still img")).to_be_visible(timeout=240_000)

@@ -1,5 +1,5 @@
-// Show Gradio's error messages on the page instead of in a popup that vanishes, until the visitor does something else;
-// and give each thumbnail its caption as its accessible name, which would otherwise be "Thumbnail 2 of 20".
+// Mend what Gradio's widgets do: show error messages on the page instead of in a popup that vanishes, until the visitor
+// does something else; name buttons for screen readers; and put an emptied number back to its default.
 (() => {
     function refuse(words) {
         if (window.stage?.isShown()) return window.stage.refuse(words);
@@ -32,10 +32,25 @@
         }
         for (const image of document.querySelectorAll(".thumbnail-item img")) {
             const thumbnail = image.closest("button");
+            // Otherwise its name would be "Thumbnail 2 of 20".
             if (image.alt && thumbnail.ariaLabel !== image.alt) thumbnail.ariaLabel = image.alt;
         }
-        for (const button of document.querySelectorAll("button[aria-label='common.upload']")) {
-            button.ariaLabel = button.title = "Add files";  // Gradio has no words for it.
+        for (const outer of document.querySelectorAll("button[aria-label='common.upload']")) {
+            // Gradio has no words for it, and wraps the button that works in one that does nothing.
+            outer.querySelector("button").ariaLabel = outer.title = "Add files";
+            outer.removeAttribute("aria-label");
+            [outer.role, outer.tabIndex] = ["group", -1];
         }
     }).observe(document, {subtree: true, childList: true, attributeFilter: ["alt", "aria-label"]});
+
+    // A slider of Gradio fails while its number is empty, and then goes to its minimum.
+    const isEmptied = (input) => input.dataset?.testid === "number-input" && input.value === "";
+    document.addEventListener("input", (event) => { if (isEmptied(event.target)) event.stopPropagation(); }, true);
+    document.addEventListener("change", ({target}) => {
+        if (!isEmptied(target)) return;
+        const label = target.closest(".block").querySelector("label").textContent.trim();
+        const sliders = window.gradio_config.components.filter((each) => each.type === "slider");
+        target.value = sliders.find((each) => each.props.label === label).props.value;
+        target.dispatchEvent(new Event("input", {bubbles: true}));
+    }, true);
 })();
