@@ -40,6 +40,7 @@ _DNG, _OLD_JPEG_TAGS = 50706, {512, 513, 514, 515, 517, 518, 519, 520, 521}
 _DECODED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, 266, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES}
 _DECODED |= {292, 293, _PREDICTOR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA, _FORMAT, 347}
 _DECODED |= {_SUBSAMPLING, 532} | _OLD_JPEG_TAGS
+_NOT_INTEGERS = {347, 532} | _OLD_JPEG_TAGS
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _NAMES = {32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv", 10: "ITU Lab"}
@@ -284,7 +285,10 @@ class TiffPage:
         would be read as the missing pixels of a truncated file.
         """
         layout, content = self._directory.layout, memoryview(self._file.content)
-        tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED}
+        tags = {number: tag for number, tag in self._directory.tags.items() if number in _DECODED & _NOT_INTEGERS}
+        for number in self._directory.tags.keys() & _DECODED - _NOT_INTEGERS:  # As read here, whatever their types.
+            if values := self._directory.numbers(number):
+                tags[number] = self._to_tag([int(value) for value in values])
         tags[_HEIGHT] = self._to_tag([height])
         if self._compression not in _WITH_PREDICTOR:
             tags.pop(_PREDICTOR, None)

@@ -35,3 +35,13 @@ def test_lab(kind: int, bits: int):
 def test_lab_in_floats_is_refused():
     with pytest.raises(ImageError, match="is a TIFF with Lab with 3 32-bit samples, which can't be read here"):
         decode_image(tiff(np.float32(RGB), t262=8))
+
+
+@pytest.mark.parametrize("tag", [256, 257, 259, 262, 277, 278, 284])
+@pytest.mark.parametrize("kind", [1, 6, 8])
+def test_tags_of_unusual_types(tag, kind):
+    """Decoders understand them differently; one of them left the pixels as they were in memory."""
+    content = tiff(RGB)
+    changed = content.replace(struct.pack("<HHI", tag, 4, 1), struct.pack("<HHI", tag, kind, 1))
+    assert changed != content
+    assert np.array_equal(decode_image(changed), RGB)
