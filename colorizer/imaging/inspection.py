@@ -24,6 +24,7 @@ _MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has on
 _MOST_ICONS = 256
 _SLOW = 50  # Decoders written in Python take at least this many times as long per pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
+_AT_LEAST_HALF_A_BYTE = {"BLP", "DDS", "FTEX"}  # Per pixel.
 _CARDS = re.compile(rb"(NAXIS3|BITPIX)  = {1,30}(-?\d{1,9})")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
@@ -420,11 +421,23 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
         pages = max(int(getattr(picture, "n_frames", 1)), 1)
         bits = _count_bits(picture, content)
     pixels = height * width
+    if kind == "BLP" and content[:8] == b"BLP1\0\0\0\0":
+        _check_jpeg_in_blp(content, height, width)
+    elif kind in _AT_LEAST_HALF_A_BYTE and pixels > 2 * len(content):  # Pillow would make room for it first.
+        raise ValueError("it ends before its picture does")
     slow = kind in _SLOW_KINDS or (kind == "PPM" and content[1:2] in b"123")
     cost = Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1))
     if kind == "AVIF":
         cost = _add_streams(cost, content, height, width)
     return Facts(kind, height, width, cost, pages=pages, bits=bits)
+
+
+def _check_jpeg_in_blp(content: bytes, height: int, width: int) -> None:
+    """Raise `ValueError` if the JPEG in a BLP is not as large as the BLP, by which Pillow lays out its pixels."""
+    (start,), (size,), (head,) = (struct.unpack_from("<I", content, at) for at in (28, 92, 156))
+    jpeg = _inspect_jpeg(content[160 : 160 + head] + content[start : start + size])
+    if (jpeg.height, jpeg.width) != (height, width):
+        raise ValueError(f"the picture in it is {jpeg.width} x {jpeg.height}, not {width} x {height}")
 
 
 def _open_known(content: bytes, formats: list[str]) -> Image.Image:

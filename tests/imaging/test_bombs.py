@@ -153,6 +153,27 @@ def test_the_peak_is_measured_not_what_stays():
     assert 190e6 < taken["bytes"] < 250e6
 
 
+def blp(side: int, jpeg: bytes) -> bytes:
+    """A texture whose picture is a JPEG."""
+    header = struct.pack("<4sIIIIII", b"BLP1", 0, 0, side, side, 5, 0)
+    return header + struct.pack("<16I16II", 160, *[0] * 15, len(jpeg), *[0] * 15, 0) + jpeg
+
+
+def test_a_texture_is_as_large_as_its_header_says():
+    """Pillow makes room for the former first, and decodes a JPEG of any size to the latter's layout."""
+    picture = Image.fromarray(random_images(1, 16)[0])
+    assert decode_image(blp(16, pillow(picture, "JPEG"))).shape == (16, 16, 3)
+    bombs = [blp(16, pillow(Image.new("L", (5000, 5000)), "JPEG"))]
+    for format in ("BLP", "DDS"):
+        content = bytearray(pillow(picture.quantize(8) if format == "BLP" else picture, format))
+        size, order = struct.pack("<II", 16, 16), struct.pack("<II", 1, 80_000_000)
+        bombs.append(bytes(content.replace(size, order, 1)))
+    for bomb in bombs:
+        with measured() as taken, pytest.raises(ImageError, match="damaged"):
+            decode_image(bomb)
+        assert taken["bytes"] < 50e6
+
+
 # === Structures that take more than their pictures ===
 
 
