@@ -25,149 +25,173 @@ _ADVICE = "Try another one, such as an MP4."
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``."""
-    if not can_read_videos():
+    if can_read_videos():
+        tab = _Tab(colorizers[default_model(colorizers)])
+        tab.lay_out()
+        tab.connect(demo)
+    else:
         gr.Markdown(f"This server can't colorize videos: {MISSING}")
-        return
-    limits, most_bytes = films.read_limits()
-    colorizer = colorizers[default_model(colorizers)]
-    hint = gr.Markdown(
-        f"Choose a short video (MP4, MOV, MKV, WebM, AVI or MPEG): at most {limits.seconds:g} seconds, "
-        f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {most_bytes // 1_000_000} MB. Its sound is kept. For "
-        "longer videos, use the command line: `colorizer colorize film.mp4 --output film-color.mp4`",
-        elem_classes=["hint"],
-    )
-    upload = gr.File(label="Video", height=140, elem_id="film")
-    with gr.Row(visible=False, equal_height=False, elem_id="film-work") as work:
-        with gr.Column(scale=3, min_width=300):
-            still = build_panel("One frame in color", "A frame of the video, colorized", elem_id="film-still")
-            result = gr.HTML(visible=False, padding=False, elem_id="film-result")
-        with gr.Column(scale=1, min_width=260):
-            state = gr.HTML(visible=False, padding=False, elem_id="film-state")
-            stop = gr.Button("Cancel", visible=False, size="md", elem_id="film-stop")
-            download = gr.DownloadButton("Download MP4", visible=False, size="md", elem_id="film-download")
-            vividness = gr.Slider(
-                *(0, 1, DEFAULT_VIVIDNESS),
-                step=0.05,
-                label="Color strength, from subtle (0) to vivid (1)",
-                buttons=[],
-                visible="vividness" in colorizer.abilities,
-                elem_id="film-vividness",
-            )
-            turn = gr.Textbox(visible=False)
-            start = gr.Button("Colorize the video", variant="primary", size="md", elem_id="film-start")
 
-    turns: dict[str, str] = {}  # The job that each visitor wants, running or waiting, by session.
 
-    def find(given: Any) -> Path:
-        if not given:
-            raise gr.Error("Choose a video first.", print_exception=False)
-        check_size(Path(given), most_bytes)
-        return Path(given)
+class _Tab:
+    """The widgets, and the functions that answer their events."""
 
-    def show(given: Any, vividness: float) -> dict[Any, Any]:
+    def __init__(self, colorizer: Colorizer) -> None:
+        self.colorizer = colorizer
+        self.limits, self.most_bytes = films.read_limits()
+        self.jobs: dict[str, str] = {}  # The job of each visitor, running or waiting, by session.
+
+    def lay_out(self) -> None:
+        limits = self.limits
+        self.hint = gr.Markdown(
+            f"Choose a short video (MP4, MOV, MKV, WebM, AVI or MPEG): at most {limits.seconds:g} seconds, "
+            f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {self.most_bytes // 1_000_000} MB. Its sound is "
+            "kept. For longer videos, use the command line: "
+            "`colorizer colorize film.mp4 --output film-color.mp4`",
+            elem_classes=["hint"],
+        )
+        self.upload = gr.File(label="Video", height=140, elem_id="film")
+        with gr.Row(visible=False, equal_height=False, elem_id="film-work") as self.work:
+            with gr.Column(scale=3, min_width=300):
+                self.still = build_panel("One frame in color", "A frame of the video, colorized", elem_id="film-still")
+                self.result = gr.HTML(visible=False, padding=False, elem_id="film-result")
+            with gr.Column(scale=1, min_width=260):
+                self.state = gr.HTML(visible=False, padding=False, elem_id="film-state")
+                self.stop = gr.Button("Cancel", visible=False, size="md", elem_id="film-stop")
+                self.download = gr.DownloadButton("Download MP4", visible=False, size="md", elem_id="film-download")
+                self.vividness = gr.Slider(
+                    *(0, 1, DEFAULT_VIVIDNESS),
+                    step=0.05,
+                    label="Color strength, from subtle (0) to vivid (1)",
+                    buttons=[],
+                    visible="vividness" in self.colorizer.abilities,
+                    elem_id="film-vividness",
+                )
+                self.job = gr.Textbox(visible=False)
+                self.start = gr.Button("Colorize the video", variant="primary", size="md", elem_id="film-start")
+
+    def connect(self, demo: gr.Blocks) -> None:
+        buttons: Any = [self.start, self.stop, self.state]
+        shown: Any = [self.work, self.hint, self.still, self.result, self.state, self.download]
+        changing: Any = [self.start, self.stop, *shown]
+        # One video at a time: it keeps a processor busy. Photos have a separate queue.
+        film = self.start.click(self.wait, None, [self.job, *changing], queue=False, **QUIET).success(
+            self.colorize,
+            [self.upload, self.vividness, self.job],
+            changing,
+            concurrency_id="film",
+            concurrency_limit=1,
+            trigger_mode="multiple",  # One that was canceled while it waited may still be in line.
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        film.failure(self.fail, None, buttons, queue=False, **QUIET)
+        self.stop.click(self.cancel, None, buttons, queue=False, **QUIET)
+        # Another video, or another strength, cancels a job.
+        changes = [self.upload.change, self.vividness.input]
+        gr.on(changes, self.begin_anew, None, buttons, queue=False, **QUIET)
+        demo.unload(self.end)
+        options: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": self.still, **NETWORK}
+        options["trigger_mode"] = "always_last"
+        opened = self.upload.change(self.show, [self.upload, self.vividness], shown, **options)
+        opened.failure(self.refuse, None, [self.work, self.hint, self.upload], queue=False, **QUIET)
+        self.vividness.input(self.show, [self.upload, self.vividness], shown, **options)
+
+    def show(self, given: Any, vividness: float) -> dict[Any, Any]:
+        """Show a frame of the video that was chosen."""
         if not given:  # The video was removed.
-            return {work: gr.Row(visible=False), hint: gr.Markdown(visible=True)}
-        path = find(given)
+            return {self.work: gr.Row(visible=False), self.hint: gr.Markdown(visible=True)}
+        path = self._find(given)
         with as_gradio_errors(advice=_ADVICE):
-            frame = films.read_still(path, limits)
-        picture = save_preview(colorizer.colorize(frame, vividness=vividness), f"{path.stem}-frame")
+            frame = films.read_still(path, self.limits)
+        picture = save_preview(self.colorizer.colorize(frame, vividness=vividness), f"{path.stem}-frame")
         return {
-            work: gr.Row(visible=True),
-            hint: gr.Markdown(visible=False),  # The picture takes its place.
-            still: gr.Image(picture, visible=True),
-            result: gr.HTML(visible=False),
-            state: gr.HTML(visible=False),
-            download: gr.DownloadButton(visible=False),
+            self.work: gr.Row(visible=True),
+            self.hint: gr.Markdown(visible=False),  # The picture takes its place.
+            self.still: gr.Image(picture, visible=True),
+            self.result: gr.HTML(visible=False),
+            self.state: gr.HTML(visible=False),
+            self.download: gr.DownloadButton(visible=False),
         }
 
-    def wait(request: gr.Request) -> dict[Any, Any]:
-        turns[str(request.session_hash)] = token = secrets.token_hex(8)
+    def refuse(self) -> dict[Any, Any]:
+        """Ask for another video."""
+        return {self.work: gr.Row(visible=False), self.hint: gr.Markdown(visible=True), self.upload: None}
+
+    def wait(self, request: gr.Request) -> dict[Any, Any]:
+        """Note that the visitor wants a job, before it waits in line."""
+        self.jobs[str(request.session_hash)] = token = secrets.token_hex(8)
         return {
-            turn: token,
-            start: gr.Button(visible=False),
-            stop: gr.Button(visible=True),
-            state: gr.HTML(_say("Waiting in line: the server colorizes one video at a time."), visible=True),
-            result: gr.HTML(visible=False),
-            still: gr.Image(visible=True),
-            download: gr.DownloadButton(visible=False),
+            self.job: token,
+            self.start: gr.Button(visible=False),
+            self.stop: gr.Button(visible=True),
+            self.state: gr.HTML(_say("Waiting in line: the server colorizes one video at a time."), visible=True),
+            self.result: gr.HTML(visible=False),
+            self.still: gr.Image(visible=True),
+            self.download: gr.DownloadButton(visible=False),
         }
 
-    def colorize(given: Any, vividness: float, token: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        path, visitor = find(given), str(request.session_hash)
-        if not token or turns.get(visitor) != token:  # Canceled while it waited.
-            yield {state: gr.skip()}  # If nothing were yielded, Gradio would empty all outputs, even the buttons.
+    def colorize(self, given: Any, vividness: float, token: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        """Colorize the video, showing the progress, unless another job or nothing is wanted by now."""
+        path, visitor = self._find(given), str(request.session_hash)
+        if not token or self.jobs.get(visitor) != token:  # Canceled while it waited.
+            yield {self.state: gr.skip()}  # If nothing were yielded, Gradio would empty all outputs, even the buttons.
             return
         target = Path(get_upload_folder(), secrets.token_hex(16), f"{path.stem}-color.mp4")
         target.parent.mkdir(parents=True)
         began, told, done = time.monotonic(), 0.0, None
-        yield {state: gr.HTML(_draw_progress(0, None, 0))}
+        yield {self.state: gr.HTML(_draw_progress(0, None, 0))}
         try:
             with as_gradio_errors(advice=_ADVICE), suppress(films.Canceled):
-                for message in films.colorize_film(path, target, colorizer, vividness, limits, visitor):
-                    if turns.get(visitor) != token:
+                for message in films.colorize_film(path, target, self.colorizer, vividness, self.limits, visitor):
+                    if self.jobs.get(visitor) != token:
                         break
                     done = message.get("done")
                     if done is None and time.monotonic() - told >= _PAUSE:
                         told = time.monotonic()
                         words = _draw_progress(message.get("frames"), message.get("total"), told - began)
-                        yield {state: gr.HTML(words)}
+                        yield {self.state: gr.HTML(words)}
         finally:
             if done is None:
                 rmtree(target.parent, ignore_errors=True)
         if done is not None:
             yield {
-                **settle(),
-                still: gr.Image(visible=False),
-                result: gr.HTML(_draw_player(target), visible=True),
-                state: gr.HTML(_describe(done, time.monotonic() - began)),
-                download: gr.DownloadButton(value=str(target), visible=True),
+                **self._settle(),
+                self.still: gr.Image(visible=False),
+                self.result: gr.HTML(_draw_player(target), visible=True),
+                self.state: gr.HTML(_describe(done, time.monotonic() - began)),
+                self.download: gr.DownloadButton(value=str(target), visible=True),
             }
-        elif visitor not in turns:
-            yield {state: gr.HTML(_say("Canceled."))}  # Instead of the progress, which may arrive late.
+        elif visitor not in self.jobs:
+            yield {self.state: gr.HTML(_say("Canceled."))}  # Instead of the progress, which may arrive late.
 
-    def settle() -> dict[Any, Any]:
-        return {start: gr.Button(visible=True), stop: gr.Button(visible=False)}
+    def fail(self) -> dict[Any, Any]:
+        """Show the buttons as before a job."""
+        return {**self._settle(), self.state: gr.HTML(visible=False)}
 
-    def fail() -> dict[Any, Any]:
-        return {**settle(), state: gr.HTML(visible=False)}
+    def cancel(self, request: gr.Request) -> dict[Any, Any]:
+        """End the job because the visitor says so."""
+        self.end(request)
+        return {**self._settle(), self.state: gr.HTML(_say("Canceled."))}
 
-    def end(request: gr.Request) -> None:
-        turns.pop(str(request.session_hash), None)
+    def begin_anew(self, request: gr.Request) -> dict[Any, Any]:
+        """End the job because something else was chosen."""
+        self.end(request)
+        return self.fail()
+
+    def end(self, request: gr.Request) -> None:
+        """End the visitor's job, if there is one."""
+        self.jobs.pop(str(request.session_hash), None)
         films.cancel(str(request.session_hash))
 
-    def cancel(request: gr.Request) -> dict[Any, Any]:
-        end(request)
-        return {**settle(), state: gr.HTML(_say("Canceled."))}
+    def _find(self, given: Any) -> Path:
+        if not given:
+            raise gr.Error("Choose a video first.", print_exception=False)
+        check_size(Path(given), self.most_bytes)
+        return Path(given)
 
-    def begin_anew(request: gr.Request) -> dict[Any, Any]:
-        end(request)
-        return fail()
-
-    def refuse() -> dict[Any, Any]:
-        return {work: gr.Row(visible=False), hint: gr.Markdown(visible=True), upload: None}  # Ready for another one.
-
-    shown: Any = [work, hint, still, result, state, download]
-    changing = [start, stop, *shown]
-    # One video at a time: it keeps a processor busy. Photos have a separate queue.
-    film = start.click(wait, None, [turn, *changing], queue=False, **QUIET).success(
-        colorize,
-        [upload, vividness, turn],
-        changing,
-        concurrency_id="film",
-        concurrency_limit=1,
-        trigger_mode="multiple",  # One that was canceled while it waited may still be in line.
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    film.failure(fail, None, [start, stop, state], queue=False, **QUIET)
-    stop.click(cancel, None, [start, stop, state], queue=False, **QUIET)
-    # Another video, or another strength, cancels a job.
-    gr.on([upload.change, vividness.input], begin_anew, None, [start, stop, state], queue=False, **QUIET)
-    demo.unload(end)
-    options: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": still, **NETWORK}
-    opened = upload.change(show, [upload, vividness], shown, trigger_mode="always_last", **options)
-    opened.failure(refuse, None, [work, hint, upload], queue=False, **QUIET)
-    vividness.input(show, [upload, vividness], shown, trigger_mode="always_last", **options)
+    def _settle(self) -> dict[Any, Any]:
+        return {self.start: gr.Button(visible=True), self.stop: gr.Button(visible=False)}
 
 
 def _say(words: str) -> str:
