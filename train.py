@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
 
 
 def main() -> int:
-    """Train; return 0 for success, 1 if something failed, 2 if the options make no sense, and 130 if interrupted."""
+    """Train a model; return 0 for success, 1 for a failure, 2 for invalid options, and 130 if interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = parse_arguments()

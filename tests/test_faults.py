@@ -151,7 +151,7 @@ def test_training_on_a_full_disk(tmp_path: Path, disk: Disk):
     disk.free()
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert second.returncode == 0, second.stderr
-    assert "going on after epoch" in second.stderr
+    assert "resuming after epoch" in second.stderr
     rows = (folder / "history.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in rows] == list(range(8))
 

@@ -140,7 +140,7 @@ def name_stages(last: int, variant: str = "lite0") -> list[str]:
 
 
 def build_classifier(variant: str = "lite0", channels: int = 1) -> keras.Model:
-    """Build the whole classifier: (N, H, W, channels) in [0, 1] -> (N, 1000) logits in ImageNet's order of classes.
+    """Build the whole classifier: (N, H, W, channels) in [0, 1] -> (N, 1000) logits in ImageNet's class order.
 
     `channels` is 1 for luma or 3 for RGB.
     """
@@ -218,7 +218,7 @@ def load_imagenet_weights(model: keras.Model, variant: str = "lite0") -> dict[st
     Returns
     -------
     dict of str to float
-        For each layer with loaded weights, the ratio of `read_folded`.
+        For each layer with loaded weights, the ratio that `read_folded` gives.
 
     Raises
     ------

@@ -10,9 +10,9 @@ r"""The chroma U-Net: predicts a distribution over chroma from luma and hints, a
 The encoder is pretrained to classify ImageNet, since colors depend on what things are. The decoder upsamples its
 features to a quarter of the input's size, with residual blocks of two 3x3 convolutions. Nothing runs at full size:
 predicting chroma at a quarter of the size adds almost no error, since the picture keeps its own luma. The output is a
-distribution over chroma rather than one color, so that one network gives the color of least error, vivid ones, several
-alternatives, and a measure of uncertainty. Hints also enter the decoder at its coarser scales, where a cell covers
-about as much as a hint is meant for; entering only at a quarter of the size, they hardly spread.
+distribution over chroma rather than one color, so that one network gives the mean, which minimizes squared error, more
+vivid colors, several alternatives, and a measure of uncertainty. Hints also enter the decoder at its coarser scales,
+where a cell covers about the area that a hint is meant for; at a quarter of the size alone, they hardly spread.
 
 References
 ----------
@@ -62,7 +62,7 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     luma = keras.Input((None, None, 1), name="luma")
     hints = keras.Input((None, None, 3), name="hints")
     fixed = layers.Rescaling([10.0, 10.0, 1.0], name="hints_scaling")(hints)
-    # With separate signs, max pooling keeps the hinted colors, however few cells they fill.
+    # With positive and negative parts apart, max pooling keeps the hinted colors, however few cells they fill.
     above = layers.ReLU(name="hints_above")(fixed)
     below = layers.ReLU(name="hints_below")(layers.Rescaling(-1.0, name="hints_negative")(fixed))
     signs = layers.Concatenate(name="hints_signs")([above, below])

@@ -1,1 +1,1 @@
-"""How the models are trained; needs Keras."""
+"""Training of the models; needs Keras."""

@@ -1,4 +1,4 @@
-"""How the autoencoder is trained."""
+"""Training of the autoencoder."""
 
 import math
 from functools import lru_cache
@@ -19,7 +19,7 @@ from colorizer.training.resume import SAMPLES
 
 
 class AutoencoderRecipe(Recipe):
-    """The autoencoder as its specification has it: Adam, mean squared error of RGB, mirrored images."""
+    """The autoencoder as specified: Adam, mean squared error in RGB, horizontal flips."""
 
     def build(self) -> keras.Model:
         return build_autoencoder(self.config.size, self.config.latent_dim, self.config.filters)
@@ -62,7 +62,7 @@ class AutoencoderRecipe(Recipe):
         plots.plot_grid({"grayscale": luma, "colorized": painted, "ground truth": truth}, folder / SAMPLES)
 
     def _load(self, part: int) -> NDArray[np.uint8]:
-        """Decode the training images (0) or those of validation (1) into one array (N, size, size, 3)."""
+        """Decode the images for training (part 0) or validation (part 1) into one array (N, size, size, 3)."""
         config = self.config
         return np.concatenate(
             [load_array(parts[part], config.size, skip_corrupt=config.skip_corrupt) for parts in self.sets]
@@ -79,11 +79,11 @@ class ArrayBatches(EpochBatches):
     batch_size : int
         Images in a batch; the last of an epoch may be smaller.
     seed : int, optional
-        With a seed these are batches of training: every epoch has an order of its own and half of its images
-        mirrored. Both are functions of seed and epoch alone, so that a training that was stopped goes on with exactly
-        the batches that it would have seen. Without: the images in order, for validation.
+        With a seed, for training: each epoch shuffles the images and flips half of them horizontally. Both depend only
+        on the seed and the epoch, so a resumed run sees the same batches as one that was never interrupted. Without a
+        seed, for validation: the images in order.
     first_epoch : int
-        Epoch to start from.
+        Epoch to start from, counted from 0.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ArrayBatches(EpochBatches):
     ) -> None:
         super().__init__(workers=2, max_queue_size=4)
         self._images = images
-        self._lumas = to_luma(images)[..., None]  # Once, by OpenCV.
+        self._lumas = to_luma(images)[..., None]  # Converted once, by OpenCV.
         self._batch_size = batch_size
         self._seed = seed
         self.epoch = first_epoch
@@ -101,18 +101,18 @@ class ArrayBatches(EpochBatches):
         return math.ceil(len(self._images) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Make a batch of the running epoch."""
+        """Make a batch of the current epoch."""
         part = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        order, chosen = self._draw(self.epoch)
-        rows, mirrored = order[part], chosen[part, None, None, None]
+        order, flips = self._draw(self.epoch)
+        rows, flipped = order[part], flips[part, None, None, None]
         luma, rgb = (
-            np.where(mirrored, planes[rows][:, :, ::-1], planes[rows]).astype(np.float32) / np.float32(255)
+            np.where(flipped, planes[rows][:, :, ::-1], planes[rows]).astype(np.float32) / np.float32(255)
             for planes in (self._lumas, self._images)
         )
         return luma, rgb
 
     def _shuffle(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Draw an epoch's order of the images, and which are mirrored."""
+        """Draw the order of an epoch's images, and which of them are flipped."""
         count = len(self._images)
         if self._seed is None:
             return np.arange(count), np.zeros(count, bool)

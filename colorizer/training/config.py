@@ -18,7 +18,7 @@ class DivergedError(TrainingError):
 
 
 def _option(default: Any, help: str, model: str = "") -> Any:
-    """Describe an option; `model` names the only model that has it, which alone records it."""
+    """Describe an option; if `model` is given, only that model has and records it."""
     return field(default=default, metadata={"help": help, "model": model})
 
 
@@ -37,15 +37,15 @@ class TrainConfig:
     size: int = _option(32, "height and width of the images in pixels", "autoencoder")
     steps_per_epoch: int = _option(0, "steps per epoch; 0 means one pass over the images", "unet")
     widths: tuple[int, ...] = _option((48, 64, 128, 256), "channels of the decoder at 1/4, 1/8, 1/16 and 1/32", "unet")
-    working_size: int = _option(224, "height and width of the training crops; small images get smaller ones", "unet")
-    dropout: float = _option(0.1, "dropout at the encoder's last features", "unet")
+    working_size: int = _option(224, "height and width of the training crops; small images get smaller crops", "unet")
+    dropout: float = _option(0.1, "dropout rate after the encoder", "unet")
     weight_decay: float = _option(0.05, "weight decay", "unet")
     cooldown: float = _option(
         0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
     )
-    frozen_stages: int = _option(2, "number of encoder stages to freeze, from the input on", "unet")
+    frozen_stages: int = _option(2, "number of encoder stages to freeze, counted from the input", "unet")
     perceptual: float = _option(0.0, "weight of the perceptual loss; 0 means none", "unet")
-    from_scratch: bool = _option(False, "start from random weights instead of ImageNet's", "unet")
+    from_scratch: bool = _option(False, "start from random weights instead of ImageNet weights", "unet")
     hold_out: tuple[str, ...] = _option((), "groups of images (top-level folders) to exclude from training")
     validation: float = _option(
         0.05, "fraction of the training split to use for validation, if the data has no validation split"
@@ -53,7 +53,7 @@ class TrainConfig:
     patience: int = _option(8, "stop after this many epochs without a better validation loss", "autoencoder")
     seed: int = _option(0, "random seed")
     precision: str = _option("auto", "float32, bfloat16, or auto, which is bfloat16 if the CPU supports it")
-    init: str = _option("", "initial weights: a model.keras")
+    init: str = _option("", "initial weights: path of a model.keras")
     skip_corrupt: bool = _option(False, "skip corrupt images instead of stopping")
     overwrite: bool = _option(False, "overwrite a finished run, or one with other options, in the output folder")
 
@@ -67,7 +67,7 @@ class TrainConfig:
         return Path(self.output or f"runs/{self.model}").expanduser()
 
     def record(self) -> dict[str, Any]:
-        """List the options to record: all that affect the result, without paths and without those of other models."""
+        """Collect the options that affect the result, without paths and other models' options."""
         aside = {"model", "data", "output", "init", "overwrite"}
         own = {f.name for f in fields(self) if f.metadata["model"] in ("", self.model)} - aside
         return {name: value for name, value in asdict(self).items() if name in own}
@@ -86,13 +86,13 @@ class TrainConfig:
         if self.steps_per_epoch < 0:
             raise TrainingError(f"steps_per_epoch must not be negative, got {self.steps_per_epoch}")
         if not 0 <= self.seed < 2**32:
-            raise TrainingError(f"seed must lie from 0 to {2**32 - 1}, got {self.seed}")
+            raise TrainingError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
         if self.working_size < 32 or self.working_size % 32:
             raise TrainingError(f"working_size must be a multiple of 32, got {self.working_size}")
         if not 0 <= self.cooldown <= 1:
             raise TrainingError(f"cooldown must lie in [0, 1], got {self.cooldown}")
         if not 0 <= self.frozen_stages <= 7:
-            raise TrainingError(f"frozen_stages must lie in 0 to 7, got {self.frozen_stages}")
+            raise TrainingError(f"frozen_stages must be from 0 to 7, got {self.frozen_stages}")
         if not 0 <= self.dropout < 1:
             raise TrainingError(f"dropout must lie in [0, 1), got {self.dropout}")
         if not (self.perceptual >= 0 and math.isfinite(self.perceptual)):
@@ -100,6 +100,6 @@ class TrainConfig:
         if not 0 < self.validation < 1:
             raise TrainingError(f"validation must lie between 0 and 1, got {self.validation}")
         if not self.data:
-            raise TrainingError("data names no dataset")
+            raise TrainingError("data must name at least one dataset")
         if self.init and not Path(self.init).is_file():
-            raise TrainingError(f"init: no file {self.init}")
+            raise TrainingError(f"init: there is no file {self.init}")

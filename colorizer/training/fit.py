@@ -1,8 +1,8 @@
-"""Training: options, callbacks, resume, and the record beside the weights.
+"""Run a training: callbacks, resuming, and the record beside the weights.
 
-An output folder holds ``model.keras`` (the best weights by validation loss), ``config.json`` (what was trained, on
-what), ``history.csv`` (an epoch a row) and two figures. ``resume/`` holds all that the next epoch starts from:
-the same command after a crash goes on from there.
+The output folder gets ``model.keras`` (the weights with the best validation metric), ``config.json`` (what was trained,
+and on which data), ``history.csv`` (one row per epoch) and two figures. ``resume/`` holds the state after the last
+epoch: after a crash, the same command resumes from there.
 """
 
 import logging
@@ -33,7 +33,7 @@ RECIPES: dict[str, type[Recipe]] = {"autoencoder": AutoencoderRecipe, "unet": UN
 
 
 def fit(config: TrainConfig) -> Path:
-    """Train a model, going on where an earlier run with the same options was stopped.
+    """Train a model, or resume an interrupted run with the same options.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def fit(config: TrainConfig) -> Path:
     Raises
     ------
     TrainingError
-        Before the first epoch, if the options make no sense, don't fit the data or what is in the output folder.
+        Before the first epoch, if the options are invalid, or don't fit the data or what is in the output folder.
     DivergedError
         If the loss becomes infinite or NaN.
     colorizer.data.dataset.DatasetError
-        If data can't be found or are corrupt.
+        If the data can't be found or is corrupt.
     """
     config.check()
     folder = config.folder
@@ -69,7 +69,7 @@ def fit(config: TrainConfig) -> Path:
     recipe.load_images()
     recipe.compile(model)
 
-    published = _build(recipe, "float32")  # Takes the best weights, whatever the precision of training.
+    published = _build(recipe, "float32")  # Gets the best weights, whatever the precision of training.
     described = recipe.record()
     record = {
         "model": config.model,
@@ -84,7 +84,7 @@ def fit(config: TrainConfig) -> Path:
     }
     callbacks = [
         *recipe.callbacks(),
-        # Not straight to model.keras: a kill while that is written would destroy the best weights so far.
+        # Not directly to model.keras: if killed while writing that, the run would lose the best weights so far.
         keras.callbacks.ModelCheckpoint(
             folder / RESUME / BEST, monitor=recipe.monitor, mode="min", save_best_only=True, save_weights_only=True
         ),
@@ -94,7 +94,7 @@ def fit(config: TrainConfig) -> Path:
     if first_epoch < config.epochs and not resume.stopped:
         _train(recipe, model, config, resume, callbacks, first_epoch)
     elif resume.finished:
-        logger.info("%s: trained already, %d epochs", folder, first_epoch)
+        logger.info("%s: already trained for %d epochs", folder, first_epoch)
         return folder
     plots.plot_history(folder / "history.csv", folder / "curves.png")
     recipe.finish(folder)
@@ -103,7 +103,7 @@ def fit(config: TrainConfig) -> Path:
 
 
 def resolve_precision(precision: str) -> str:
-    """Choose the precision: bfloat16 pays where TensorFlow's processor has instructions for it, and costs elsewhere."""
+    """Resolve ``auto``: bfloat16 if TensorFlow runs on a CPU with instructions for it, since it is slower on others."""
     if precision != "auto":
         return precision
     if keras.backend.backend() != "tensorflow":
@@ -114,10 +114,10 @@ def resolve_precision(precision: str) -> str:
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a training whose loss has become NaN or infinite, before anything of it is saved."""
+    """Stops training once the loss is NaN or infinite, before such weights are saved."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop with an error if the loss is not finite."""
+        """Raise `DivergedError` if the loss is not finite."""
         loss = float((logs or {}).get("loss", 0))
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} after {batch + 1} steps of this epoch: lower learning_rate")
@@ -134,7 +134,7 @@ def _train(
     callbacks: list[keras.callbacks.Callback],
     first_epoch: int,
 ) -> None:
-    """Run the epochs that are left."""
+    """Run the remaining epochs."""
     resume.folder.mkdir(exist_ok=True)
     (config.folder / SAMPLES).unlink(missing_ok=True)
     history = keras.callbacks.CSVLogger(config.folder / "history.csv", append=True)
@@ -144,14 +144,14 @@ def _train(
         validation_data=recipe.validation_data(),
         initial_epoch=first_epoch,
         epochs=config.epochs,
-        shuffle=False,  # The batches are in random order.
-        verbose=1 if sys.stdout.isatty() else 2,  # A progress bar for a person, a line an epoch for a log.
+        shuffle=False,  # The batches are shuffled already.
+        verbose=1 if sys.stdout.isatty() else 2,  # A progress bar in a terminal, one line per epoch in a log.
         callbacks=[StopOnNaN(), AdvanceEpoch(batches), *callbacks, history, resume],
     )
 
 
 def _check_folder(folder: Path) -> None:
-    """Make the output folder and see that it can be written, before hours are spent."""
+    """Create the output folder and check that it is writable, before hours of training."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -173,7 +173,7 @@ def _build(recipe: Recipe, precision: str) -> keras.Model:
 
 
 def _start_from(model: keras.Model, init: str) -> None:
-    """Give a model the weights of a ``model.keras``."""
+    """Load the weights of a ``model.keras`` into a model."""
     try:
         model.set_weights(keras.models.load_model(init, compile=False).get_weights())
     except Exception as error:

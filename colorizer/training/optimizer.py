@@ -1,4 +1,4 @@
-"""AdamW with a learning rate for each variable."""
+"""AdamW with a learning rate per variable."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,12 @@ import keras
 
 
 class ScaledAdamW(keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` whose steps are scaled, by a factor for each variable.
+    """`keras.optimizers.AdamW` with a learning-rate multiplier per variable.
 
     Parameters
     ----------
     factors : sequence of float
-        Factors of the learning rate, in the order of the model's ``trainable_variables``.
+        Multipliers of the learning rate, in the order of the model's ``trainable_variables``.
     *arguments, **options
         Those of `keras.optimizers.AdamW`.
     """
@@ -22,12 +22,12 @@ class ScaledAdamW(keras.optimizers.AdamW):
         self.factors = tuple(factors)
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Refuse variables that there are no factors for; otherwise as Keras does."""
+        """Build the optimizer's state; raise `ValueError` unless there is one factor per variable."""
         if not self.built and len(variables) != len(self.factors):
             raise ValueError(f"there are {len(self.factors)} factors for {len(variables)} variables")
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update a variable as AdamW does, with its own multiple of the learning rate."""
+        """Update a variable as AdamW does, with its own learning rate."""
         factor = self.factors[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * factor)

@@ -1,7 +1,8 @@
-"""The perceptual loss: what a classifier sees in the colorized picture should be what it sees in the true one.
+"""The perceptual loss: a classifier should see the same in the colorized picture as in the original.
 
-Squared error alone prefers dull colors that mislead more than no color does. The classifier is EfficientNet-Lite0 with
-its ImageNet weights, which it keeps; it sees the predicted and the true chroma, each joined with the clean luma.
+Squared error alone favors dull colors, which are more misleading than no color at all. The classifier is
+EfficientNet-Lite0 with frozen ImageNet weights. It sees the predicted and the true chroma, each joined with the clean
+luma.
 
 References
 ----------
@@ -20,15 +21,16 @@ from colorizer.models.efficientnet_lite import build_classifier, load_imagenet_w
 from colorizer.models.unet import STRIDE
 
 LEAST_SIZE = 160
-"""Height and width of the smallest squares that are judged: in smaller ones the classifier recognizes little."""
+"""Height and width of the smallest crops that the loss applies to: the classifier recognizes little in smaller ones."""
 
-# Layers of the classifier, and the mean squared difference there between gray and true photographs.
+# Layers whose features are compared. Dividing by the mean squared difference between gray and color photographs in
+# each layer puts them on the same scale.
 _FEATURES = {"block4_add": 11.8, "block10_add": 8.3, "block15_project": 2.5}
-_LOGITS = 1.0  # Weight of the divergence of the answers, beside the mean of the features' relative errors.
+_LOGITS = 1.0  # Weight of the KL divergence between class probabilities, relative to the mean of the features' errors.
 
 
 class PerceptualLoss:
-    """Difference of a classifier's features and answers between the predicted and the true colors."""
+    """Difference between predicted and true colors in a classifier's features and class probabilities."""
 
     def __init__(self) -> None:
         classifier = build_classifier("lite0", channels=3)
@@ -36,40 +38,40 @@ class PerceptualLoss:
         outputs = [classifier.get_layer(name).output for name in _FEATURES]
         self.network = keras.Model(classifier.input, [*outputs, classifier.output])
         self.network.trainable = False
-        # Nearest neighbors, then a mean: the bilinear layer needs sizes that are known beforehand.
+        # Nearest-neighbor upsampling, then average pooling: Keras's bilinear upsampling needs static shapes.
         self.enlarge = keras.Sequential(
             [layers.UpSampling2D(STRIDE), layers.AveragePooling2D(STRIDE + 1, strides=1, padding="same")]
         )
         self._to_rgb = FROM_CHROMA.T / np.float32(255)
 
-    def __call__(self, luma: Any, truth: Any, mean: Any) -> Any:
-        """(N, h, w, 16) luma by `split_cells`, (N, h, w, 2) true and predicted chroma -> (N,)."""
+    def __call__(self, luma: Any, truth: Any, predicted: Any) -> Any:
+        """Compute the loss (N,) from luma (N, h, w, 16), by `split_cells`, and two chroma grids (N, h, w, 2)."""
         luma = _join_cells(luma)
 
-        def look(chroma: Any) -> list[Any]:
+        def classify(chroma: Any) -> list[Any]:
             rgb = luma + ops.matmul(self.enlarge(chroma), self._to_rgb)
             return self.network(ops.clip(rgb, 0.0, 1.0), training=False)
 
-        *wanted, answer = (ops.stop_gradient(x) for x in look(truth))
-        *given, logits = look(mean)
+        *true_features, true_logits = (ops.stop_gradient(x) for x in classify(truth))
+        *features, logits = classify(predicted)
         errors = [
             ops.mean(ops.square(a - b), axis=(1, 2, 3)) / scale
-            for a, b, scale in zip(given, wanted, _FEATURES.values(), strict=True)
+            for a, b, scale in zip(features, true_features, _FEATURES.values(), strict=True)
         ]
-        expected = ops.softmax(answer)
-        divergence = ops.sum(expected * (ops.log_softmax(answer) - ops.log_softmax(logits)), axis=-1)
+        difference = ops.log_softmax(true_logits) - ops.log_softmax(logits)
+        divergence = ops.sum(ops.softmax(true_logits) * difference, axis=-1)
         return sum(errors) / len(errors) + _LOGITS * divergence
 
 
 def split_cells(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Group the pixels of luma (S, S) by the cells of the chroma grid: (S/4, S/4, 16) in [0, 1]."""
+    """Rearrange luma (S, S) by the cells of the chroma grid (space to depth): (S/4, S/4, 16) in [0, 1]."""
     side = len(luma) // STRIDE
     cells = luma.reshape(side, STRIDE, side, STRIDE).swapaxes(1, 2).reshape(side, side, STRIDE * STRIDE)
     return cells.astype(np.float32) / np.float32(255)
 
 
 def _join_cells(cells: Any) -> Any:
-    """Undo `split_cells`, for a batch: (N, h, w, 16) -> (N, 4h, 4w, 1)."""
+    """Undo `split_cells` (depth to space) for a batch: (N, h, w, 16) -> (N, 4h, 4w, 1)."""
     batch, height, width = ops.shape(cells)[:3]
     cells = ops.reshape(cells, (batch, height, width, STRIDE, STRIDE))
     return ops.reshape(ops.transpose(cells, (0, 1, 3, 2, 4)), (batch, height * STRIDE, width * STRIDE, 1))

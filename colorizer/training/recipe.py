@@ -1,4 +1,4 @@
-"""What differs between the trainings of the models."""
+"""What differs between the training of one model and another."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -11,45 +11,45 @@ from colorizer.training.config import TrainConfig
 
 
 class EpochBatches(keras.utils.PyDataset):
-    """Batches of training that are a function of the epoch.
+    """Training batches that depend on the epoch.
 
     Keras's own `on_epoch_end` can't count epochs: on some backends it is also called before the first one.
 
     Attributes
     ----------
     epoch : int
-        The epoch whose batches are given; `AdvanceEpoch` sets it.
+        The current epoch, set by `AdvanceEpoch`.
     """
 
     epoch: int
 
 
 class AdvanceEpoch(keras.callbacks.Callback):
-    """Has batches go on to the next epoch, before the workers of Keras ask for its batches."""
+    """Advances the batches to the next epoch, before Keras's workers request them."""
 
     def __init__(self, batches: EpochBatches) -> None:
         super().__init__()
         self.batches = batches
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the epoch that has ended."""
+        """Set the next epoch."""
         self.batches.epoch = epoch + 1
 
 
 class Recipe(ABC):
-    """How one model is built, fed and judged.
+    """How one model is built, trained and evaluated.
 
     Parameters
     ----------
     config : TrainConfig
         The options.
     sets : list of (ImageDataset, ImageDataset)
-        Training and validation images of each data set, not decoded yet.
+        Training and validation images of each dataset, not decoded yet.
 
     Attributes
     ----------
     monitor : str
-        The validation metric by which the best weights are chosen; lower is better.
+        Validation metric that selects the best weights; lower is better.
     """
 
     monitor = "val_loss"
@@ -60,42 +60,42 @@ class Recipe(ABC):
 
     @abstractmethod
     def build(self) -> keras.Model:
-        """Build the network that is trained."""
+        """Build the network to train."""
 
     def prepare(self, model: keras.Model) -> None:
-        """Give a new network the weights that it starts from, if not random ones.
+        """Load pretrained weights into a new network, if it starts from any.
 
         Raises
         ------
         TrainingError
-            If they can't be had.
+            If they are not installed.
         """
         return
 
     @abstractmethod
     def load_images(self) -> None:
-        """Decode the images; `TrainingError` if the options don't fit them."""
+        """Load the images; raise `TrainingError` if the options don't fit them."""
 
     @abstractmethod
     def compile(self, model: keras.Model) -> None:
-        """Give the network its loss and optimizer."""
+        """Compile the network with its loss, metrics and optimizer."""
 
     @abstractmethod
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Make the callbacks that come before the one that keeps the best weights."""
+        """Create the callbacks that must run before the best weights are saved."""
 
     @abstractmethod
     def training_data(self, first_epoch: int) -> EpochBatches:
-        """Build the batches of training from an epoch on."""
+        """Build the training batches, starting from an epoch."""
 
     @abstractmethod
     def validation_data(self) -> keras.utils.PyDataset:
-        """Build the batches of validation."""
+        """Build the validation batches."""
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
-        """Describe input and output of the network: all that is needed to use it."""
+        """Describe the network's input and output: everything that inference needs to know."""
 
     @abstractmethod
     def finish(self, folder: Path) -> None:
-        """Draw a few validation images, colorized by the best weights, and measure what is left to measure."""
+        """Calibrate the model with the best weights, if it needs that, and draw a few colorized validation images."""

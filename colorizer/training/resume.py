@@ -1,4 +1,4 @@
-"""Checkpoints of a training: the state from which an interrupted run resumes, and the best weights, ready for use."""
+"""Checkpoints of a training run: the state to resume from, and the best weights, ready for use."""
 
 import csv
 import io
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 RESUME = "resume"
 """Folder of the training state, in the output folder."""
 SAMPLES = "samples.png"
-"""Picture in the output folder that is drawn last: with it, the training is finished."""
+"""Picture in the output folder, drawn last: once it exists, the run is finished."""
 STATE, WEIGHTS = "state.json", "state.weights.h5"
 """Files of a saved epoch."""
 BEST = "best.weights.h5"
-"""File in that folder: best weights that aren't in ``model.keras`` yet."""
-_SAVING = ".save-"  # Folders in which a model is written before it takes its place.
+"""File in the folder `RESUME`: best weights that aren't in ``model.keras`` yet."""
+_SAVING = ".save-"  # Prefix of the temporary folders that a model is written in before it is renamed.
 
 
 class Resume(keras.callbacks.Callback):
@@ -38,13 +38,13 @@ class Resume(keras.callbacks.Callback):
     Parameters
     ----------
     output : pathlib.Path
-        Folder of the training; the state is in its subfolder ``resume``.
+        Output folder; the state is in its subfolder ``resume``.
     record : dict
-        Record of the training, as ``config.json`` gets it. A run with another record is not resumed.
+        Record of the run, as written to ``config.json``. A run with a different record is not resumed.
     init : str
-        Weights that the training starts from; empty for none. Compared in the same way.
+        Initial weights; empty for none. Compared in the same way.
     best : keras.Model
-        Model of the same architecture; it gets the best weights, to be published.
+        Model of the same architecture, which gets the best weights and is saved for use.
     others : list of keras.callbacks.Callback
         Callbacks whose state is saved, too.
 
@@ -56,7 +56,7 @@ class Resume(keras.callbacks.Callback):
         Whether the training ended early because it no longer improved.
     """
 
-    # State of callbacks that lasts from epoch to epoch. Keras resets it when `fit` starts, and saves none of it.
+    # State that callbacks keep across epochs. Keras doesn't save it, and resets it when `fit` starts.
     _remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "_ema_weights_in_model")
 
     def __init__(
@@ -79,7 +79,7 @@ class Resume(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        """Whether the training is finished: the picture of samples, which is drawn last, exists."""
+        """Whether the run is finished: the picture of samples, which is drawn last, exists."""
         return (self.output / SAMPLES).exists()
 
     def find(self, *, overwrite: bool) -> int:
@@ -88,7 +88,7 @@ class Resume(keras.callbacks.Callback):
         Parameters
         ----------
         overwrite : bool
-            Replace a finished training, or one with other options; one that was interrupted is resumed all the same.
+            Replace a finished run, or one with other options; an interrupted one with the same options is resumed.
 
         Returns
         -------
@@ -98,38 +98,39 @@ class Resume(keras.callbacks.Callback):
         Raises
         ------
         TrainingError
-            If the folder holds something else: a training with other options, weights of unknown training, or only
-            damaged states.
+            If the folder holds something else: a run with other options, weights of unknown origin, or only damaged
+            states.
         """
         # Files that an interrupted run left half-written; that epoch is trained again.
         (self.folder / BEST).unlink(missing_ok=True)
         for unfinished in self.output.glob(f"{_SAVING}*"):
             shutil.rmtree(unfinished)
         self.saved, state = self._find_state()
-        asked = {**json.loads(json.dumps(self.record)), "init": self.init}  # As JSON has it: lists for tuples.
+        asked = {**json.loads(json.dumps(self.record)), "init": self.init}  # As in JSON: lists for tuples.
         begun = {**state["record"], "init": state.get("init", "")} if state else asked
         changed = [key for key in ("training", "data", "init") if _compared(begun[key]) != _compared(asked[key])]
         if overwrite and (changed or self.finished):
             if self.folder.exists():
-                discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")  # At once: a half is no state.
+                # Renamed first, so that a kill leaves no incomplete state.
+                discarded = self.folder.rename(self.output / f"{_SAVING}{RESUME}")
                 shutil.rmtree(discarded)
             self.saved = state = None
         if state is None:
             weights = self.output / "model.keras"
             if weights.exists() and not overwrite and not self.folder.exists():
                 raise TrainingError(
-                    f"{self.output} holds a trained model: give another output, go on from it with init={weights}, "
-                    "or ask to overwrite it"
+                    f"{self.output} holds a trained model: choose another output, start from it with "
+                    f"init={weights}, or use overwrite"
                 )
             (self.output / "history.csv").unlink(missing_ok=True)  # Of a run killed within its first epoch.
             return 0
         if changed:
             before, now = begun[changed[0]], asked[changed[0]]
             raise TrainingError(
-                f"{self.output} holds a training with other options: its {changed[0]} was {before!r}, this command's "
-                f"is {now!r}; give the same options or another output, or ask to overwrite it"
+                f"{self.output} holds a run with other options: its {changed[0]} was {before!r}, and now is {now!r}; "
+                "use the same options, choose another output, or use overwrite"
             )
-        if "init_sha256" in begun:  # The file may have changed since: it may lie in this very folder.
+        if "init_sha256" in begun:  # The file may have changed since: it may be in this very folder.
             self.record["init_sha256"] = begun["init_sha256"]
         self._trim_history(state["epoch"])
         self.stopped = any(remembered.get("stopped_epoch") for remembered in state["callbacks"])
@@ -154,11 +155,11 @@ class Resume(keras.callbacks.Callback):
                 faults.append(f"{RESUME}/{folder.name} is damaged ({error})")
                 continue
             if faults:
-                logger.warning("%s: going on after epoch %d instead", "; ".join(faults), epoch)
+                logger.warning("%s: resuming after epoch %d instead", "; ".join(faults), epoch)
             return folder, state
         if faults:
             raise TrainingError(
-                f"{'; '.join(faults)}: remove {self.folder} to train anew, or go on from the best weights with init"
+                f"{'; '.join(faults)}: remove {self.folder} to start over, or start from the best weights with init"
             )
         return None, None
 
@@ -172,7 +173,7 @@ class Resume(keras.callbacks.Callback):
             vars(callback).update(remembered)
         for variable, value in zip(_random_states(self.model), state.get("random", []), strict=True):
             variable.assign(np.array(value, variable.dtype))
-        logger.info("going on after epoch %d", state["epoch"])
+        logger.info("resuming after epoch %d", state["epoch"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         best = self.folder / BEST
@@ -181,7 +182,7 @@ class Resume(keras.callbacks.Callback):
         self._save_state(epoch + 1)
 
     def _save_state(self, epochs: int) -> None:
-        """Save the state under a temporary name, then rename it, so that none is half-written; keep the last one."""
+        """Save the state under a temporary name, then rename it, so that none is half-written; keep the one before."""
         temporary = self.folder / "saving"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -200,7 +201,7 @@ class Resume(keras.callbacks.Callback):
             sync(path)
         earlier = sorted(self.folder.glob("epoch-*"))
         saved = self.folder / f"epoch-{epochs:05d}"
-        shutil.rmtree(saved, ignore_errors=True)  # It was damaged, so an earlier state was taken.
+        shutil.rmtree(saved, ignore_errors=True)  # Damaged, if it exists: the run was resumed from an earlier state.
         temporary.rename(saved)
         sync(self.folder)
         for old in earlier[:-1]:
@@ -225,7 +226,7 @@ class Resume(keras.callbacks.Callback):
 
 
 def _compared(part: Any) -> Any:
-    """Drop what may differ when a training is resumed: it may be prolonged."""
+    """Drop what may differ when a run is resumed: it may be extended."""
     return {key: value for key, value in part.items() if key != "epochs"} if isinstance(part, dict) else part
 
 
@@ -235,10 +236,10 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a model for inference: float32, without the optimizer, whole or not at all.
+    """Save a model for inference: float32, without optimizer state, atomically.
 
-    Weights are stored in half precision, which halves the file and changes outputs by less than a tenth of a level in
-    255. ``keras.models.load_model(path, compile=False)`` reads them into float32 variables.
+    Weights are stored in half precision, which halves the file and changes outputs by less than a tenth of one of
+    255 levels. ``keras.models.load_model(path, compile=False)`` reads them into float32 variables.
     """
     with tempfile.TemporaryDirectory(prefix=_SAVING, dir=path.parent) as temporary:
         full, half = Path(temporary, "full.keras"), Path(temporary, "half.keras")

@@ -1,4 +1,4 @@
-"""The training of the chroma U-Net: cross-entropy over chroma bins and squared error, AdamW, averaged weights."""
+"""Training of the chroma U-Net: cross-entropy over chroma bins and squared error, AdamW, EMA of the weights."""
 
 import json
 from pathlib import Path
@@ -36,30 +36,30 @@ from colorizer.training.unet_batches import (
 )
 
 WORKING_SIZE = 256
-"""Long side at which photographs are colorized; trained at somewhat less, the network is best there."""
+"""Long side at which photographs are colorized; the best is somewhat larger than the training crops."""
 MIRRORED_SIZE = 192
-"""Long side at which their mirror images are: predictions of two sizes err less alike, and the smaller is faster."""
+"""Long side at which their mirror images are: errors at two sizes are less correlated, and the smaller is faster."""
 
-_SQUARED_ERROR = 60.0  # Weight of the squared error in RGB beside the cross-entropy.
-_ENCODER_RATE = 0.3  # Learning rate of the pretrained encoder over that of the rest.
+_SQUARED_ERROR = 60.0  # Weight of the squared error in RGB, relative to the cross-entropy.
+_ENCODER_RATE = 0.3  # Learning rate of the pretrained encoder, relative to that of the rest.
 _EMA_MOMENTUM = 0.999
 _CLIP_NORM = 2.0
 _WARM_UP_STEPS = 200
-_PRIOR_IMAGES = 2000  # Of each data set.
-_CALIBRATION_IMAGES = 60  # Of each data set.
-_VIVID = 0.9  # Colorfulness over the truth's at vividness 1: the rest costs more error than it shows.
-_ROUNDED_FROM = 1024  # Numbers in a kernel that the converter of the export rounds.
-_VIVID_EXPONENT = 1.0  # Until it is calibrated at the end.
-_VIVID_NOISE = 0.05  # Chroma that is suppressed at vividness 1, see `suppress_noise`.
-_VIVID_GAIN = 1.25  # Of the chroma at vividness 1.
+_PRIOR_IMAGES = 2000  # Per dataset.
+_CALIBRATION_IMAGES = 60  # Per dataset.
+_VIVID = 0.9  # Colorfulness at vividness 1, relative to the ground truth: more would add error that isn't worth it.
+_ROUNDED_FROM = 1024  # Size of the smallest kernels that the converter for the export quantizes.
+_VIVID_EXPONENT = 1.0  # Until it is calibrated after training.
+_VIVID_NOISE = 0.05  # Chroma to suppress at vividness 1, see `suppress_noise`.
+_VIVID_GAIN = 1.25  # Factor of the chroma at vividness 1.
 
 
 class ChromaLoss(keras.losses.Loss):
-    """Cross-entropy between the predicted distribution over bins and true chroma, softly encoded, and squared error.
+    """Cross-entropy over the chroma bins, with soft-encoded true chroma, plus squared error and a perceptual loss.
 
-    The squared error is that of the distribution's mean, in RGB; the perceptual loss, if it has a weight, judges that
-    mean, too. The gradient of the rest by the logits is given in closed form: automatic differentiation passes over
-    these large arrays three times more.
+    The squared error, in RGB, and the perceptual loss, if its weight is not 0, are computed from the mean of the
+    predicted distribution. The gradient of all but the perceptual loss with respect to the logits is given in closed
+    form: automatic differentiation would make three more passes over these large arrays.
     """
 
     def __init__(self, bins: NDArray[np.float32], perceptual: float = 0.0) -> None:
@@ -71,7 +71,10 @@ class ChromaLoss(keras.losses.Loss):
         self._to_rgb = FROM_CHROMA.T / np.float32(255)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """(N, h, w, 2) chroma, followed by `split_cells` for the perceptual loss; (N, h, w, K) logits -> (N, h, w)."""
+        """Compute the loss (N, h, w) of logits (N, h, w, K) for true chroma (N, h, w, 2).
+
+        For the perceptual loss, the chroma is followed by the luma of `split_cells`: (N, h, w, 2 + 16).
+        """
         y_true, luma = y_true[..., :2], y_true[..., 2:]
         logits = ops.stop_gradient(y_pred)
         encoded = ops.softmax(ops.matmul(y_true, self._matrix) + self._bias)
@@ -88,7 +91,7 @@ class ChromaLoss(keras.losses.Loss):
         pull = ops.matmul(by_mean, self._bins.T) - ops.sum(by_mean * mean, axis=-1, keepdims=True)
         gradient = probabilities * (1 + pull) - encoded
 
-        # As a value this is the loss; as a function of the logits it has the gradient above.
+        # The value is that of the loss; the gradient with respect to the logits is the one above.
         linear = ops.sum(ops.stop_gradient(gradient) * y_pred, axis=-1)
         loss = ops.stop_gradient(loss - linear) + linear
         if self._judge is None or not luma.shape[-1]:
@@ -96,7 +99,7 @@ class ChromaLoss(keras.losses.Loss):
         judge = self._judge
         judged = ops.cond(
             ops.shape(luma)[1] * STRIDE >= LEAST_SIZE,
-            # Half of the batch: judging takes half as long as learning.
+            # On half of the batch, where it takes half as long as the rest of the step.
             lambda: judge(luma[::2], y_true[::2], ops.matmul(ops.softmax(y_pred[::2]), self._bins)),
             lambda: ops.zeros_like(y_true[::2, 0, 0, 0]),
         )
@@ -104,9 +107,9 @@ class ChromaLoss(keras.losses.Loss):
 
 
 class RelativeMSE(keras.metrics.Metric):
-    """Squared error in RGB of the mean of the predicted distribution, over that of the gray baseline.
+    """MSE in RGB of the predicted distribution's mean, divided by the MSE of the gray baseline.
 
-    Every image counts the same, whatever its size.
+    All images have the same weight, whatever their size.
     """
 
     def __init__(self, bins: NDArray[np.float32]) -> None:
@@ -116,28 +119,28 @@ class RelativeMSE(keras.metrics.Metric):
         self._gray = self.add_weight(name="gray", initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Count (N, h, w, 2) chroma and (N, h, w, K) logits."""
+        """Accumulate the errors of a batch, given true chroma (N, h, w, 2) and logits (N, h, w, K)."""
         y_true = y_true[..., :2]
         mean = ops.matmul(ops.softmax(y_pred), self._bins)
         self._error.assign_add(_rgb_error(y_true - mean))
         self._gray.assign_add(_rgb_error(y_true))
 
     def result(self) -> Any:
-        """Give the ratio: 1 for the gray baseline, 0 for the truth."""
+        """Return the ratio: 1 for the gray baseline, 0 for the ground truth."""
         return self._error / ops.maximum(self._gray, 1e-12)
 
 
 class ConstantWithCooldown(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises for a warm-up, stays, and falls to 0 over the last steps.
+    """Learning rate with linear warm-up, a constant phase, and linear decay to 0 over the last steps.
 
-    So a run can be prolonged at any time: only its cooldown depends on its length.
+    A run can be extended at any time, since only the cooldown depends on its length.
     """
 
     def __init__(self, rate: float, steps: int, cooldown: int) -> None:
         self.rate, self.steps, self.cooldown = rate, steps, cooldown
 
     def __call__(self, step: Any) -> Any:
-        """Give the rate at a step."""
+        """Compute the learning rate at a step."""
         step = ops.cast(step, "float32")
         rising = (step + 1) / min(_WARM_UP_STEPS, max(1, self.steps // 10))
         falling = (self.steps - step) / max(1, self.cooldown)
@@ -148,7 +151,7 @@ class ConstantWithCooldown(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class UNetRecipe(Recipe):
-    """The chroma U-Net on its pretrained encoder, with hints in some of the images."""
+    """The chroma U-Net with its pretrained encoder; some of the training images have hints."""
 
     monitor = "val_relative_mse"
 
@@ -177,13 +180,13 @@ class UNetRecipe(Recipe):
             for i in range(2)
         )
         if not all(map(len, self._training)) or not any(map(len, self._validation)):
-            raise TrainingError("no image that has color is left for training or validation")
+            raise TrainingError("no color images are left for training or validation")
         self.steps_per_epoch = len(self.training_data(0))
         chroma = [
             np.concatenate([shrink_chroma(square).reshape(-1, 2) for square in _take_some(images, _PRIOR_IMAGES)])
             for images in self._training
         ]
-        # Each set counts the same, however large its images.
+        # All datasets have the same weight, however large their images.
         self._prior = np.mean([measure_prior(part, self._bins) for part in chroma], axis=0)
 
     def compile(self, model: keras.Model) -> None:
@@ -195,7 +198,7 @@ class UNetRecipe(Recipe):
             for variable in layer.trainable_variables:
                 factor = 1.0
                 if layer.name in self._ratios:
-                    # Folding changed the scale of kernels, and Adam's steps know no scale.
+                    # Folding batch norms rescaled the kernels, but Adam's step size doesn't depend on their scale.
                     factor = _ENCODER_RATE * (self._ratios[layer.name] if variable.name == "kernel" else 1)
                     pretrained.append(variable)
                 factors.append(factor)
@@ -208,7 +211,7 @@ class UNetRecipe(Recipe):
             use_ema=True,
             ema_momentum=_EMA_MOMENTUM,
         )
-        # Decay would pull the encoder away from what it has learned on ImageNet.
+        # Weight decay would pull the encoder away from its ImageNet weights.
         optimizer.exclude_from_weight_decay(var_list=pretrained, var_names=["bias"])
         losses, metrics = {"chroma": self._loss}, {"chroma": [RelativeMSE(self._bins)]}
         model.compile(optimizer, losses, metrics=metrics, jit_compile=keras.backend.backend() == "jax")
@@ -273,7 +276,7 @@ class UNetRecipe(Recipe):
 
         wanted = _VIVID * np.mean([colorfulness(image) for image in truth])
         low, high = 0.0, 2.0
-        for _ in range(7):  # To a hundredth or so, which is finer than anyone sees.
+        for _ in range(7):  # Bisection, to about 0.02, which is finer than anyone can see.
             middle = round((low + high) / 2, 3)
             config["output"]["vivid_exponent"] = middle
             vivid = np.mean([colorfulness(image) for image in paint(1, lumas)])
@@ -283,17 +286,17 @@ class UNetRecipe(Recipe):
         shown = lumas[:8]
         columns = {
             "grayscale": shown,
-            "least error": paint(0, shown),
-            "vivid": paint(1, shown),
+            "vividness 0": paint(0, shown),
+            "vividness 1": paint(1, shown),
             "ground truth": truth[:8],
         }
         plots.plot_grid(columns, folder / SAMPLES)
 
 
 def round_kernels(model: keras.Model) -> None:
-    """Round the kernels of a network to the int8 steps, a scale a channel, that its export would round them to.
+    """Round the kernels of a network to the int8 values, with a scale per channel, that they get in its export.
 
-    So the two differ by no more than what LiteRT rounds while it runs. The converter leaves small kernels as they are.
+    The two then differ only by LiteRT's rounding at run time. The converter doesn't quantize small kernels.
     """
     for layer in model.layers:
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
@@ -306,11 +309,11 @@ def round_kernels(model: keras.Model) -> None:
 
 
 def _take_some(images: ImageSet, count: int) -> list[NDArray[np.uint8]]:
-    """Take central squares of images from all over a set: folders of classes hold one class after the other."""
+    """Take center crops of images spread over a dataset, since class folders hold one class after the other."""
     rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
     return [cut_square(images.dataset[int(row)], images.size) for row in rows]
 
 
 def _rgb_error(chroma: Any) -> Any:
-    """Sum the mean squared differences of R, G and B that differences (N, h, w, 2) of Cb and Cr make in each image."""
+    """Compute the MSE in RGB of errors (N, h, w, 2) in Cb and Cr, summed over the images."""
     return ops.sum(ops.mean(ops.square(ops.matmul(chroma, FROM_CHROMA.T / 255)), axis=(1, 2, 3)))

@@ -1,7 +1,7 @@
-"""What the chroma U-Net learns from: batches of luma, hints and true chroma, with augmentation.
+"""Training data of the chroma U-Net: batches of luma, hints and true chroma, with augmentation.
 
-An image of a batch is a function of seed, step and its place alone, so that a training that was stopped goes on with
-exactly the batches that it would have seen, whatever the number of workers.
+Each example depends only on the seed, the step and its position in the batch, so a resumed run sees the same batches as
+one that was never interrupted, whatever the number of workers.
 """
 
 import math
@@ -29,28 +29,28 @@ Batch = tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]
 """{``luma``: (B, S, S, 1) in [0, 1], ``hints``: (B, S/4, S/4, 3)} and the true chroma (B, S/4, S/4, 2)."""
 
 ENLARGEMENT = 3
-"""Small images are enlarged by at most this: the pretrained encoder recognizes little in thumbnails."""
+"""Small images are enlarged, by at most this factor: the pretrained encoder recognizes little in thumbnails."""
 
-_PROBED = 100  # Images of a data set whose size stands for all.
-_LEAST_AREA = 0.45  # Of a crop, as a share of the image.
-_WIDEST = 1.25  # Long side of a crop over its short one.
-_AGED = 0.35  # Share of the images that are fed as an aged copy.
-_HINTED = 0.33  # Share of the images that have hints.
+_PROBED = 100  # Images of a dataset whose sizes are taken as typical.
+_LEAST_AREA = 0.45  # Of a crop, as a fraction of the image.
+_WIDEST = 1.25  # Aspect ratio of a crop.
+_AGED = 0.35  # Fraction of the images whose input is an aged copy.
+_HINTED = 0.33  # Fraction of the images that have hints.
 _MEAN_HINTS = 6
 
 
 @dataclass(frozen=True, eq=False)  # Comparing two would read all of their images.
 class ImageSet:
-    """The images of a data set that have color, decoded when asked for.
+    """The color images of a dataset, decoded on demand.
 
     Attributes
     ----------
     dataset : ImageDataset
         The images.
     size : int
-        Height and width of the squares that the network sees.
+        Height and width of the square crops that the network sees.
     side : int
-        Height and width that half of the images have at least.
+        Median of the images' short sides.
     """
 
     dataset: ImageDataset
@@ -62,15 +62,15 @@ class ImageSet:
 
 
 def load_colored(dataset: ImageDataset, largest: int, *, skip_corrupt: bool = False) -> ImageSet:
-    """Look through a data set, and leave out the images that are gray and so teach nothing.
+    """Read a dataset once, and drop the gray images, which have no color to learn from.
 
     Parameters
     ----------
     dataset : ImageDataset
         The images, of any size.
     largest : int
-        Working size: height and width of the squares in pixels. Small images are enlarged by at most `ENLARGEMENT`, so
-        a data set of thumbnails gets smaller squares.
+        Working size: height and width of the crops in pixels. Small images are enlarged by at most `ENLARGEMENT`, so a
+        dataset of thumbnails gets smaller crops.
     skip_corrupt : bool
         As in `ImageDataset.decode`.
     """
@@ -87,24 +87,25 @@ def load_colored(dataset: ImageDataset, largest: int, *, skip_corrupt: bool = Fa
 
 
 class TrainingBatches(EpochBatches):
-    """The batches of a training, an epoch after the other.
+    """Training batches, epoch by epoch.
 
     Parameters
     ----------
     sets : sequence of ImageSet
-        Training images. A batch has one size; sets of the same size share it by their numbers of images.
+        Training images. All images of a batch have the same size; datasets of that size share the batch in proportion
+        to their numbers of images.
     batch_size : int
-        Images in a batch at the largest size; smaller sizes have as many pixels in a batch.
+        Images in a batch at the largest size; at smaller sizes, a batch has as many pixels.
     steps_per_epoch : int
-        Batches of an epoch; 0: as many as it takes to see each image once.
+        Batches per epoch; 0 for as many as it takes to see each image once.
     seed : int
-        Of order, augmentation and hints.
+        Seed of order, augmentation and hints.
     first_epoch : int
         Epoch to start from.
     workers : int
         Threads that make batches.
     clean_luma : bool
-        Whether the targets hold the luma before aging, too, by `split_cells`: (B, S/4, S/4, 2 + 16).
+        Whether the targets also have the luma before aging, by `split_cells`: (B, S/4, S/4, 2 + 16).
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class TrainingBatches(EpochBatches):
         for size, group in zip(sizes, self._groups, strict=True):
             count = max(1, round(batch_size * (sizes[0] / size) ** 2))
             shares = np.array([len(images) for images in group]) / sum(map(len, group))
-            # Largest remainders: the parts add up to the whole.
+            # Largest-remainder method: the parts add up to the whole.
             parts = np.floor(count * shares).astype(int)
             parts[np.argsort(parts - count * shares)[: count - parts.sum()]] += 1
             self._counts.append(parts)
@@ -142,7 +143,7 @@ class TrainingBatches(EpochBatches):
         return self._steps
 
     def __getitem__(self, index: int) -> Batch:
-        """Make a batch of the running epoch."""
+        """Make a batch of the current epoch."""
         step = self.epoch * self._steps + index
         number = self._schedule[index]
         group, parts = self._groups[number], self._counts[number]
@@ -162,7 +163,7 @@ class TrainingBatches(EpochBatches):
 
 
 class ValidationBatches(keras.utils.PyDataset):
-    """Central squares of the images of validation as they are, each set at its own size, without hints."""
+    """Center crops of the validation images, each dataset at its own size, without augmentation or hints."""
 
     def __init__(self, sets: Sequence[ImageSet], batch_size: int) -> None:
         super().__init__(workers=2, max_queue_size=4)
@@ -172,7 +173,7 @@ class ValidationBatches(keras.utils.PyDataset):
             count = max(1, round(batch_size * (largest / images.size) ** 2))
             parts.append([(images, range(i, min(i + count, len(images)))) for i in range(0, len(images), count)])
         batches = [batch for part in parts for batch in part]
-        # Keras reads off the first two batches which axes vary, so their sizes differ wherever there are several.
+        # Keras infers from the first two batches which axes vary, so these differ in size wherever possible.
         other = next((i for i, (images, _) in enumerate(batches) if images.size != batches[0][0].size), 0)
         batches.insert(1, batches.pop(other))
         self._batches = batches
@@ -192,9 +193,9 @@ class ValidationBatches(keras.utils.PyDataset):
 
 
 def _interleave(shares: NDArray[np.float64], steps: int) -> list[int]:
-    """Spread groups evenly over the steps of an epoch, by their shares: the number of a group for each step.
+    """Choose a group for each step of an epoch, so that each has its share, spread evenly.
 
-    Keras reads off batches 0 and 1 which axes vary, so these are of different groups wherever there are several.
+    Keras infers from batches 0 and 1 which axes vary, so these are from different groups wherever possible.
     """
     done = np.zeros(len(shares))
     schedule = []
@@ -214,7 +215,7 @@ def _interleave(shares: NDArray[np.float64], steps: int) -> list[int]:
 def make_example(
     rgb: NDArray[np.uint8], size: int, rng: np.random.Generator, *, clean_luma: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """Make what is learned from an image (H, W, 3): luma (S, S), hints (S/4, S/4, 3) and chroma (S/4, S/4, 2).
+    """Make a training example from an image (H, W, 3): luma (S, S), hints (S/4, S/4, 3) and chroma (S/4, S/4, 2).
 
     With `clean_luma`, the chroma is followed by the luma of each cell's pixels: (S/4, S/4, 2 + 16).
     """
@@ -228,7 +229,7 @@ def make_example(
 
 
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Crop an image (H, W, 3) at random, stretch the crop to (size, size, 3), and mirror half of the images."""
+    """Crop an image (H, W, 3) at random, stretch the crop to (size, size, 3), and flip half of the images."""
     height, width = image.shape[:2]
     side = min(height, width, math.sqrt(height * width * rng.uniform(_LEAST_AREA, 1)))
     longer = min(max(height, width), side * rng.uniform(1, _WIDEST))
@@ -241,13 +242,13 @@ def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> ND
 
 
 def shrink_chroma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Compute the mean chroma of the cells of an image (S, S, 3): (S/4, S/4, 2) in [-0.5, 0.5]."""
+    """Compute the mean chroma of each cell of an image (S, S, 3): (S/4, S/4, 2) in [-0.5, 0.5]."""
     side = len(rgb) // STRIDE
     return to_chroma(np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def draw_hints(chroma: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Reveal the chroma of a few small patches of an image, in some of the images.
+    """Simulate hints: reveal the true chroma of a few small patches, in some of the images.
 
     Parameters
     ----------

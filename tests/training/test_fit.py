@@ -218,7 +218,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"learning_rate": -1.0}, "learning_rate must be positive, got -1"),
         ({"validation": 1.0}, "validation must lie between 0 and 1"),
         ({"perceptual": -1.0}, "perceptual must not be negative, got -1.0"),
-        ({"seed": -1}, "seed must lie from 0 to 4294967295, got -1"),
+        ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
         ({"size": 30}, "multiple of 4"),
         ({"init": "none.keras"}, "no file none.keras"),
         ({"output": "/proc/none"}, "output /proc/none can't be written"),
@@ -291,7 +291,7 @@ def test_killed_training_goes_on_and_keeps_the_best(config, tmp_path):
 
     run = subprocess.run(command(config), capture_output=True, text=True, timeout=400)
     assert run.returncode == 0, run.stderr
-    assert f"going on after epoch {done}" in run.stderr
+    assert f"resuming after epoch {done}" in run.stderr
     assert [int(row["epoch"]) for row in history(config.folder)] == list(range(12))
     assert json.loads((config.folder / "config.json").read_text())["best"]["val_loss"] <= best
 
@@ -322,7 +322,7 @@ def test_of_a_damaged_state_the_one_before_is_taken(config, caplog, name, how):
     damage(folder / "resume/epoch-00002" / name, how)
     fit(replace(config, epochs=3))
     assert "resume/epoch-00002 is damaged" in caplog.text
-    assert "going on after epoch 1" in caplog.text
+    assert "resuming after epoch 1" in caplog.text
     assert [row["epoch"] for row in history(folder)] == ["0", "1", "2"]
     assert len(list((folder / "resume").glob("epoch-*"))) == 2
 
