@@ -1,7 +1,7 @@
 """The tab *Batch*: several files or a ZIP archive in, a ZIP archive with the results and a report out."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
 from colorizer.demo.widgets import save_preview
 from colorizer.demo.workbench import QUIET, Settings, mark, read_settings
 from colorizer.imaging.color import fit_within
+from colorizer.imaging.metadata import Metadata
 from colorizer.inference.colorizer import Colorizer
 
 _LIMITS = Limits()
@@ -39,7 +40,6 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     # Plain text: file names may look like Markdown, and programs read it, too.
     report = gr.Textbox(label="Report", lines=3, max_lines=20, interactive=False, visible=False, elem_id="report")
     result = gr.DownloadButton("Download the ZIP archive", visible=False, size="md", elem_id="download-many")
-
     pictures = gr.Gallery(
         label="Results",
         columns=8,
@@ -60,36 +60,11 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         progress: Any = gr.Progress(),  # noqa: B008  So Gradio recognizes it.
     ) -> tuple[str, str, list[tuple[str, str]]]:
         given = {"model": model, "vividness": vividness, "detail": detail}
-        colorizer, options = read_settings(colorizers, given)
-        for file in files or []:
-            check_size(Path(file))
-        output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
-        thumbnails: dict[Place, NDArray[np.uint8]] = {}  # By the name of the result.
 
         def tell(done: int, total: int) -> None:
             progress((done, total), unit="images")
 
-        def paint(image: NDArray[np.uint8], job: Job) -> NDArray[np.uint8]:
-            result = colorizer.colorize(image, **options)
-            thumbnails[job.targets[0]] = fit_within(result, _THUMBNAIL_SIDE)
-            return result
-
-        with as_gradio_errors():
-            output.parent.mkdir(parents=True)
-            outcomes = colorize_archive(
-                [Path(file) for file in files or []],
-                output,
-                paint,
-                _LIMITS,
-                tell,
-                decode,
-                lambda metadata: mark(metadata, model, options),
-            )
-        failed = [f"{outcome.job.source}: {outcome.reason}" for outcome in outcomes if outcome.status != "done"]
-        words = "\n".join([f"{len(outcomes) - len(failed)} of {len(outcomes)} colorized", *failed])
-        results = [outcome.job.targets[0] for outcome in outcomes if outcome.status == "done"]
-        pictures = [(save_preview(thumbnails[result], "thumbnail"), Path(result).as_posix()) for result in results]
-        return str(output), words, pictures
+        return _colorize(files or [], colorizers, given, tell)
 
     # The parameter names are part of the API.
     def colorize_batch(
@@ -115,3 +90,35 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     done = start.click(colorize_all, given, shown, show_progress_on=[files], api_visibility="private", **line)
     done.success(partial(show, True), None, shown, queue=False, **QUIET)
     gr.on([], colorize_batch, given, [result, report], api_name="colorize_batch", **line)
+
+
+def _colorize(
+    files: list[str],
+    colorizers: Mapping[str, Colorizer],
+    given: Mapping[str, Any],
+    tell: Callable[[int, int], None],
+) -> tuple[str, str, list[tuple[str, str]]]:
+    """Colorize files as `colorize_archive` does; return the archive, a report, and thumbnails of the results."""
+    colorizer, options = read_settings(colorizers, given)
+    for file in files:
+        check_size(Path(file))
+    output = Path(get_upload_folder(), secrets.token_hex(16), "colorized.zip")
+    thumbnails: dict[Place, NDArray[np.uint8]] = {}  # By the name of the result.
+
+    def paint(image: NDArray[np.uint8], job: Job) -> NDArray[np.uint8]:
+        result = colorizer.colorize(image, **options)
+        thumbnails[job.targets[0]] = fit_within(result, _THUMBNAIL_SIDE)
+        return result
+
+    def mark_as_colorized(metadata: Metadata) -> Metadata:
+        return mark(metadata, given["model"], options)
+
+    with as_gradio_errors():
+        output.parent.mkdir(parents=True)
+        paths = [Path(file) for file in files]
+        outcomes = colorize_archive(paths, output, paint, _LIMITS, tell, decode, mark_as_colorized)
+    failed = [f"{outcome.job.source}: {outcome.reason}" for outcome in outcomes if outcome.status != "done"]
+    words = "\n".join([f"{len(outcomes) - len(failed)} of {len(outcomes)} colorized", *failed])
+    results = [outcome.job.targets[0] for outcome in outcomes if outcome.status == "done"]
+    pictures = [(save_preview(thumbnails[result], "thumbnail"), Path(result).as_posix()) for result in results]
+    return str(output), words, pictures

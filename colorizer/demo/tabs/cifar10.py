@@ -36,88 +36,113 @@ since the error says little where there is hardly any color. *Typical* starts wi
 
 def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside ``demo``: all models side by side."""
-    ways = _list_ways(colorizers)
-    images = Gallery.load(colorizers)
-    orders = {_OWN_ORDER: None, **{f"{title(model)}: {order} first": (model, order) for model, order in images.orders}}
-    test_set, records = read_records(colorizers)
-    result = gr.HTML(min_height=220, apply_default_css=False, elem_id="test-result")
-    with gr.Row(elem_id="choice"):
-        another = gr.Button("Random image", variant="primary", size="md", scale=0, min_width=150, elem_id="random")
-        wanted = gr.Dropdown(
-            images.class_names, value=ALL_CLASSES, label="Class", filterable=False, min_width=130, elem_id="class"
-        )
-        order = gr.Dropdown(
-            list(orders), label="Order", filterable=False, visible=len(orders) > 1, min_width=130, elem_id="order"
-        )
-        with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
-            back = gr.Button("Previous", size="md", scale=0, min_width=90, elem_id="back")
-            page = gr.Number(1, label="Page", precision=0, scale=0, min_width=150, elem_id="page")
-            forth = gr.Button("Next", size="md", scale=0, min_width=70, elem_id="forth")
-    gallery = gr.Gallery(
-        label="Choose an image",
-        format="png",
-        columns=12,
-        height="auto",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id="gallery",
-        elem_classes=["thumbnails", "pixelated"],
-    )
-    sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
-    gr.Markdown(f"{images.origin}\n\n{_WORDS}\n{MEANING}", elem_id="origin", elem_classes=["hint"])
-    captions = {images.caption(row): row for row in range(len(images.dataset))}
+    tab = _Tab(colorizers)
+    tab.lay_out()
+    tab.connect(demo)
 
-    def show(row: int) -> str:
-        image = images.dataset[row]
-        plain = gray_copy(image)
-        painted = {way.title: way.paint(image) for way in ways}
-        measured = {name: measure_error(image, picture) for name, picture in {GRAY: plain, **painted}.items()}
-        table = build_table({"This image": measured, test_set: records})
-        pictures = {"gray": ("Grayscale", plain)}
-        pictures |= {way.name: (way.title, painted[way.title]) for way in ways}
-        pictures["truth"] = ("Ground truth", image)
-        figures = "".join(_figure(name, *labeled) for name, labeled in pictures.items())
-        caption = f"<p class='test-caption'>{html.escape(images.caption(row))} of {len(images.dataset):,}</p>"
-        return f"<div class='test-panels'>{figures}</div>{caption}{table}"
 
-    def fill(class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
+class _Tab:
+    """The widgets, and the functions that answer their events."""
+
+    def __init__(self, colorizers: Mapping[str, Colorizer]) -> None:
+        self.ways = _list_ways(colorizers)
+        self.images = Gallery.load(colorizers)
+        self.captions = {self.images.caption(row): row for row in range(len(self.images.dataset))}
+        orders = {f"{title(model)}: {order} first": (model, order) for model, order in self.images.orders}
+        self.orders = {_OWN_ORDER: None, **orders}
+        self.test_set, self.records = read_records(colorizers)
+
+    def lay_out(self) -> None:
+        images = self.images
+        self.result = gr.HTML(min_height=220, apply_default_css=False, elem_id="test-result")
+        with gr.Row(elem_id="choice"):
+            self.another = gr.Button(
+                "Random image", variant="primary", size="md", scale=0, min_width=150, elem_id="random"
+            )
+            dropdown: dict[str, Any] = {"filterable": False, "min_width": 130}
+            self.wanted = gr.Dropdown(images.class_names, value=ALL_CLASSES, label="Class", elem_id="class", **dropdown)
+            self.order = gr.Dropdown(
+                list(self.orders), label="Order", visible=len(self.orders) > 1, elem_id="order", **dropdown
+            )
+            with gr.Row(visible=len(images.dataset) > PAGE, elem_id="pages"):
+                self.back = gr.Button("Previous", size="md", scale=0, min_width=90, elem_id="back")
+                self.page = gr.Number(1, label="Page", precision=0, scale=0, min_width=150, elem_id="page")
+                self.forth = gr.Button("Next", size="md", scale=0, min_width=70, elem_id="forth")
+        self.gallery = gr.Gallery(
+            label="Choose an image",
+            format="png",
+            columns=12,
+            height="auto",
+            allow_preview=False,
+            interactive=False,
+            buttons=[],
+            elem_id="gallery",
+            elem_classes=["thumbnails", "pixelated"],
+        )
+        self.sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
+        gr.Markdown(f"{images.origin}\n\n{_WORDS}\n{MEANING}", elem_id="origin", elem_classes=["hint"])
+
+    def connect(self, demo: gr.Blocks) -> None:
+        choice: Any = [self.wanted, self.order]
+        page: Any = [*choice, self.page]
+        # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
+        light: dict[str, Any] = {"queue": False, **QUIET}
+        light["outputs"] = [self.gallery, self.page, self.sorted_note, self.result]
+        changes = [demo.load, self.wanted.change, self.order.change]
+        gr.on(changes, self.fill_first, choice, trigger_mode="always_last", **light)
+        # Not `change`, which the response itself would trigger.
+        gr.on([self.page.submit, self.page.blur], self.fill, page, trigger_mode="always_last", **light)
+        self.back.click(partial(self.fill_next, -1), page, **light)
+        self.forth.click(partial(self.fill_next, 1), page, **light)
+        network: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
+        self.another.click(self.show_random, self.wanted, [self.result, self.gallery], **network)
+        self.gallery.select(self.show_sample, None, self.result, trigger_mode="multiple", **network)
+
+    def fill(self, class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
+        """Show a page of thumbnails, and the results of its first image."""
         with as_gradio_errors():
-            rows = images.list_rows(class_name, orders.get(order_name))
+            rows = self.images.list_rows(class_name, self.orders.get(order_name))
         rows, number, pages = take_page(rows, number)
-        thumbnails = [(images.dataset[row], images.caption(row)) for row in rows]
+        thumbnails = [(self.images.dataset[row], self.images.caption(row)) for row in rows]
         return {
-            gallery: gr.Gallery(thumbnails, selected_index=None),
-            page: gr.Number(number, label=f"Page (of {pages})"),
-            sorted_note: gr.Markdown(visible=orders.get(order_name) is not None),
-            result: show(rows[0]),
+            self.gallery: gr.Gallery(thumbnails, selected_index=None),
+            self.page: gr.Number(number, label=f"Page (of {pages})"),
+            self.sorted_note: gr.Markdown(visible=self.orders.get(order_name) is not None),
+            self.result: self._compare(rows[0]),
         }
 
-    def fill_first(class_name: str, order_name: str) -> dict[Any, Any]:
-        return fill(class_name, order_name, 1)
+    def fill_first(self, class_name: str, order_name: str) -> dict[Any, Any]:
+        """Show the first page of thumbnails."""
+        return self.fill(class_name, order_name, 1)
 
-    def fill_next(step: int, class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
-        return fill(class_name, order_name, (number or 1) + step)
+    def fill_next(self, step: int, class_name: str, order_name: str, number: float | None) -> dict[Any, Any]:
+        """Show the next page of thumbnails, or the one before."""
+        return self.fill(class_name, order_name, (number or 1) + step)
 
-    def show_random(class_name: str) -> dict[Any, Any]:
+    def show_random(self, class_name: str) -> dict[Any, Any]:
+        """Show the results of a random image."""
         with as_gradio_errors():
-            rows = images.list_rows(class_name)
-        return {result: show(random.choice(rows)), gallery: gr.Gallery(selected_index=None)}
+            rows = self.images.list_rows(class_name)
+        return {self.result: self._compare(random.choice(rows)), self.gallery: gr.Gallery(selected_index=None)}
 
-    def show_sample(choice: gr.SelectData) -> str:
+    def show_sample(self, choice: gr.SelectData) -> str:
+        """Show the results of the image that was chosen."""
         # By its caption, since the gallery may show another page by now.
-        return show(pick(captions, read_caption(choice)))
+        return self._compare(pick(self.captions, read_caption(choice)))
 
-    # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
-    light: dict[str, Any] = {"outputs": [gallery, page, sorted_note, result], "queue": False, **QUIET}
-    gr.on([demo.load, wanted.change, order.change], fill_first, [wanted, order], trigger_mode="always_last", **light)
-    # Not `change`, which the response itself would trigger.
-    gr.on([page.submit, page.blur], fill, [wanted, order, page], trigger_mode="always_last", **light)
-    back.click(partial(fill_next, -1), [wanted, order, page], **light)
-    forth.click(partial(fill_next, 1), [wanted, order, page], **light)
-    network: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    another.click(show_random, wanted, [result, gallery], **network)
-    gallery.select(show_sample, None, result, trigger_mode="multiple", **network)
+    def _compare(self, row: int) -> str:
+        """Draw an image's results beside each other, above a table of their errors."""
+        image = self.images.dataset[row]
+        plain = gray_copy(image)
+        painted = {way.title: way.paint(image) for way in self.ways}
+        measured = {name: measure_error(image, picture) for name, picture in {GRAY: plain, **painted}.items()}
+        table = build_table({"This image": measured, self.test_set: self.records})
+        pictures = {"gray": ("Grayscale", plain)}
+        pictures |= {way.name: (way.title, painted[way.title]) for way in self.ways}
+        pictures["truth"] = ("Ground truth", image)
+        figures = "".join(_figure(name, *labeled) for name, labeled in pictures.items())
+        caption = f"{html.escape(self.images.caption(row))} of {len(self.images.dataset):,}"
+        return f"<div class='test-panels'>{figures}</div><p class='test-caption'>{caption}</p>{table}"
 
 
 class _Way(NamedTuple):

@@ -120,107 +120,107 @@ def _build_play(demo: gr.Blocks, sections: _Sections, model: str, colorizer: Col
         return  # There is no export, or it was made from other weights.
     samples = Gallery.of_samples()
     rows = {samples.caption(row): row for row in range(len(samples.dataset))}
-    latent = gr.State()  # The latent vector of the chosen image.
     sections.begin("Follow an image", _FOLLOW.format(height=space.size[0], width=space.size[1]))
-    chosen = _build_passage(demo, model, colorizer, space, samples, rows, latent)
+    passage = _Passage(model, colorizer, space, samples, rows)
+    passage.lay_out()
+    chosen = passage.connect(demo)
     sections.begin("Move the numbers", _MOVE)
-    _build_move(space, samples, latent, chosen)
+    _build_move(space, samples, passage.latent, chosen)
     sections.begin("A walk through latent space", _WALK)
     _build_walk(demo, space, samples, rows)
 
 
-def _build_passage(
-    demo: gr.Blocks,
-    model: str,
-    colorizer: Colorizer,
-    space: LatentSpace,
-    samples: Gallery,
-    rows: Mapping[str, int],
-    latent: gr.State,
-) -> list[Any]:
-    with gr.Row(elem_id="follow-choice"):
-        pictures = [(str(path), name) for path, name in zip(samples.dataset.sources, rows, strict=True)]
-        chooser = gr.Gallery(
-            pictures,
-            label="Choose an image",
-            columns=10,
-            height="auto",
-            allow_preview=False,
-            interactive=False,
-            buttons=[],
-            elem_id="follow",
-            elem_classes=["thumbnails", "pixelated"],
-        )
-        own = gr.UploadButton(
-            "Your own image", file_types=["image"], size="md", scale=0, min_width=180, elem_id="follow-own"
-        )
-    with gr.Row(equal_height=False, elem_id="way"):
-        seen = build_panel("What the encoder sees", "The image in grayscale, small", min_width=140, elem_id="seen")
-        vector = gr.HTML(min_height=120, elem_id="vector")
-        painted = build_panel(
-            "What the decoder makes of it",
-            "The picture decoded from the vector",
-            min_width=140,
-            elem_id="painted",
-        )
-    words = gr.Markdown(elem_id="blur", elem_classes=["words"])
-    with gr.Row(equal_height=False, elem_id="parts"):
-        luma = build_panel("Its brightness", "The brightness of the decoder's picture", min_width=140, elem_id="luma")
-        chroma = build_panel(
-            "Its color", "The color of the decoder's picture, on gray", min_width=140, elem_id="chroma"
-        )
-        joined = build_panel(
-            "That color on the true brightness",
-            "The decoder's color on the image's own brightness",
-            min_width=140,
-            elem_id="joined",
-        )
-    gr.Markdown(_explain_join(model), elem_classes=["words"])
-    with gr.Row(equal_height=False, elem_id="large"):
-        raw = build_panel("The decoder's picture", "The decoder's picture, enlarged", min_width=140, elem_id="raw")
-        full = build_panel(
-            "Its color on the full brightness",
-            "The decoder's color on the image's full brightness",
-            min_width=140,
-            elem_id="full",
-        )
+class _Passage:
+    """The section that follows an image through the autoencoder: its widgets, and what answers their events."""
 
-    def show(image: NDArray[np.uint8]) -> dict[Any, Any]:
-        passage = space.pass_through(image)
-        return {
-            seen: show_picture(passage.gray),
-            vector: draw_vector(passage.latent),
-            latent: passage.latent,
-            painted: show_picture(passage.painted),
-            words: _explain_blur(
-                passage.gray.shape[0] * passage.gray.shape[1], len(passage.latent), passage.luma_error
-            ),
-            luma: show_picture(passage.painted_luma),
-            chroma: show_picture(passage.painted_chroma),
-            joined: show_picture(passage.joined),
-            raw: show_picture(colorizer.colorize(image, raw=True)),
-            full: show_picture(colorizer.colorize(image)),
-        }
+    def __init__(
+        self, model: str, colorizer: Colorizer, space: LatentSpace, samples: Gallery, rows: Mapping[str, int]
+    ) -> None:
+        self.model, self.colorizer, self.space, self.samples, self.rows = model, colorizer, space, samples, rows
 
-    def show_first() -> dict[Any, Any]:
-        return show(samples.dataset[_FIRST])
+    def lay_out(self) -> None:
+        self.latent = gr.State()  # The latent vector of the chosen image.
+        with gr.Row(elem_id="follow-choice"):
+            self.chooser = gr.Gallery(
+                [(str(path), name) for path, name in zip(self.samples.dataset.sources, self.rows, strict=True)],
+                label="Choose an image",
+                columns=10,
+                height="auto",
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
+                elem_id="follow",
+                elem_classes=["thumbnails", "pixelated"],
+            )
+            self.own = gr.UploadButton(
+                "Your own image", file_types=["image"], size="md", scale=0, min_width=180, elem_id="follow-own"
+            )
+        with gr.Row(equal_height=False, elem_id="way"):
+            self.seen = _build_small("seen", "What the encoder sees", "The image in grayscale, small")
+            self.vector = gr.HTML(min_height=120, elem_id="vector")
+            self.painted = _build_small(
+                "painted", "What the decoder makes of it", "The picture decoded from the vector"
+            )
+        self.words = gr.Markdown(elem_id="blur", elem_classes=["words"])
+        with gr.Row(equal_height=False, elem_id="parts"):
+            self.luma = _build_small("luma", "Its brightness", "The brightness of the decoder's picture")
+            self.chroma = _build_small("chroma", "Its color", "The color of the decoder's picture, on gray")
+            self.joined = _build_small(
+                "joined", "That color on the true brightness", "The decoder's color on the image's own brightness"
+            )
+        gr.Markdown(_explain_join(self.model), elem_classes=["words"])
+        with gr.Row(equal_height=False, elem_id="large"):
+            self.raw = _build_small("raw", "The decoder's picture", "The decoder's picture, enlarged")
+            self.full = _build_small(
+                "full", "Its color on the full brightness", "The decoder's color on the image's full brightness"
+            )
 
-    def show_sample(choice: gr.SelectData) -> dict[Any, Any]:
-        return show(samples.dataset[pick(rows, read_caption(choice))])
+    def connect(self, demo: gr.Blocks) -> list[Any]:
+        """Connect the events, and return them: each sets the latent vector."""
+        pictures = [self.seen, self.painted, self.luma, self.chroma, self.joined, self.raw, self.full]
+        shown: Any = [self.vector, self.latent, self.words, *pictures]
+        options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
+        own: dict[str, Any] = {"preprocess": False, "trigger_mode": "always_last", **options}
+        # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
+        return [
+            demo.load(self.show_first, None, shown, queue=False, **QUIET),
+            self.chooser.select(self.show_sample, None, shown, trigger_mode="multiple", **options),
+            self.own.upload(self.show_own, self.own, [*shown, self.chooser], **own),
+        ]
 
-    def show_own(upload: dict[str, Any] | None) -> dict[Any, Any]:
+    def show_first(self) -> dict[Any, Any]:
+        """Show the first of the samples."""
+        return self._show(self.samples.dataset[_FIRST])
+
+    def show_sample(self, choice: gr.SelectData) -> dict[Any, Any]:
+        """Show the sample that was chosen."""
+        return self._show(self.samples.dataset[pick(self.rows, read_caption(choice))])
+
+    def show_own(self, upload: dict[str, Any] | None) -> dict[Any, Any]:
+        """Show the visitor's own image."""
         with as_gradio_errors():
             image = Photo.open(find_upload(upload), MAX_PIXELS).preview
-        return {**show(fit_within(image[:, :, :3], _SIDE)), chooser: gr.Gallery(selected_index=None)}
+        return {**self._show(fit_within(image[:, :, :3], _SIDE)), self.chooser: gr.Gallery(selected_index=None)}
 
-    shown: Any = [seen, vector, latent, painted, words, luma, chroma, joined, raw, full]
-    options: dict[str, Any] = {"show_progress": "hidden", **NETWORK}
-    # A thumbnail takes milliseconds, so a page that opens shouldn't wait for other visitors' photos.
-    return [
-        demo.load(show_first, None, shown, queue=False, **QUIET),
-        chooser.select(show_sample, None, shown, trigger_mode="multiple", **options),
-        own.upload(show_own, own, [*shown, chooser], preprocess=False, trigger_mode="always_last", **options),
-    ]
+    def _show(self, image: NDArray[np.uint8]) -> dict[Any, Any]:
+        passage = self.space.pass_through(image)
+        height, width = passage.gray.shape[:2]
+        return {
+            self.seen: show_picture(passage.gray),
+            self.vector: draw_vector(passage.latent),
+            self.latent: passage.latent,
+            self.painted: show_picture(passage.painted),
+            self.words: _explain_blur(height * width, len(passage.latent), passage.luma_error),
+            self.luma: show_picture(passage.painted_luma),
+            self.chroma: show_picture(passage.painted_chroma),
+            self.joined: show_picture(passage.joined),
+            self.raw: show_picture(self.colorizer.colorize(image, raw=True)),
+            self.full: show_picture(self.colorizer.colorize(image)),
+        }
+
+
+def _build_small(elem_id: str, label: str, alt_text: str) -> gr.Image:
+    return build_panel(label, alt_text, min_width=140, elem_id=elem_id)
 
 
 def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State, chosen: Sequence[Any]) -> None:

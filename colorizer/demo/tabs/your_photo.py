@@ -143,60 +143,38 @@ def _write_version(alternative: Alternative) -> list[list[float]]:
 
 def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
+    answers = _Answers(colorizers)
+    stage = _build_stage(colorizers, answers)
+    credits = "".join(f"<li>{example.title}: {example.credit}</li>" for example in EXAMPLES.values())
+    gr.HTML(f"<details id='credits'><summary>About the examples</summary><ul>{credits}</ul></details>")
+    # Each event by Gradio's name, the function that answers it, and what the page does with the answer.
+    for event, function, answer in (
+        (stage.input, answers.paint, "paint"),
+        (stage.select, answers.suggest, "suggest"),
+        (stage.expand, answers.draw, "versions"),
+        (stage.download, answers.save, "download"),
+        (stage.copy, answers.save_png, "download"),
+    ):
+        channel = gr.JSON(visible="hidden")
+        done = event(
+            _answered(function),
+            channel,
+            channel,
+            js=f"() => [window.stage.request('{answer}')]",
+            show_progress="hidden",
+            # Of several changes in quick succession, only the last request counts: it has all choices.
+            trigger_mode="always_last",
+            **NETWORK,
+        )
+        done.success(None, channel, None, js=f"(answer) => window.stage.answers.{answer}(answer)", **QUIET)
+        done.failure(None, None, None, js=f"() => window.stage.failed('{answer}')", **QUIET)
 
-    def ask(asked: Any) -> Question:
-        return Question.read(asked, colorizers)
 
-    def paint(asked: Any) -> Json:
-        question = ask(asked)
-        return _describe(question, _paint(question), asked["photo"])
-
-    def suggest(asked: Any) -> Json:
-        question = ask(asked)
-        dabs, current = question.photo.dabs, asked.get("current")
-        if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in question.colorizer.abilities:
-            return {"colors": []}
-        dab, options = dabs[current], question.options
-        with errors.as_gradio_errors():
-            colors = question.photo.suggest_colors(
-                question.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
-            )
-        return {"x": dab.x, "y": dab.y, "colors": colors}
-
-    def draw(asked: Any) -> Json:
-        question = ask(asked)
-        drawn = asked.get("drawn") or 0
-        if not isinstance(drawn, int) or not 0 <= drawn < _MOST_VERSIONS:
-            raise gr.Error(f"There are at most {_MOST_VERSIONS} versions of a photo.", print_exception=False)
-        seed = drawn // _VERSIONS
-        photo, colorizer, options = question.photo, question.colorizer, question.options
-        detail, prepare = options["detail"], options["prepare"]
-        versions = []
-        with errors.as_gradio_errors():
-            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, prepare)
-            for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
-                result = photo.change(photo.dabs, each).colorize(colorizer, **options)
-                picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
-                versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
-            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail, prepare))
-        picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{question.stem}-doubt")
-        return {"photo": asked["photo"], "versions": versions, "doubt": address(picture)}
-
-    def save(asked: Any, ending: str | None = None) -> Json:
-        question = ask(asked)
-        with errors.as_gradio_errors():
-            result, metadata = question.photo.colorize_full(question.colorizer, MAX_PIXELS, **question.options)
-        name = f"{question.stem}-color{ending or question.photo.ending}"
-        metadata = mark(metadata, str(asked.get("model")), question.options)
-        return {"url": address(save_picture(result, name, metadata)), "name": name}
-
-    def save_png(asked: Any) -> Json:
-        return save(asked, ".png")
-
+def _build_stage(colorizers: Mapping[str, Colorizer], answers: "_Answers") -> gr.HTML:
+    """Build the widget that the browser's code fills, with the picture of the opening page already in it."""
     first = default_model(colorizers)
-    # The picture of the opening page is made once, here, and shared by all visitors.
-    opening: Json = {"photo": {"example": OPENING}, "dabs": [], "model": first}
-    pictures = _paint(ask(opening))
+    opening = answers.read({"photo": {"example": OPENING}, "dabs": [], "model": first})
+    pictures = _paint(opening)  # Made once, here, and shared by all visitors.
     stage = gr.HTML(
         html_template=read_asset("stage.html"),
         js_on_load="startStage(element, props, trigger)",
@@ -218,34 +196,73 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
                 {"name": name, "title": example.title, "thumbnail": _thumbnail(example.path(name))}
                 for name, example in EXAMPLES.items()
             ],
-            "opening": _describe(ask(opening), pictures, opening["photo"]),
+            "opening": _describe(opening, pictures, {"example": OPENING}),
         },
     )
     stage.keep_in_cache.update(path for path in pictures.values() if path)  # They are never deleted.
-    credits = "".join(f"<li>{example.title}: {example.credit}</li>" for example in EXAMPLES.values())
-    gr.HTML(f"<details id='credits'><summary>About the examples</summary><ul>{credits}</ul></details>")
+    return stage
 
-    # Each event by Gradio's name, the function that answers it, and what the page does with the answer.
-    for event, function, answer in (
-        (stage.input, paint, "paint"),
-        (stage.select, suggest, "suggest"),
-        (stage.expand, draw, "versions"),
-        (stage.download, save, "download"),
-        (stage.copy, save_png, "download"),
-    ):
-        channel = gr.JSON(visible="hidden")
-        done = event(
-            _answered(function),
-            channel,
-            channel,
-            js=f"() => [window.stage.request('{answer}')]",
-            show_progress="hidden",
-            # Of several changes in quick succession, only the last request counts: it has all choices.
-            trigger_mode="always_last",
-            **NETWORK,
-        )
-        done.success(None, channel, None, js=f"(answer) => window.stage.answers.{answer}(answer)", **QUIET)
-        done.failure(None, None, None, js=f"() => window.stage.failed('{answer}')", **QUIET)
+
+class _Answers:
+    """The functions that answer the browser's requests."""
+
+    def __init__(self, colorizers: Mapping[str, Colorizer]) -> None:
+        self.colorizers = colorizers
+
+    def read(self, asked: Any) -> Question:
+        """Parse a request."""
+        return Question.read(asked, self.colorizers)
+
+    def paint(self, asked: Any) -> Json:
+        """Colorize a preview of the photo."""
+        question = self.read(asked)
+        return _describe(question, _paint(question), asked["photo"])
+
+    def suggest(self, asked: Any) -> Json:
+        """Suggest colors for the place of a dab."""
+        question = self.read(asked)
+        dabs, current = question.photo.dabs, asked.get("current")
+        if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in question.colorizer.abilities:
+            return {"colors": []}
+        dab, options = dabs[current], question.options
+        with errors.as_gradio_errors():
+            colors = question.photo.suggest_colors(
+                question.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
+            )
+        return {"x": dab.x, "y": dab.y, "colors": colors}
+
+    def draw(self, asked: Any) -> Json:
+        """Draw more versions to choose from, and a map of the uncertainty."""
+        question = self.read(asked)
+        drawn = asked.get("drawn") or 0
+        if not isinstance(drawn, int) or not 0 <= drawn < _MOST_VERSIONS:
+            raise gr.Error(f"There are at most {_MOST_VERSIONS} versions of a photo.", print_exception=False)
+        seed = drawn // _VERSIONS
+        photo, colorizer, options = question.photo, question.colorizer, question.options
+        detail, prepare = options["detail"], options["prepare"]
+        versions = []
+        with errors.as_gradio_errors():
+            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, prepare)
+            for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
+                result = photo.change(photo.dabs, each).colorize(colorizer, **options)
+                picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
+                versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
+            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail, prepare))
+        picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{question.stem}-doubt")
+        return {"photo": asked["photo"], "versions": versions, "doubt": address(picture)}
+
+    def save(self, asked: Any, ending: str | None = None) -> Json:
+        """Colorize the whole photo into a file to download."""
+        question = self.read(asked)
+        with errors.as_gradio_errors():
+            result, metadata = question.photo.colorize_full(question.colorizer, MAX_PIXELS, **question.options)
+        name = f"{question.stem}-color{ending or question.photo.ending}"
+        metadata = mark(metadata, str(asked.get("model")), question.options)
+        return {"url": address(save_picture(result, name, metadata)), "name": name}
+
+    def save_png(self, asked: Any) -> Json:
+        """Colorize the whole photo into a PNG, to copy."""
+        return self.save(asked, ".png")
 
 
 def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
