@@ -19,7 +19,7 @@ from colorizer.batch.report import Outcome, pass_over
 from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
-from colorizer.cli.options import Commands, add_detail, add_model, add_vividness
+from colorizer.cli.options import Commands, Options, add_detail, add_model, add_vividness
 from colorizer.imaging.decode import MAX_PIXELS
 from colorizer.imaging.encode import FORMATS
 from colorizer.inference.checkpoint import ModelError
@@ -40,7 +40,16 @@ def add_parser(commands: Commands) -> None:
         "colorizer colorize film.mp4 --output film-color.mp4; colorizer colorize scans --recursive --output colored",
     )
     colorize.add_argument("inputs", nargs="+", type=_place, metavar="INPUT", help="image, video, or folder of them")
-    colorize.add_argument(
+    add_model(colorize)
+    _add_results(colorize.add_argument_group("results"))
+    _add_colors(colorize.add_argument_group("colors"))
+    _add_files(colorize.add_argument_group("files"))
+    _add_engine(colorize.add_argument_group("Ray cluster"))
+    colorize.set_defaults(run=_colorize)
+
+
+def _add_results(group: Options) -> None:
+    group.add_argument(
         "--output",
         required=True,
         type=_place,
@@ -48,12 +57,32 @@ def add_parser(commands: Commands) -> None:
         help="output file, if there is a single input file and PATH ends in an image extension (a video: .mp4, .mov "
         "or .mkv); otherwise the output folder, which mirrors the input folders",
     )
-    colorize.add_argument(
-        "--raw", action="store_true", help="output the decoder's own low-resolution picture (autoencoder only)"
+    group.add_argument(
+        "--format",
+        choices=[*FORMATS, "same"],
+        help="format of the results (default: png). tiff keeps all pages and frames; same keeps the format of the "
+        "input file, and writes animations (GIF, WebP, APNG) as TIFF with all frames; in other formats, only the "
+        "first page or frame is colorized",
     )
-    add_vividness(colorize, DEFAULT_VIVIDNESS)
-    add_detail(colorize)
-    colorize.add_argument(
+    group.add_argument(
+        "--frame", type=float, metavar="SECONDS", help="colorize only the frame of a video at this time, as an image"
+    )
+    group.add_argument(
+        "--lossless", action="store_true", help="write videos losslessly, as FFV1 in .mkv, instead of H.264"
+    )
+    group.add_argument("--overwrite", action="store_true", help="overwrite existing results instead of skipping them")
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="write a line of JSON about each file once it is finished; the next run overwrites the report",
+    )
+
+
+def _add_colors(group: Options) -> None:
+    add_vividness(group, DEFAULT_VIVIDNESS)
+    add_detail(group)
+    group.add_argument(
         "--hint",
         action="extend",
         nargs="+",
@@ -62,85 +91,70 @@ def add_parser(commands: Commands) -> None:
         metavar="X,Y,#RRGGBB",
         help="fix the color of a pixel; the U-Net spreads it over the object (repeatable)",
     )
-    colorize.add_argument(
+    group.add_argument(
         "--reach",
         type=float,
         default=DEFAULT_REACH,
         metavar="0..1",
         help="how far a hint reaches, up to edges: 0 is only the spot, 1 most of the image (default: %(default)s)",
     )
-    colorize.add_argument(
+    group.add_argument(
         "--no-prepare",
         dest="prepare",
         action="store_false",
         help="don't crop the paper border of old prints, or restore their faded contrast, before the model sees them",
     )
-    colorize.add_argument(
+    group.add_argument(
+        "--raw", action="store_true", help="output the decoder's own low-resolution picture (autoencoder only)"
+    )
+    group.add_argument(
         "--alternatives",
         type=int,
         metavar="K",
         help="write K plausible results instead of one, NAME-1 to NAME-K, the most probable first (U-Net only)",
     )
-    colorize.add_argument(
+    group.add_argument(
         "--uncertainty",
         action="store_true",
         help="also write NAME-uncertainty, a map that is white where the colors are guesses (U-Net only)",
     )
-    colorize.add_argument("--seed", type=int, default=0, help="random seed for --alternatives (default: %(default)s)")
-    colorize.add_argument(
-        "--format",
-        choices=[*FORMATS, "same"],
-        help="format of the results (default: png). tiff keeps all pages and frames; same keeps the format of the "
-        "input file, and writes animations (GIF, WebP, APNG) as TIFF with all frames; in other formats, only the "
-        "first page or frame is colorized",
-    )
-    colorize.add_argument(
-        "--frame", type=float, metavar="SECONDS", help="colorize only the frame of a video at this time, as an image"
-    )
-    colorize.add_argument(
-        "--lossless", action="store_true", help="write videos losslessly, as FFV1 in .mkv, instead of H.264"
-    )
-    colorize.add_argument("--recursive", action="store_true", help="also process subfolders")
-    colorize.add_argument(
-        "--overwrite", action="store_true", help="overwrite existing results instead of skipping them"
-    )
-    colorize.add_argument(
+    group.add_argument("--seed", type=int, default=0, help="random seed for --alternatives (default: %(default)s)")
+
+
+def _add_files(group: Options) -> None:
+    group.add_argument("--recursive", action="store_true", help="also process subfolders")
+    group.add_argument(
         "--max-pixels",
         type=_count,
         default=MAX_PIXELS,
         metavar="N",
         help="largest image or video frame to accept: width x height (default: %(default)s)",
     )
-    colorize.add_argument(
+    group.add_argument(
         "--accept-truncated",
         action="store_true",
         help="colorize what is left of truncated files (JPEG, PNG, TIFF, BMP, PPM, TGA, PCX, SGI, QOI) instead of "
         "refusing them; the report says which",
     )
-    colorize.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE.jsonl",
-        help="write a line of JSON about each file once it is finished; the next run overwrites the report",
-    )
-    colorize.add_argument(
+
+
+def _add_engine(group: Options) -> None:
+    group.add_argument(
         "--engine",
         choices=["local", "ray"],
         default="local",
         help="ray distributes a folder over a Ray cluster; INPUT and --output must then be folders that all machines "
         "can access, or s3://BUCKET/... or gs://BUCKET/... (default: %(default)s)",
     )
-    colorize.add_argument(
+    group.add_argument(
         "--address", metavar="HOST:PORT", help="address of the Ray cluster (default: start one on this machine)"
     )
-    colorize.add_argument(
+    group.add_argument(
         "--workers",
         type=_count,
         metavar="N",
         help="number of Ray workers, one core each (default: all cores of the cluster)",
     )
-    colorize.set_defaults(run=_colorize)
-    add_model(colorize)
 
 
 def _count(text: str) -> int:

@@ -7,11 +7,12 @@ from colorizer.inference.checkpoint import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Options = argparse._ActionsContainer
 else:
-    Commands = Any
+    Commands = Options = Any
 
 
-def add_model(command: argparse.ArgumentParser) -> None:
+def add_model(command: Options) -> None:
     """Add ``--model``."""
     command.add_argument(
         "--model",
@@ -22,7 +23,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_vividness(command: argparse.ArgumentParser, default: float) -> None:
+def add_vividness(command: Options, default: float) -> None:
     """Add ``--vividness``."""
     command.add_argument(
         "--vividness",
@@ -33,7 +34,7 @@ def add_vividness(command: argparse.ArgumentParser, default: float) -> None:
     )
 
 
-def add_detail(command: argparse.ArgumentParser) -> None:
+def add_detail(command: Options) -> None:
     """Add ``--detail``."""
     command.add_argument(
         "--detail",
