@@ -17,7 +17,9 @@ MAX_QUESTION = 1_000_000
 FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
 """Paths of files; Gradio serves them under both."""
 
-_CALL = re.compile(r"/call/([^/]+)/?$")  # Its second version, /call/v2/, fills in what is missing.
+# Routes that call a function: by its name, or by the fn_index in the request. /call/v2/ fills in what is missing.
+_BY_NAME = re.compile(r"/call/([^/]+)/?$")
+_BY_NUMBER = re.compile(r"/(queue/join|(run|api)/[^/]+)/?$")
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a Windows drive.
 _PAUSE = 15.0  # Seconds without any data before a request is refused.
 _SLOWEST = 5_000  # Bytes per second, on average, after the first pause.
@@ -132,9 +134,9 @@ def _check_fields(question: Any) -> None:
 
 def _check_values(question: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
     """Refuse too few values, and selections without a choice: Gradio would notice only when it runs the function."""
-    if path.rstrip("/").endswith("/cancel"):  # It names a function, but doesn't call it.
+    named = _BY_NAME.search(path)
+    if not named and not _BY_NUMBER.search(path):
         return
-    named = _CALL.search(path)
     for function in functions:
         if function.api_name != named[1] if named else function._id != question.get("fn_index"):
             continue
