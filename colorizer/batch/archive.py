@@ -191,7 +191,7 @@ def _check_directory(path: Path) -> None:
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         if member.flag_bits & _ENCRYPTED:
-            raise ImageError("it is encrypted: unpack the archive with its password and send the images")
+            raise ImageError("it is encrypted", "unpack the archive with its password and send the images")
         try:
             with archive.open(member) as file:
                 # No more than the declared size, even if the entry lies about it.

@@ -45,7 +45,7 @@ class _Child:
             question = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
             answer = self._ask(question, path.name)
             if "error" in answer:
-                raise ImageError(answer["error"])
+                raise ImageError(*answer["error"])
             if "missing" in answer:
                 raise FileNotFoundError(2, os.strerror(2), str(path))
             return np.load(output, allow_pickle=False), unpack(answer["metadata"])
@@ -54,7 +54,7 @@ class _Child:
         process = self.start()
         if process.stdin is None or process.stdout is None:  # For the type checker; both are pipes.
             raise OSError("the decoding process has no pipes")
-        line, reason = "", ""
+        line, ended = "", None
         try:
             if not self._start:
                 process.stdout.readline()  # It is ready.
@@ -64,14 +64,15 @@ class _Child:
                 process.stdin.write(json.dumps(question) + "\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
-            reason = watch.reason
+            ended = watch.ended
         except (BrokenPipeError, psutil.Error):  # It died while it was idle.
             pass
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
         self.close()
-        raise ImageError(f"{name} {reason or explain_end(process.wait())}")
+        reason, advice = ended or explain_end(process.wait())
+        raise ImageError(f"{name} {reason}", advice)
 
     def start(self) -> "subprocess.Popen[str]":
         """Start the process unless it is running."""
@@ -105,7 +106,7 @@ class _Slots:
         with self._lock:
             turn, waiting = self._turns.get(visitor, (threading.Lock(), 0))
             if waiting >= 2:
-                raise ImageError("two of your files are still being read; wait for them to finish first")
+                raise ImageError("two of your files are still being read", "wait for them to finish first")
             self._turns[visitor] = turn, waiting + 1
         try:
             with turn:

@@ -27,15 +27,16 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
     Parameters
     ----------
     advice : str
-        What to do if the visitor's file or input is wrong; omitted if the error itself says what to do first.
+        What to do if the visitor's file or input is wrong; omitted if the error itself says what to do.
     """
     try:
         yield
     except FileNotFoundError as error:  # The page was open for longer than files are kept.
         name = Path(error.filename).name if error.filename else "The photo"
         raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
-    except ValueError as error:  # `ImageError` is one.
-        words = f"{error}. {advice}" if advice and not str(error).endswith(" first") else str(error)
+    except ValueError as error:
+        # `ImageError` and `VideoError` may have advice of their own.
+        words = f"{error}. {advice}" if advice and not getattr(error, "advice", "") else str(error)
         raise gr.Error(words, print_exception=False) from error
     except (OSError, MemoryError, cv2.error) as error:
         if (lacking := describe_shortage(error)) is None:

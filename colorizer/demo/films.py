@@ -166,12 +166,13 @@ def _ask(
                 del _running[visitor]
     if canceled:
         raise Canceled
-    raise VideoError(f"{name} {watch.reason or explain_end(code)}")
+    reason, advice = watch.ended or explain_end(code)
+    raise VideoError(f"{name} {reason}", advice)
 
 
 def _raise_error(message: Message, name: str) -> None:
     if "error" in message:
-        raise VideoError(str(message["error"]))
+        raise VideoError(*map(str, message["error"]))
     if "missing" in message:
         raise FileNotFoundError(2, os.strerror(2), name)
     if "lacking" in message:

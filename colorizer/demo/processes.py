@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 
 _GLANCE = 0.05  # Seconds between two checks of a process.
-_LARGE = "takes too much memory to decode: make it smaller first"
-_SLOW = "takes too long to decode: save it again with common settings, or make it smaller first"
+# Why a process was ended, and what to do.
+_LARGE = "takes too much memory to decode", "make it smaller first"
+_SLOW = "takes too long to decode", "save it again with common settings, or make it smaller first"
 
 
 def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":
@@ -42,15 +43,15 @@ class Watch:
         Limit of its processor time, from now on.
     patience : float
         Limit of wall-clock time, in seconds.
-    reason : str
-        Why it was ended; empty if it wasn't.
+    ended : (str, str), optional
+        Why it was ended, and what to do about that; None if it wasn't.
     """
 
     number: int
     memory: int
     seconds: float
     patience: float
-    reason: str = ""
+    ended: tuple[str, str] | None = None
     _done: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Watch":
@@ -68,21 +69,21 @@ class Watch:
             while not self._done.wait(_GLANCE):
                 waited += _GLANCE
                 if process.memory_info().rss > self.memory:
-                    self.reason = _LARGE
+                    self.ended = _LARGE
                 elif sum(process.cpu_times()[:2]) - worked > self.seconds or waited > self.patience:
-                    self.reason = _SLOW
-                if self.reason:
+                    self.ended = _SLOW
+                if self.ended:
                     process.kill()
                     return
         except psutil.Error:
             return  # It has ended by itself.
 
 
-def explain_end(code: int) -> str:
-    """Explain the end of a process that wasn't ended by `Watch`."""
+def explain_end(code: int) -> tuple[str, str]:
+    """Explain the end of a process that wasn't ended by `Watch`: why, and what to do about that."""
     if sys.platform != "win32":
         import signal
 
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return _SLOW
-    return "can't be decoded; it may be damaged, or need too much memory"
+    return "can't be decoded; it may be damaged, or need too much memory", ""

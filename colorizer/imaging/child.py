@@ -43,11 +43,12 @@ def main() -> None:
         try:
             answer = _answer(**question)
         except ImageError as error:
-            answer = {"error": str(error)}
+            answer = {"error": error.args}
         except FileNotFoundError:
             answer = {"missing": True}
         except MemoryError:
-            answer = {"error": f"{Path(question['path']).name} takes too much memory to decode: make it smaller first"}
+            reason = f"{Path(question['path']).name} takes too much memory to decode"
+            answer = {"error": (reason, "make it smaller first")}
         print(json.dumps(answer), flush=True)
 
 

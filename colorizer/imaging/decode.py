@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from colorizer.imaging.animation import compose
-from colorizer.imaging.facts import Facts, UnreadableError, check_metadata
+from colorizer.imaging.facts import AdvisedError, Facts, UnreadableError, check_metadata
 from colorizer.imaging.inspection import HEIF_EXTENSIONS, can_read_heif, inspect, open_picture
 from colorizer.imaging.metadata import Metadata, read_metadata
 from colorizer.imaging.pillow import decode_by_pillow
@@ -44,8 +44,8 @@ _BEGINNING = 1 << 16  # Bytes within which a PNG or WebP says that it is animate
 _MOST_TEXT = 16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
 
 
-class ImageError(ValueError):
-    """An image can't be read; the message tells the user which one and why."""
+class ImageError(AdvisedError):
+    """An image can't be read; the message tells the user which one, why, and, if possible, what to do."""
 
 
 def readable_extensions() -> set[str]:
@@ -226,7 +226,8 @@ class _Limits:
         if height * width > self.pixels:
             raise UnreadableError(
                 f"has {width} x {height} = {math.ceil(height * width / 1e6)} megapixels; "
-                f"the limit is {self.pixels / 1e6:.0f}: make it smaller first"
+                f"the limit is {self.pixels / 1e6:.0f}",
+                "make it smaller first",
             )
 
     def check(self, facts: Facts) -> None:
@@ -234,20 +235,22 @@ class _Limits:
         if facts.cost.memory > self.memory:
             raise UnreadableError(
                 f"would take {facts.cost.memory / 1e6:.0f} MB of memory to decode; the limit is "
-                f"{self.memory / 1e6:.0f}: make it smaller or save it with fewer bits first"
+                f"{self.memory / 1e6:.0f}",
+                "make it smaller or save it with fewer bits first",
             )
         if facts.cost.work > self.work:
             raise UnreadableError(
                 f"would take as long to decode as {facts.cost.work / 1e6:.0f} megapixels; the limit is "
-                f"{self.work / 1e6:.0f}: save it with common settings or make it smaller first"
+                f"{self.work / 1e6:.0f}",
+                "save it with common settings or make it smaller first",
             )
 
     def check_pages(self, facts: Facts) -> None:
         self.check(facts)
         if facts.pages * facts.cost.work > self.work:
             raise UnreadableError(
-                f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, too many at "
-                "once: split the file, choose a format that keeps only the first, or allow more pixels"
+                f"has {facts.pages} pages or frames of {facts.cost.pixels / 1e6:.1f} megapixels, too many at once",
+                "split the file, choose a format that keeps only the first, or allow more pixels",
             )
 
 
@@ -409,20 +412,20 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
     try:
         yield
     except UnreadableError as error:
-        raise ImageError(f"{name} {error}") from error
+        raise ImageError(f"{name} {error.reason}", error.advice) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image that can be read, or its beginning is damaged") from error
     except NotImplementedError as error:
         raise ImageError(f"{name} is stored in a way that can't be read here: {error}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = f"the limit is {max_pixels / 1e6:.0f} megapixels"
-        raise ImageError(f"{name} is too large; {limit}: make it smaller first") from error
+        raise ImageError(f"{name} is too large; {limit}", "make it smaller first") from error
     except Exception as error:  # Decoders raise anything from OSError to struct.error on damaged files.
         if describe_shortage(error):
-            raise ImageError(f"there is not enough memory for {name}: make it smaller first") from error
+            raise ImageError(f"there is not enough memory for {name}", "make it smaller first") from error
         if "MAX_TEXT" in str(error):
             limit = f"more than {_MOST_TEXT // 1_000_000} MB of text or color profile"
-            raise ImageError(f"{name} has {limit} in it: save it again without") from error
+            raise ImageError(f"{name} has {limit} in it", "save it again without") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 

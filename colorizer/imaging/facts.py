@@ -2,11 +2,30 @@
 
 from dataclasses import dataclass, replace
 
-from colorizer.imaging.tags import check_exif
+from colorizer.imaging.tags import DirectoryError, OversizeError, check_exif
 
 
-class UnreadableError(ValueError):
-    """A file is intact but not supported; the message, to be appended to the file's name, says why."""
+class AdvisedError(ValueError):
+    """An error whose message may end in what to do about it.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong.
+    advice : str
+        What to do, as an imperative; empty if the reason suggests nothing in particular.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason, advice)
+        self.reason, self.advice = reason, advice
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.advice}" if self.advice else self.reason
+
+
+class UnreadableError(AdvisedError):
+    """A file is intact but not supported; the reason is to be appended to the file's name."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,7 @@ def check_metadata(exif: bytes) -> None:
     """Refuse EXIF that would take gigabytes or minutes to parse; EXIF that is only damaged is dropped later."""
     try:
         check_exif(exif)
-    except ValueError as error:
-        if "larger" in str(error):
-            raise UnreadableError("has EXIF that would take far more memory than the file's size") from error
+    except OversizeError as error:
+        raise UnreadableError("has EXIF that would take far more memory than the file's size") from error
+    except DirectoryError:
+        return

@@ -31,52 +31,53 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG2000, _CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"
 
-_RAW = "is a camera's raw file ({}): develop it to JPEG or TIFF first"
-_EXPORT = "is {}, not an image: export its pictures as JPEG or PNG first"
-_OTHER = "is {}, which can't be read here: save it as PNG, JPEG or TIFF first"
-# Signatures of unsupported formats: offset, bytes and error message.
-_UNREADABLE: list[tuple[int, bytes, str]] = [
-    (0, b"8BPS\0\2", _OTHER.format("a large Photoshop document (PSB)")),
-    (0, b"%PDF", _EXPORT.format("a PDF document")),
-    (0, b"%!PS", _EXPORT.format("a PostScript document")),
-    (0, b"\xc5\xd0\xd3\xc6", _EXPORT.format("a PostScript document")),
-    (8, b"CR\2\0", _RAW.format("CR2")),
-    (0, b"IIRO", _RAW.format("ORF")),
-    (0, b"IIRS", _RAW.format("ORF")),
-    (0, b"MMOR", _RAW.format("ORF")),
-    (0, b"IIU\0", _RAW.format("RW2")),
-    (0, b"FUJIFILMCCD-RAW", _RAW.format("RAF")),
-    (0, b"FOVb", _RAW.format("X3F")),
-    (0, b"\0MRM", _RAW.format("MRW")),
-    (0, b"II\xbc\1", _OTHER.format("a JPEG XR image")),
-    (0, b"FLIF", _OTHER.format("a FLIF image")),
-    (0, b"BPG\xfb", _OTHER.format("a BPG image")),
-    (0, b"gimp xcf", _OTHER.format("a GIMP document (XCF)")),
-    (0, b"v/1\1", _OTHER.format("an OpenEXR image")),
-    (0, b"P7\n", _OTHER.format("a PAM image")),
-    (0, b"PF\n", _OTHER.format("a color PFM image")),
-    (0, b"\x8aMNG", _OTHER.format("an MNG animation")),
-    (0, b"\x8bJNG", _OTHER.format("a JNG image")),
-    (8, b"ACON", _OTHER.format("an animated cursor (ANI)")),
-    (0, b"#?RADIANCE", _OTHER.format("a Radiance HDR image")),
-    (0, b"#?RGBE", _OTHER.format("a Radiance HDR image")),
-    (0, b"AT&TFORM", _EXPORT.format("a DjVu document")),
-    (128, b"DICM", _OTHER.format("a DICOM image")),
-    (0, b"\x1aE\xdf\xa3", _EXPORT.format("a video (Matroska or WebM)")),
-    (0, b"\0\0\1\xba", _EXPORT.format("a video (MPEG)")),
-    (0, b"\0\0\1\xb3", _EXPORT.format("a video (MPEG)")),
-    (0, b"OggS", _EXPORT.format("a video or audio file (Ogg)")),
-    (0, b"ID3", _EXPORT.format("an audio file (MP3)")),
-    (8, b"AVI ", _EXPORT.format("a video (AVI)")),
-    (8, b"WAVE", _EXPORT.format("an audio file (WAV)")),
-    (0, b"PK\3\4", _EXPORT.format("a ZIP archive")),
-    (0, b"Rar!", _EXPORT.format("a RAR archive")),
-    (0, b"7z\xbc\xaf", _EXPORT.format("a 7-Zip archive")),
-    (0, b"\x1f\x8b", _EXPORT.format("a gzip archive")),
-    (0, b"\xd0\xcf\x11\xe0", _EXPORT.format("an Office document")),
-    (0, b"\x89HDF", _EXPORT.format("an HDF5 file")),
-    (0, b"\xd7\xcd\xc6\x9a", _OTHER.format("a Windows metafile (WMF)")),
-    (40, b" EMF", _OTHER.format("a Windows metafile (EMF)")),
+# Kinds of unsupported formats: the reason why they are refused, and what to do.
+_RAW = "is a camera's raw file ({})", "develop it to JPEG or TIFF first"
+_EXPORT = "is {}, not an image", "export its pictures as JPEG or PNG first"
+_OTHER = "is {}, which can't be read here", "save it as PNG, JPEG or TIFF first"
+# Signatures of unsupported formats: offset, bytes, kind and name.
+_UNREADABLE: list[tuple[int, bytes, tuple[str, str], str]] = [
+    (0, b"8BPS\0\2", _OTHER, "a large Photoshop document (PSB)"),
+    (0, b"%PDF", _EXPORT, "a PDF document"),
+    (0, b"%!PS", _EXPORT, "a PostScript document"),
+    (0, b"\xc5\xd0\xd3\xc6", _EXPORT, "a PostScript document"),
+    (8, b"CR\2\0", _RAW, "CR2"),
+    (0, b"IIRO", _RAW, "ORF"),
+    (0, b"IIRS", _RAW, "ORF"),
+    (0, b"MMOR", _RAW, "ORF"),
+    (0, b"IIU\0", _RAW, "RW2"),
+    (0, b"FUJIFILMCCD-RAW", _RAW, "RAF"),
+    (0, b"FOVb", _RAW, "X3F"),
+    (0, b"\0MRM", _RAW, "MRW"),
+    (0, b"II\xbc\1", _OTHER, "a JPEG XR image"),
+    (0, b"FLIF", _OTHER, "a FLIF image"),
+    (0, b"BPG\xfb", _OTHER, "a BPG image"),
+    (0, b"gimp xcf", _OTHER, "a GIMP document (XCF)"),
+    (0, b"v/1\1", _OTHER, "an OpenEXR image"),
+    (0, b"P7\n", _OTHER, "a PAM image"),
+    (0, b"PF\n", _OTHER, "a color PFM image"),
+    (0, b"\x8aMNG", _OTHER, "an MNG animation"),
+    (0, b"\x8bJNG", _OTHER, "a JNG image"),
+    (8, b"ACON", _OTHER, "an animated cursor (ANI)"),
+    (0, b"#?RADIANCE", _OTHER, "a Radiance HDR image"),
+    (0, b"#?RGBE", _OTHER, "a Radiance HDR image"),
+    (0, b"AT&TFORM", _EXPORT, "a DjVu document"),
+    (128, b"DICM", _OTHER, "a DICOM image"),
+    (0, b"\x1aE\xdf\xa3", _EXPORT, "a video (Matroska or WebM)"),
+    (0, b"\0\0\1\xba", _EXPORT, "a video (MPEG)"),
+    (0, b"\0\0\1\xb3", _EXPORT, "a video (MPEG)"),
+    (0, b"OggS", _EXPORT, "a video or audio file (Ogg)"),
+    (0, b"ID3", _EXPORT, "an audio file (MP3)"),
+    (8, b"AVI ", _EXPORT, "a video (AVI)"),
+    (8, b"WAVE", _EXPORT, "an audio file (WAV)"),
+    (0, b"PK\3\4", _EXPORT, "a ZIP archive"),
+    (0, b"Rar!", _EXPORT, "a RAR archive"),
+    (0, b"7z\xbc\xaf", _EXPORT, "a 7-Zip archive"),
+    (0, b"\x1f\x8b", _EXPORT, "a gzip archive"),
+    (0, b"\xd0\xcf\x11\xe0", _EXPORT, "an Office document"),
+    (0, b"\x89HDF", _EXPORT, "an HDF5 file"),
+    (0, b"\xd7\xcd\xc6\x9a", _OTHER, "a Windows metafile (WMF)"),
+    (40, b" EMF", _OTHER, "a Windows metafile (EMF)"),
 ]
 _BRANDS = {"avif": "AVIF", "avis": "AVIF", "heic": "HEIF", "heix": "HEIF", "hevc": "HEIF", "hevx": "HEIF"}
 _BRANDS |= {"heim": "HEIF", "heis": "HEIF", "hevm": "HEIF", "hevs": "HEIF", "mif1": "HEIF", "msf1": "HEIF"}
@@ -84,21 +85,25 @@ HEIF_EXTENSIONS = {".heic", ".heics", ".heif", ".heifs", ".hif"}
 _TEXT = re.compile(rb"\s*(?:<\?xml[^>]{0,300}>\s*|<!--.{0,1000}?-->\s*|<!DOCTYPE[^>]{0,300}>\s*){0,3}<(svg|html)", re.I)
 
 
-def describe_unreadable(content: bytes) -> str | None:
-    """Describe a file whose format is known but can't be read here; None for all others."""
-    for at, signature, words in _UNREADABLE:
+def _check_format(content: bytes) -> None:
+    """Raise `UnreadableError` for a file whose format is known but can't be read here."""
+    for at, signature, kind, name in _UNREADABLE:
         if content[at : at + len(signature)] == signature:
-            return words
+            raise _refusal(kind, name)
     if content[4:8] == b"ftyp":
         brands = _list_brands(content)
         if brands[0] == "crx ":
-            return _RAW.format("CR3")
+            raise _refusal(_RAW, "CR3")
         if not any(brand in _BRANDS for brand in brands):
-            return _EXPORT.format("a video or audio file (MP4)")
+            raise _refusal(_EXPORT, "a video or audio file (MP4)")
     if text := _TEXT.match(content[:4096]):
         svg = text[1].lower() == b"svg"
-        return _OTHER.format("an SVG drawing") if svg else _EXPORT.format("a web page")
-    return None
+        raise _refusal(_OTHER, "an SVG drawing") if svg else _refusal(_EXPORT, "a web page")
+
+
+def _refusal(kind: tuple[str, str], name: str) -> UnreadableError:
+    reason, advice = kind
+    return UnreadableError(reason.format(name), advice)
 
 
 def _list_brands(content: bytes) -> list[str]:
@@ -149,8 +154,7 @@ def inspect(content: bytes, formats: list[str]) -> Facts:
     ValueError, struct.error, OSError and others
         If the file is damaged; `PIL.UnidentifiedImageError` if it isn't an image at all.
     """
-    if words := describe_unreadable(content):
-        raise UnreadableError(words)
+    _check_format(content)
     if content[:2] == b"\xff\xd8":
         facts = _inspect_jpeg(content)
     elif content[:8] == _PNG:
@@ -210,9 +214,9 @@ def _inspect_jpeg(content: bytes) -> Facts:
                 bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
                 sampling = [content[at + 11 + 3 * i] for i in range(components)]
             elif 0xC3 in (kind, marker):  # Decoders disagree on which of the headers counts.
-                raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
+                raise _refusal(_OTHER, "a hierarchical JPEG")
         elif marker == 0xF7:
-            raise UnreadableError(_OTHER.format("a JPEG-LS image"))
+            raise _refusal(_OTHER, "a JPEG-LS image")
         elif marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0":
             exif.append(content[at + 10 : at + 2 + length])
             if len(exif) > _MOST_EXIF_SEGMENTS:
@@ -231,7 +235,7 @@ def _inspect_jpeg(content: bytes) -> Facts:
     if not height or not width or not scans:
         raise ValueError("it has no picture" if not scans else "its height or width is 0")
     if kind in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
-        raise UnreadableError(_OTHER.format("a hierarchical JPEG"))
+        raise _refusal(_OTHER, "a hierarchical JPEG")
     check_metadata(b"".join(exif))  # Pillow parses it on opening the file.
     pixels = height * width
     areas = [(value >> 4) * (value & 15) for value in sampling] or [1]
@@ -373,7 +377,7 @@ def _inspect_jpegxl(content: bytes) -> Facts:
             if read(1):
                 read_size()
             if read(1):  # No encoder writes previews.
-                raise UnreadableError(_OTHER.format("a JPEG XL image with a preview"))
+                raise _refusal(_OTHER, "a JPEG XL image with a preview")
             if animated := bool(read(1)):
                 read_one_of((100, 0), (1000, 0), (1, 10), (1, 30))
                 read_one_of((1, 0), (1001, 0), (1, 8), (1, 10))
@@ -451,20 +455,20 @@ def _open_known(content: bytes, formats: list[str]) -> Image.Image:
         raise
     except (OSError, ValueError) as error:
         if content[:2] == b"BM" and len(content) >= 14 + int.from_bytes(content[14:18], "little"):
-            raise UnreadableError(_OTHER.format("a BMP with an unusual layout")) from error
+            raise _refusal(_OTHER, "a BMP with an unusual layout") from error
         if content[:9] == b"/* XPM */" and b"};" in content:
-            raise UnreadableError(_OTHER.format("an XPM with an unusual layout")) from error
+            raise _refusal(_OTHER, "an XPM with an unusual layout") from error
         raise
     if picture.format == "XPM" and "transparency" in picture.info:  # Pillow mistakes the color's name for alpha.
-        raise UnreadableError(_OTHER.format("an XPM with transparency"))
+        raise _refusal(_OTHER, "an XPM with transparency")
     if picture.format == "SUN" and content[15] == 32:  # Pillow mistakes the unused first byte for a color.
-        raise UnreadableError(_OTHER.format("a 32-bit Sun raster"))
+        raise _refusal(_OTHER, "a 32-bit Sun raster")
     if picture.format == "FITS":
         cards = dict(_CARDS.findall(content[:5760]))
         if int(cards.get(b"NAXIS3", 1)) > 1:
-            raise UnreadableError(_OTHER.format("a FITS image of several planes"))
+            raise _refusal(_OTHER, "a FITS image of several planes")
         if int(cards.get(b"BITPIX", 8)) != 8:  # Pillow reads these in the wrong byte order.
-            raise UnreadableError(_OTHER.format("a FITS image with more than 8 bits"))
+            raise _refusal(_OTHER, "a FITS image with more than 8 bits")
     return picture
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorizer.imaging.facts import Cost, Facts, UnreadableError
-from colorizer.imaging.srgb import apply_palette, to_bytes
+from colorizer.imaging.srgb import apply_palette, from_lab, to_bytes
 
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _CHANNELS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
@@ -40,10 +40,10 @@ class Psd:
         channels, height, width, self._bits, self._mode = struct.unpack_from(">HIIHH", content, 12)
         if self._mode not in _CHANNELS:
             words = f"color mode {self._mode}"
-            raise UnreadableError(f"is a Photoshop document in {words}, which can't be read: {_SAVE_ANEW}")
+            raise UnreadableError(f"is a Photoshop document in {words}, which can't be read", _SAVE_ANEW)
         if self._bits not in (1, 8, 16) or (self._bits == 1) != (self._mode == _BITMAP):
             raise UnreadableError(
-                f"is a Photoshop document with {self._bits} bits per channel, which can't be read: {_SAVE_ANEW}"
+                f"is a Photoshop document with {self._bits} bits per channel, which can't be read", _SAVE_ANEW
             )
         if not height or not width or channels < _CHANNELS[self._mode]:
             raise ValueError(f"it has no picture: {width} x {height} in {channels} channels")
@@ -55,7 +55,7 @@ class Psd:
         self._palette, self._resources, layers = sections
         (self._compression,) = struct.unpack_from(">H", content, at)
         if self._compression not in (_PLAIN, _PACKED):
-            raise UnreadableError(f"is a Photoshop document compressed in an unusual way: {_SAVE_ANEW}")
+            raise UnreadableError("is a Photoshop document compressed in an unusual way", _SAVE_ANEW)
         self._start = at + 2
         # The first extra channel is the alpha only if the layer count is negative; the others are selections.
         count = _count_layers(layers)
@@ -97,14 +97,16 @@ class Psd:
             table = np.frombuffer(self._palette, np.uint8, 768).reshape(3, 256).T
             return Image.fromarray(apply_palette(levels[..., 0], table))
         info: dict[Any, Any] = {}
-        if self._mode in (_CMYK, _LAB):
-            if self._alpha:  # Pillow has no such modes with alpha.
-                info["alpha"] = Image.fromarray(levels[..., -1])
-                levels = levels[..., :-1]
-            # In CMYK, 255 is no ink; in Pillow, a and b of Lab are signed numbers around 0.
-            levels = 255 - levels if self._mode == _CMYK else levels ^ np.array([0, 128, 128], np.uint8)
-        mode = {_CMYK: "CMYK", _LAB: "LAB"}.get(self._mode) or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
-        picture = Image.frombytes(mode, levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
+        if self._mode in (_CMYK, _LAB) and self._alpha:  # Pillow has no such modes with alpha.
+            info["alpha"] = Image.fromarray(levels[..., -1])
+            levels = levels[..., :-1]
+        if self._mode == _LAB:
+            picture = from_lab(levels, shifted=True)
+        else:
+            if self._mode == _CMYK:
+                levels = 255 - levels  # 255 is no ink.
+            mode = "CMYK" if self._mode == _CMYK else {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[levels.shape[2]]
+            picture = Image.frombytes(mode, levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
         picture.info |= info
         return picture
 

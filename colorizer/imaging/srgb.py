@@ -179,6 +179,13 @@ def scale(array: NDArray[Any], factor: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(flat, alpha=factor), np.uint8).reshape(array.shape)
 
 
+def from_lab(levels: NDArray[np.uint8], *, shifted: bool) -> Image.Image:
+    """Make a picture of Lab levels (H, W, 3), whose a and b are signed or, if `shifted`, have 128 added."""
+    if shifted:
+        levels = levels ^ np.array([0, 128, 128], np.uint8)
+    return Image.frombytes("LAB", levels.shape[1::-1], np.ascontiguousarray(levels).tobytes())
+
+
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Choose how strips of a picture are converted to RGB: with its ICC profile, if that is usable."""
 

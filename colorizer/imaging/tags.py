@@ -23,6 +23,10 @@ class DirectoryError(ValueError):
     """A directory is damaged, or its values would take far more memory than the file; the message says why."""
 
 
+class OversizeError(DirectoryError):
+    """The values of a directory would take far more memory than the file."""
+
+
 @dataclass(frozen=True)
 class Tag:
     """A tag of a directory: its type, the number of its values, and their bytes in the file's byte order."""
@@ -114,7 +118,7 @@ class Layout:
                 continue
             total += size
             if total > len(content) + _SPARE:
-                raise DirectoryError("the values of its tags are larger than the file")
+                raise OversizeError("the values of its tags are larger than the file")
             if tag in found.tags:
                 found.repeated.add(tag)
                 continue
@@ -181,7 +185,7 @@ def check_exif(exif: bytes) -> None:
 
 def _check_below(layout: Layout, content: bytes, directory: Directory, depth: int) -> None:
     if sum(len(tag.data) for tag in directory.tags.values()) * len(directory.tags) > _MOST_COPIED:
-        raise DirectoryError("the values of its tags together are larger than those of any EXIF")
+        raise OversizeError("the values of its tags together are larger than those of any EXIF")
     for pointer in (_EXIF, _GPS, _INTEROPERABILITY) if depth else ():
         if at := directory.number(pointer):
             _check_below(layout, content, layout.directory(content, at), depth - 1)

@@ -24,7 +24,7 @@ from colorizer.imaging.facts import Cost, Facts, UnreadableError
 from colorizer.imaging.fax import FAX, decode_fax
 from colorizer.imaging.inspection import measure_part
 from colorizer.imaging.metadata import keep_letters
-from colorizer.imaging.srgb import apply_palette, to_bytes
+from colorizer.imaging.srgb import apply_palette, from_lab, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # Errors already report what is wrong with a file.
@@ -108,7 +108,7 @@ class Tiff:
         if not directories:
             raise DirectoryError("it has no directory")
         if _DNG in directories[0].tags:
-            raise UnreadableError("is a camera's raw file (DNG): develop it to JPEG or TIFF first")
+            raise UnreadableError("is a camera's raw file (DNG)", "develop it to JPEG or TIFF first")
         shown = [directory for directory in directories if not directory.number(_SUBFILE) & 4]  # 4 means a mask.
         pages = []
         for directory in shown:
@@ -181,7 +181,7 @@ class TiffPage:
         values = set(self._directory.numbers(tag)[: max(self._number(_SAMPLES, 1), 1)]) or {default}
         if len(values) > 1:
             words = "samples of different sizes" if tag == _BITS else "samples of different kinds"
-            raise UnreadableError(f"is a TIFF with {words}, which can't be read here: {_SAVE_ANEW}")
+            raise UnreadableError(f"is a TIFF with {words}, which can't be read here", _SAVE_ANEW)
         return int(values.pop())
 
     def _read_photometric(self) -> int:
@@ -193,11 +193,11 @@ class TiffPage:
         """Refuse whatever is not supported, and name it."""
 
         def refuse(what: str) -> None:
-            raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
+            raise UnreadableError(f"is a TIFF with {what}, which can't be read here", _SAVE_ANEW)
 
         compression, samples = self._compression, self._samples
         if self._photometric in (32803, 34892):
-            raise UnreadableError("is a camera's raw file: develop it to JPEG or TIFF first")
+            raise UnreadableError("is a camera's raw file", "develop it to JPEG or TIFF first")
         if compression not in _PLAIN and compression not in _PICTURES and compression != _OLD_JPEG:
             refuse(f"{_OTHERS.get(compression, f'number {compression}')} compression")
         if self._photometric not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
@@ -249,7 +249,7 @@ class TiffPage:
         parts = math.ceil(self._height / tall) * math.ceil(self._width / wide) * (self._samples if separate else 1)
         part = tall * wide * item * (1 if separate else self._samples)
         if parts > _MOST_PARTS:
-            raise UnreadableError(f"is a TIFF with too many strips or tiles ({parts}): {_SAVE_ANEW}")
+            raise UnreadableError(f"is a TIFF with too many strips or tiles ({parts})", _SAVE_ANEW)
         if self._compression != _OLD_JPEG and (len(self._offsets) < parts or len(self._sizes) < parts):
             raise DirectoryError(f"its directory lists {len(self._offsets)} of {parts} strips or tiles")
         stored = sum(self._sizes[:parts])
@@ -272,7 +272,7 @@ class TiffPage:
             inner = measure_part(content[int(offset) : int(offset + size)])
             if inner.kind == "JPEG" and inner.bits > 16:  # tifffile's decoder of these crashes on damaged files.
                 what = "lossless JPEG compression"
-                raise UnreadableError(f"is a TIFF with {what}, which can't be read here: {_SAVE_ANEW}")
+                raise UnreadableError(f"is a TIFF with {what}, which can't be read here", _SAVE_ANEW)
             if inner.height > tall or inner.width > wide:
                 raise DirectoryError(f"a strip or tile in it is {inner.width} x {inner.height}, not {wide} x {tall}")
             cost = cost.plus(work=max(inner.cost.work - inner.height * inner.width, 0))
@@ -383,9 +383,7 @@ class TiffPage:
         extra = [int(value) for value in self._directory.numbers(_EXTRA)]
         if self._photometric in (_LAB, _ICC_LAB):
             levels = (array >> (self._bits - 8)).astype(np.uint8)
-            if self._photometric == _ICC_LAB:  # a and b are not signed, but shifted.
-                levels[..., 1:] ^= 128
-            return Image.frombytes("LAB", levels.shape[1::-1], levels.tobytes(), "raw", "LAB"), []
+            return from_lab(levels, shifted=self._photometric == _ICC_LAB), []
         count = min(self._samples, array.shape[2])
         # If the kind isn't stated, a fourth sample of RGB is alpha, as in most programs.
         cmyk = self._photometric == _CMYK

@@ -83,7 +83,8 @@ def measure_length(path: Path, limits: Limits) -> float:
         if height * width > limits.pixels:
             raise VideoError(
                 f"{path.name} has {width} × {height} pixels, and {16 * limits.lines // 9} × {limits.lines} is the "
-                "limit: make it smaller first"
+                "limit",
+                "make it smaller first",
             )
         count, first, last = 0, math.inf, -math.inf
         with suppress(av.error.InvalidDataError):  # Damaged from here on; use what came before.
@@ -96,7 +97,8 @@ def measure_length(path: Path, limits: Limits) -> float:
                 if seconds > limits.seconds or count > limits.frames:
                     raise VideoError(
                         f"{path.name} is too long; {limits.seconds:g} seconds and {limits.frames:,} frames are the "
-                        "limit: shorten it first"
+                        "limit",
+                        "shorten it first",
                     )
     return seconds if count else 0.0
 
@@ -120,14 +122,15 @@ def _check_format(source: Path) -> None:
         look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
         if look.bits > 8:
             raise VideoError(
-                f"{source.name} has {look.bits} bits per sample, and the demo writes only 8: convert it to 8 bits first"
+                f"{source.name} has {look.bits} bits per sample, and the demo writes only 8",
+                "convert it to 8 bits first",
             )
 
 
 def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> Summary:
     def report(done: int, total: int | None) -> None:
         if done > limits.frames:  # More frames than packets.
-            raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit: shorten it first")
+            raise VideoError(f"{source.name} is too long; {limits.frames:,} frames are the limit", "shorten it first")
         send(sys.stdout.buffer, {"frames": done, "total": total})
 
     return colorize_video(source, target, _RemotePredictor(), vividness=vividness, progress=report)
@@ -135,15 +138,15 @@ def _colorize(source: Path, target: Path, vividness: float, limits: Limits) -> S
 
 def _explain(error: Exception, name: str) -> Message:
     if isinstance(error, VideoError):
-        return {"error": str(error)}
+        return {"error": error.args}
     if isinstance(error, FileNotFoundError):
         return {"missing": True}
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return {"error": f"{name} would become too large: shorten it or make it smaller first"}
+        return {"error": (f"{name} would become too large", "shorten it or make it smaller first")}
     if isinstance(error, OSError) and describe_shortage(error):
         return {"lacking": error.errno}
     if describe_shortage(error):
-        return {"error": f"{name} takes too much memory: make it smaller first"}
+        return {"error": (f"{name} takes too much memory", "make it smaller first")}
     raise error
 
 

@@ -123,7 +123,7 @@ def colorize_video(
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
     if target.exists() and target.samefile(source):
-        raise VideoError(f"{target} is the source itself: choose another name for the result")
+        raise VideoError(f"{target} is the source itself", "choose another name for the result")
     with Film.open(source, max_pixels=max_pixels) as film:
         look = describe(film.first, film.stream.sample_aspect_ratio, film.is_interlaced, source.name)
         plan = plan_writing(film, look, target, lossless)

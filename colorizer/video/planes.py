@@ -91,7 +91,7 @@ def describe(frame: VideoFrame, aspect: Fraction | None, interlaced: bool, name:
     """
     kind = frame.format
     if any(component.is_alpha for component in kind.components) and not kind.has_palette:
-        raise VideoError(f"{name} has transparency ({kind.name}), which is not supported: flatten it first")
+        raise VideoError(f"{name} has transparency ({kind.name}), which is not supported", "flatten it first")
     bits = max(component.bits for component in kind.components)
     is_rgb = kind.is_rgb or kind.has_palette or kind.is_bayer
     if bits > 16 or "f" in kind.name.removeprefix("gray")[:3] or (is_rgb and bits > 8):

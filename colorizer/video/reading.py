@@ -86,7 +86,8 @@ class Film:
             if height * width > max_pixels:
                 raise VideoError(
                     f"{path.name} has frames of {width} x {height} = {height * width:,} pixels; "
-                    f"the limit is {max_pixels:,}: make it smaller first"
+                    f"the limit is {max_pixels:,}",
+                    "make it smaller first",
                 )
             first = next(film._decode(), None)
             if first is None:
@@ -225,8 +226,8 @@ class Film:
             if (frame.width, frame.height) != (self.first.width, self.first.height):
                 raise VideoError(
                     f"{self.path.name} changes its size at {float(frame.pts * self.time_base):.1f} s, from "
-                    f"{self.first.width} x {self.first.height} to {frame.width} x {frame.height} pixels: split "
-                    "it there first"
+                    f"{self.first.width} x {self.first.height} to {frame.width} x {frame.height} pixels",
+                    "split it there first",
                 )
             if frame.format.name != self.first.format.name:
                 frame = frame.reformat(format=self.first.format.name)

@@ -81,8 +81,8 @@ def plan_writing(film: Film, look: Look, target: Path, lossless: bool) -> Plan:
         raise VideoError(f"lossless video needs an output that ends in .mkv, not {target.name}")
     if look.bits > 8 and not lossless:
         raise VideoError(
-            f"{film.path.name} has {look.bits} bits per sample, which only lossless video keeps: "
-            "choose lossless, and an output that ends in .mkv"
+            f"{film.path.name} has {look.bits} bits per sample, which only lossless video keeps",
+            "choose lossless, and an output that ends in .mkv",
         )
     codec, options = _LOSSLESS if lossless else _LOSSY
     notes = []

@@ -15,6 +15,7 @@ from colorizer.demo import films
 from colorizer.demo.decoding import InTurn
 from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.tabs import video
+from colorizer.imaging.decode import ImageError
 from colorizer.video import VideoError
 from colorizer.video.child import measure_length
 from colorizer.video.messages import Limits, receive, send
@@ -122,17 +123,21 @@ def test_size_and_length_are_bounded_before_a_frame_is_decoded(
 
 def test_what_can_not_be_written_is_refused_before_settings_are_chosen(tmp_path: Path):
     deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
-    with pytest.raises(VideoError, match=r"^deep\.mkv has 10 bits per sample, .*: convert it to 8 bits first$"):
+    with pytest.raises(
+        VideoError, match=r"^deep\.mkv has 10 bits per sample, .*: convert it to 8 bits first$"
+    ) as refused:
         films.read_still(deep, LIMITS)
+    assert refused.value.advice == "convert it to 8 bits first"
 
 
 def test_advice_is_given_once():
-    for words, expected in (
-        ("a.mp4 is too long: shorten it first", "a.mp4 is too long: shorten it first"),
-        ("a.mp4 is encrypted", "a.mp4 is encrypted. Try another one."),
+    for error, expected in (
+        (VideoError("a.mp4 is too long", "shorten it"), "a.mp4 is too long: shorten it"),
+        (ImageError("a.png has too much text", "save it without"), "a.png has too much text: save it without"),
+        (VideoError("the last frame comes first"), "the last frame comes first. Try another one."),
     ):
         with pytest.raises(gr.Error) as refused, as_gradio_errors("Try another one."):
-            raise VideoError(words)
+            raise error
         assert refused.value.message == expected
 
 
