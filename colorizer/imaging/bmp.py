@@ -138,6 +138,7 @@ def _unpack_runs(data: bytes, height: int, width: int, bits: int) -> NDArray[np.
     """
     indices = bytearray(height * width)
     filled = -(-width * bits // 32) * 32 // bits
+    runs = [bytes([value] if bits == 8 else divmod(value, 16)) * 255 for value in range(256)]
     at = x = y = 0
     while y < height and data[at : at + 2] != b"\0\1":
         count, value = data[at], data[at + 1]
@@ -147,16 +148,17 @@ def _unpack_runs(data: bytes, height: int, width: int, bits: int) -> NDArray[np.
         elif not count and value == 2:
             x, y, at = x + data[at], y + data[at + 1], at + 2
         else:
-            run = bytes([value])
-            if not count:
+            if count:
+                pixels = runs[value]
+            else:
                 count, size = value, -(-value * bits // 8)
-                run = data[at : at + size]
+                pixels = data[at : at + size]
+                pixels = pixels if bits == 8 else pixels.hex().encode().translate(_NIBBLES)
                 at += size + size % 2
-            pixels = run if bits == 8 else run.hex().encode().translate(_NIBBLES)
-            pixels = (pixels * count)[:count] if len(run) == 1 else pixels[:count]
             if x + count > filled or len(pixels) < count:
                 raise ValueError("its runs don't fit the picture")
-            start, end = y * width + x, min(x + count, width) + y * width
-            indices[start : max(start, end)] = pixels[: max(end - start, 0)]
+            if (shown := min(count, width - x)) > 0:
+                start = y * width + x
+                indices[start : start + shown] = pixels[:shown]
             x += count
     return np.frombuffer(indices, np.uint8).reshape(height, width)

@@ -431,6 +431,8 @@ def _inspect_by_pillow(content: bytes, formats: list[str]) -> Facts:
         raise ValueError("it ends before its picture does")
     slow = kind in _SLOW_KINDS or (kind == "PPM" and content[1:2] in b"123")
     cost = Cost(pixels, pixels * 10, pixels * (_SLOW if slow else 1))
+    if kind == "BMP" and content[30:31] in (b"\1", b"\2"):  # Runs, which may leave pixels out.
+        cost = cost.plus(work=_SLOW * len(content))
     if kind == "AVIF":
         cost = _add_streams(cost, content, height, width)
     return Facts(kind, height, width, cost, pages=pages, bits=bits)

@@ -174,6 +174,13 @@ def test_a_texture_is_as_large_as_its_header_says():
         assert taken["bytes"] < 50e6
 
 
+def test_runs_that_draw_nothing_count_as_work():
+    content = bmp(8, 1, b"\0\2\0\0" * 4_000_000, bytes(1024))
+    with measured() as taken, pytest.raises(ImageError, match="would take as long to decode"):
+        decode_image(content, max_pixels=16_000_000)
+    assert taken["seconds"] < 1
+
+
 # === Structures that take more than their pictures ===
 
 
