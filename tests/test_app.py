@@ -157,7 +157,7 @@ def test_models_are_a_choice_only_if_several(
     assert choice["visible"] is (len(models) > 1)
 
 
-def test_opening_the_page_takes_no_place_in_the_waiting_line(demo_url: str):
+def test_opening_the_page_does_not_use_the_queue(demo_url: str):
     events = httpx.get(f"{demo_url}/config").json()["dependencies"]
     opening = [event for event in events if any(name == "load" for _, name in event["targets"])]
     assert opening
@@ -209,7 +209,7 @@ _QUESTIONS: list = [
 
 
 @pytest.mark.parametrize("question", _QUESTIONS)
-def test_nonsense_asked_of_the_stage_is_a_refusal(demo_url: str, question: object):
+def test_invalid_requests_of_the_page_are_refused(demo_url: str, question: object):
     """No traceback in the log, which the fixture checks, and no path in the response."""
     config = httpx.get(f"{demo_url}/config").json()
     [stage] = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "stage"]
@@ -399,7 +399,7 @@ def test_server_fetches_no_address(demo_url: str, listener: tuple[str, list[str]
     assert asked == []
 
 
-def test_no_question_passes_the_waiting_line_by(demo_url: str):
+def test_no_request_bypasses_the_queue(demo_url: str):
     """Otherwise, all would be processed at once, with all images in memory."""
     for name in ("colorize", "predict"):
         asked = httpx.post(

@@ -45,7 +45,7 @@ def test_taken_port_is_one_line(demo_url: str, tmp_path: Path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one address of its own")
 @pytest.mark.slow
-def test_second_server_on_another_address_leaves_the_first_ones_files(tmp_path: Path):
+def test_a_second_server_keeps_the_files_of_the_first(tmp_path: Path):
     with socket.create_server(("127.0.0.2", 0)) as listening:
         port = str(listening.getsockname()[1])
         left = tmp_path / f"colorizer-{os.getuid()}-127.0.0.2-{port}" / "photo.png"

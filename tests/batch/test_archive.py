@@ -96,7 +96,7 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
     assert not (tmp_path / "out.zip").exists()
 
 
-def test_lie_about_the_size_gives_no_more(tmp_path: Path):
+def test_archives_are_unpacked_only_up_to_the_declared_size(tmp_path: Path):
     """An archive that declares fewer bytes than it contains is unpacked only up to the declared size."""
     path, size, told = tmp_path / "lie.zip", 30_000_000, 10
     _zip(path, {"a.bmp": bytes(size)})
@@ -120,7 +120,7 @@ def test_lie_about_the_size_gives_no_more(tmp_path: Path):
     assert peak < size / 3
 
 
-def test_directory_of_thousands_is_refused_and_one_of_few_parsed_once(tmp_path: Path, monkeypatch):
+def test_archives_of_thousands_are_refused_and_directories_parsed_once(tmp_path: Path, monkeypatch):
     many = _zip(tmp_path / "many.zip", {f"{i}.txt": b"" for i in range(10_001)})
     with pytest.raises(ArchiveError, match=r"many\.zip has 10001 files; the limit is 10000"):
         colorize_archive([many], tmp_path / "out.zip", _invert)

@@ -106,7 +106,7 @@ def test_metadata_and_alpha_reach_the_results(tmp_path):
     assert np.array_equal(decode_image(tmp_path / "out/b.png")[..., 3], image[..., 0])
 
 
-def test_small_pictures_go_together_and_give_what_they_give_alone(tmp_path):
+def test_small_images_give_the_same_in_a_batch_as_alone(tmp_path):
     """With many sizes and a broken image among them, each result belongs to its own picture."""
     jobs = []
     for i, size in enumerate([16, 40, 40, 700, 40, 24, 40, 300, 16]):
@@ -191,7 +191,7 @@ def test_what_fails_in_the_network_or_on_the_disk_is_told(tmp_path):
     assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", "there is no memory left")] * 4
 
 
-def test_error_of_one_picture_does_not_fail_those_that_went_with_it(tmp_path):
+def test_one_failing_image_does_not_fail_its_batch(tmp_path):
     sizes = [40, 30, 40, 40, 40]
     jobs = []
     for i, size in enumerate(sizes):
@@ -275,7 +275,7 @@ def test_a_stopped_run_is_finished_by_the_same_command(tmp_path, sent):
     assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
 
 
-def test_all_pages_become_a_tiff_and_elsewhere_it_is_told_that_there_are_more(tmp_path, capsys):
+def test_all_pages_are_kept_in_tiff_and_noted_in_other_formats(tmp_path, capsys):
     pages = [Image.fromarray(image) for image in random_images(3, 40)]
     scans, report = tmp_path / "scans", tmp_path / "run.jsonl"
     scans.mkdir()
@@ -294,7 +294,7 @@ def test_all_pages_become_a_tiff_and_elsewhere_it_is_told_that_there_are_more(tm
             assert np.abs(luma - np.asarray(Image.fromarray(source).convert("L"))).mean() < 8
 
 
-def test_all_frames_become_a_tiff_where_the_same_format_or_tiff_is_asked_for(tmp_path, capsys):
+def test_animations_become_tiff_for_format_tiff_and_same(tmp_path, capsys):
     first, second, still = (Image.fromarray(image) for image in random_images(3, 40))
     scans, report = tmp_path / "scans", tmp_path / "run.jsonl"
     scans.mkdir()
@@ -323,7 +323,7 @@ def test_all_frames_become_a_tiff_where_the_same_format_or_tiff_is_asked_for(tmp
         assert "0 colorized, 4 skipped" in capsys.readouterr().out
 
 
-def test_truncated_files_are_taken_on_request_and_that_is_told(tmp_path, capsys):
+def test_accepted_truncated_files_are_reported(tmp_path, capsys):
     scans, report = make_scans(tmp_path / "scans", 2), tmp_path / "run.jsonl"
     (cut,) = scans.glob("1/*.png")
     cut.write_bytes(cut.read_bytes()[:-1000])

@@ -178,7 +178,7 @@ def test_suggestions_are_those_of_the_dab_in_hand(page: Page):
 
 
 @desktop
-def test_a_color_that_is_chosen_in_the_open_field_is_one_step_back(page: Page):
+def test_choosing_a_color_is_one_undo_step(page: Page):
     page.get_by_role("tab", name="Fix colors").click()
     page.locator(".dabs").press("Enter")
     ring, field = page.locator(".ring"), page.locator("input[type=color]")

@@ -263,7 +263,7 @@ def test_old_prints_are_prepared_unless_that_is_switched_off(tmp_path):
     assert not np.array_equal(*results)
 
 
-def test_a_hint_that_is_none_is_refused(tmp_path, capsys):
+def test_an_invalid_hint_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["colorize", "a.png", "--output", str(tmp_path), "--hint", "red"])
     assert "--hint" in capsys.readouterr().err

@@ -201,7 +201,7 @@ def test_messages_come_as_they_were_sent():
         b'{"arrays": []' + b" " * 200_000,
     ],
 )
-def test_messages_that_are_none_end_the_conversation(content: bytes):
+def test_invalid_messages_end_the_conversation(content: bytes):
     assert receive(io.BytesIO(content)) is None
 
 

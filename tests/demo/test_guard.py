@@ -208,7 +208,7 @@ def test_a_household_of_ipv6_is_one_visitor():
     assert post("2a00:1450:4001:801::1") == 200
 
 
-def test_an_allowance_forgets_and_costs_the_same_for_many(monkeypatch: pytest.MonkeyPatch):
+def test_an_allowance_forgets_visitors_in_constant_time(monkeypatch: pytest.MonkeyPatch):
     now = 0.0
     monkeypatch.setattr("colorizer.demo.guard.time.monotonic", lambda: now)
     allowance = Allowance(1, 60)
@@ -269,7 +269,7 @@ def test_uploads_leave_the_disk_a_reserve(monkeypatch: pytest.MonkeyPatch, tmp_p
         ({"host": "127.0.0.1:7860", "sec-fetch-site": "same-origin"}, 200),
     ],
 )
-def test_a_server_of_ones_own_is_not_for_other_sites(monkeypatch: pytest.MonkeyPatch, headers: dict, status: int):
+def test_a_local_server_refuses_requests_from_other_sites(monkeypatch: pytest.MonkeyPatch, headers: dict, status: int):
     monkeypatch.setenv(HOSTS_VARIABLE, "demo.example.org, other.example.org")
     options = Guard.as_middleware("127.0.0.1").kwargs
     client = _client(**options)
@@ -316,14 +316,14 @@ def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
         {"data": 5},
     ],
 )
-def test_questions_that_make_no_sense_are_answered_as_such(question: object):
+def test_invalid_requests_get_status_400(question: object):
     assert _client().post("/gradio_api/queue/join", json=question).status_code == 400
 
 
 @pytest.mark.parametrize(
     "ranges", ["bytes=5", "bytes=a-b", "lines=1-2", "bytes=-", "bytes=0-1,2-3", "bytes=5-1", f"bytes={10**99}-"]
 )
-def test_ranges_that_make_no_sense_are_answered_as_such(ranges: str):
+def test_invalid_ranges_get_status_416(ranges: str):
     assert _client().get("/gradio_api/file=/x/a.png", headers={"range": ranges}).status_code == 416
     assert _client().get("/gradio_api/file=/x/a.png", headers={"range": "bytes=0-99"}).status_code == 200
 
@@ -333,7 +333,7 @@ def test_uploads_are_forms(kind: str):
     assert _client().post("/gradio_api/upload", content=b"x", headers={"content-type": kind}).status_code == 400
 
 
-def test_what_gradio_can_not_read_is_no_fault_of_the_server():
+def test_unreadable_requests_get_status_400():
     async def stumble(request: Request) -> PlainTextResponse:
         raise KeyError("/somewhere/secret")
 

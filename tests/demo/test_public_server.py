@@ -92,7 +92,7 @@ def test_malformed_ranges_are_refused(demo_url: str, ranges: str):
     _check(httpx.get(f"{demo_url}/gradio_api/file={path}", headers={"range": ranges}))
 
 
-def test_an_event_that_never_was_is_no_fault_of_the_server(demo_url: str):
+def test_an_unknown_event_gets_status_404(demo_url: str):
     assert "404" in httpx.get(f"{demo_url}/gradio_api/call/colorize/none").text
 
 

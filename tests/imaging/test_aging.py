@@ -17,7 +17,7 @@ def test_age_keeps_the_size_and_repeats_with_its_seed():
     assert len({copy.tobytes() for copy in copies}) > 40
 
 
-def test_age_leaves_some_copies_plain_and_the_photograph_alone():
+def test_age_keeps_some_copies_clean_and_its_input_unchanged():
     photo, luma = PHOTO.copy(), cv2.cvtColor(PHOTO, cv2.COLOR_RGB2GRAY)
     plain = sum(np.array_equal(age(photo, np.random.default_rng(seed)), luma) for seed in range(300))
     assert 5 < plain < 60

@@ -94,7 +94,7 @@ def test_frames_that_a_png_lacks_are_damage():
         decode(short + chunk(b"IEND", b""))
 
 
-def test_frames_are_colors_of_the_gamma_and_turned_as_the_first():
+def test_frames_get_the_gamma_and_orientation_of_the_first():
     exif = Image.Exif()
     exif[0x0112] = 6
     array = np.uint8([[10, 128, 250]])
@@ -105,7 +105,7 @@ def test_frames_are_colors_of_the_gamma_and_turned_as_the_first():
     assert np.array_equal(frames[0], decode_image(png(array, *extra)))
 
 
-def test_colors_that_the_palette_of_a_later_frame_lacks_are_damage():
+def test_colors_missing_from_a_later_frames_palette_are_damage():
     frames = [(0, 0, np.zeros((4, 4)), 1, None), (1, 1, np.full((2, 2), 3), 1, None)]
     assert decode(gif(frames, 4))[1][1, 1].tolist() == list(WHITE)
     with pytest.raises(ImageError, match=r"page 2 .*damaged .*: .* colors are missing from its palette"):

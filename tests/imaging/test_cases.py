@@ -132,7 +132,7 @@ def test_one_hot_pixel_does_not_darken_a_picture_of_floats():
     assert np.count_nonzero(np.abs(decoded.astype(int) - TRUTH).max(axis=2) > 1) == 1
 
 
-def test_floats_beyond_all_ranges_are_stretched_and_that_is_told():
+def test_floats_out_of_range_are_stretched_with_a_note():
     array = PLANE.astype(np.float32) * 1000
     array[0, 0], array[0, 1] = 3e38, -3e38
     image, metadata = decode_with_metadata(write_tiff(array))
@@ -159,7 +159,7 @@ def test_transparency_of_a_tiff_in_inks(kind: int):
     assert decode_image(tiff(np.dstack([inks, MASK]), t262=5)).shape[2] == 3
 
 
-def test_only_a_negative_count_of_layers_makes_a_channel_the_transparency():
+def test_only_a_negative_layer_count_marks_a_channel_as_alpha():
     layers = struct.pack(">Ih", 2, -1) + bytes(4)
     decoded = decode_image(write_psd([PLANE] * 3 + [MASK], 3, layers=layers))
     assert np.array_equal(decoded, np.dstack([TRUTH, MASK]))
@@ -231,7 +231,7 @@ def test_pages_of_kinds_that_pillow_alone_knows_are_told():
     assert np.array_equal([image for image, _ in decode_pages(content)], [TRUTH, 255 - TRUTH])
 
 
-def test_the_primary_picture_of_a_heic_is_taken_wherever_it_stands():
+def test_the_primary_picture_of_a_heic_is_decoded_wherever_it_is():
     file, buffer = pillow_heif.HeifFile(), io.BytesIO()
     for shade in (40, 120, 200):
         file.add_from_pillow(Image.new("RGB", (64, 64), (shade,) * 3))
@@ -299,7 +299,7 @@ NOISE = np.repeat(np.random.default_rng(0).integers(90, 160, (100, 160, 1), np.u
     ],
     ids=["JPEG", "progressive JPEG", "PNG", "interlaced PNG", "BMP", "PPM", "TGA", "QOI", "TIFF", "TIFF in strips"],
 )
-def test_what_is_there_of_a_truncated_file_is_taken_on_request(content):
+def test_truncated_files_are_decoded_on_request(content):
     whole = decode_image(content)
     assert "notes" not in decode_with_metadata(content, accept_truncated=True)[1]
     cut = content[: len(content) * 2 // 3]
@@ -322,7 +322,7 @@ def test_truncated_files_that_can_not_be_completed_are_refused_all_the_same():
             decode_with_metadata(content[: len(content) // 2], accept_truncated=True)
 
 
-def test_a_jpeg_that_lacks_nothing_but_its_end_is_read():
+def test_a_jpeg_without_its_end_marker_is_read():
     content = pillow(Image.fromarray(PLANE), "JPEG")
     assert np.array_equal(decode_image(content[:-2]), decode_image(content))
     assert np.array_equal(decode_image(content[:-1]), decode_image(content))
@@ -365,7 +365,7 @@ def heif_of_ten_bits() -> bytes:
     ],
     ids=["PNG", "TIFF", "PSD", "HEIC", "AVIF", "JXL", "JP2", "JPEG without loss", "PGM", "PPM", "PFM", "SGI"],
 )
-def test_that_more_than_eight_bits_became_eight_is_told(content):
+def test_reduction_to_eight_bits_is_noted(content):
     assert decode_with_metadata(content)[1]["notes"] == ["its samples were reduced to 8 bits"]
 
 

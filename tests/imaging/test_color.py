@@ -100,7 +100,7 @@ def test_color_of_a_wide_panorama_and_of_a_large_photo():
         assert np.abs(rgb.astype(int) - color.join(luma, np.broadcast_to(chroma[0, 0], (*size, 2)))).max() <= 1
 
 
-def test_pictures_joined_together_are_those_joined_alone():
+def test_joining_a_batch_equals_joining_one_by_one():
     rng = np.random.default_rng(0)
     sizes = [((32, 32), (16, 16))] * 18 + [((31, 45), (16, 22)), ((32, 32), (16, 16)), ((8, 8), (16, 16))]
     sizes += [((32, 32), (32, 32))] * 2 + [((300, 420), (32, 48))] * 2 + [((1, 4), (1, 2))] * 3

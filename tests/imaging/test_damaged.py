@@ -121,7 +121,7 @@ def test_icon_with_a_palette_of_black_and_white():
     ],
     ids=["ICO", "PNG", "GIF", "TGA", "Sun", "TIFF", "BMP of 8 bits", "of 4", "of 1", "in runs of 8", "of 4"],
 )
-def test_colors_that_a_palette_lacks_are_damage(make, enough, short):
+def test_colors_missing_from_a_palette_are_damage(make, enough, short):
     """They would be black or some other color."""
     decode_image(make(enough))
     with pytest.raises(ImageError, match=r"damaged .*: it has pixels whose colors are missing from its palette"):

@@ -24,7 +24,7 @@ from colorizer.imaging.encode import choose_extension
         ("a", ".png"),
     ],
 )
-def test_the_same_format_is_told_by_the_name(name, extension):
+def test_format_same_follows_the_extension(name, extension):
     assert choose_extension(name) == extension
     (job,) = name_results([(name, PurePath(name))], "out", "same", [""])
     assert str(job.targets[0]).endswith(extension)

@@ -232,7 +232,7 @@ def test_damaged_and_oversized_metadata_do_not_harm(tmp_path):
 
 
 @pytest.mark.parametrize("dpi", [(float("nan"), 300.0), (1e9, 1e9), (0, 0), (-1, 5), ("a", "b"), 300])
-def test_resolution_that_is_none_is_left_out(dpi):
+def test_an_invalid_resolution_is_left_out(dpi):
     picture = Image.fromarray(RGB)
     picture.info["dpi"] = dpi
     image, metadata = decode_with_metadata(picture)

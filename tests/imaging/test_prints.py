@@ -21,7 +21,7 @@ def is_whole(luma: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
-def test_a_print_is_known_and_a_photograph_stays(photo):
+def test_prints_are_recognized_and_photographs_unchanged(photo):
     luma = to_luma(read(photo))
     assert is_whole(luma)
     assert stretch_pale(luma) is luma

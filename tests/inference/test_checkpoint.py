@@ -101,7 +101,7 @@ def test_a_download_goes_on_where_it_was_cut(hub: Hub):
     assert hub.requests.count("GET /ada/net/resolve/" + hub.repos["model", "ada/net"].head + "/model.keras") == 3
 
 
-def test_of_a_model_with_an_export_that_alone_is_downloaded(hub: Hub, tmp_path: Path):
+def test_only_the_export_is_downloaded_if_a_model_has_one(hub: Hub, tmp_path: Path):
     sha = hashlib.sha256(b"export").hexdigest()
     known = {"files": {"model.tflite": sha, "decoder.tflite": sha, "../evil": sha}}
     files = {**model_files(export=known), "model.tflite": b"export", "decoder.tflite": b"export", "../evil": b"export"}

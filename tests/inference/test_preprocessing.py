@@ -16,7 +16,7 @@ FIRST_RECORD = Path(__file__).parent / "first_record"
 FEED = Preprocessing(multiple=32, stride=4, working_size=256, enlargement=3, sharpening=0, mirrored_size=0)
 
 
-def test_a_record_without_keys_means_what_the_first_weights_were_fed():
+def test_missing_record_keys_default_to_the_preprocessing_of_the_first_weights():
     """With a small random network, whose golden output was made before these keys existed."""
     result = Colorizer.load(FIRST_RECORD).colorize(
         ROOT / "samples/photos/cat.jpg", vividness=0.7, hints=[(100, 100, "#c06060")], reach=None
@@ -52,7 +52,7 @@ def test_nonsense_in_a_record_is_named(key, value):
         Preprocessing.from_config(config)
 
 
-def test_the_record_is_read_and_its_absence_means_the_first_values():
+def test_preprocessing_is_read_from_the_record():
     assert Preprocessing.from_config({"input": {"multiple": 16, "sizes": [32, 48, 64]}}) == Preprocessing(16)
     record = json.loads((FIRST_RECORD / "config.json").read_text())
     assert Preprocessing.from_config(record).mirrored_size == 48

@@ -112,7 +112,7 @@ def test_one_core_or_all_of_them_give_the_same(unet):
             assert np.array_equal(one, other)
 
 
-def test_threads_that_hold_back_standard_error_give_it_back(capfd):
+def test_threads_restore_standard_error(capfd):
     def hold(seconds: float) -> None:
         with quiet_stderr():
             time.sleep(seconds)

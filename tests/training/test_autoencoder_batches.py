@@ -36,7 +36,7 @@ def test_an_epoch_shows_each_image_once_and_mirrors_some():
     assert not np.array_equal(first, np.rint(read(batches) * 255))
 
 
-def test_training_goes_on_with_the_batches_that_it_would_have_given():
+def test_resumed_training_sees_the_same_batches():
     images = random_images(10)
     through = ArrayBatches(images, 4, seed=5)
     through.epoch = 2

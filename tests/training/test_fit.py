@@ -95,7 +95,7 @@ def test_resumed_training_equals_one_that_ran_through(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_finished_training_does_nothing_more_and_other_options_are_refused(config):
+def test_finished_training_is_not_repeated_and_other_options_are_refused(config):
     folder = fit(config)
     before = (folder / "model.keras").read_bytes()
     fit(config)
@@ -131,7 +131,7 @@ def test_overwriting_training_goes_on_after_a_kill(config):
 
 
 @pytest.mark.slow
-def test_training_that_stopped_early_is_not_taken_up_again(config):
+def test_early_stopped_training_is_not_resumed(config):
     config = replace(config, epochs=9, patience=1, learning_rate=1e-12)
     folder = fit(config)
     assert len(history(folder)) == 2
@@ -177,7 +177,7 @@ def test_training_starts_from_given_weights(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_resumed_training_keeps_to_the_weights_that_it_started_from(config, tmp_path):
+def test_resuming_requires_the_same_initial_weights(config, tmp_path):
     start, other = tmp_path / "start.keras", tmp_path / "other.keras"
     for path in (start, other):
         save_model(build_autoencoder(latent_dim=8, filters=(4, 8)), path)
@@ -224,7 +224,7 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
         ({"output": "/proc/none"}, "output /proc/none can't be written"),
     ],
 )
-def test_nonsense_ends_in_a_line_before_the_first_epoch(config, option, words):
+def test_invalid_options_are_one_line_before_the_first_epoch(config, option, words):
     with pytest.raises(TrainingError, match=words) as error:
         fit(replace(config, **option))
     assert "\n" not in str(error.value)
@@ -270,7 +270,7 @@ def test_options_of_the_command_line_and_their_exit_codes(config):
 
 
 @pytest.mark.slow
-def test_killed_training_goes_on_and_keeps_the_best(config, tmp_path):
+def test_killed_training_is_resumed_and_keeps_the_best(config, tmp_path):
     """``kill -9`` in the middle of an epoch, then the same command again."""
     cells = [encode(image) for image in random_images(2000)]
     config = replace(config, data=(str(tmp_path / "more"),), epochs=12)
@@ -315,7 +315,7 @@ def damage(path: Path, how: str) -> None:
     ("name", "how"),
     [("state.weights.h5", "cut"), ("state.weights.h5", "flipped"), ("state.json", "empty"), ("state.json", "absent")],
 )
-def test_of_a_damaged_state_the_one_before_is_taken(config, caplog, name, how):
+def test_resuming_skips_a_damaged_state(config, caplog, name, how):
     config = replace(config, epochs=2)
     folder = fit(config)
     caplog.set_level("WARNING")
@@ -328,7 +328,7 @@ def test_of_a_damaged_state_the_one_before_is_taken(config, caplog, name, how):
 
 
 @pytest.mark.slow
-def test_if_all_states_are_damaged_a_sentence_says_so(config):
+def test_damaged_states_are_reported(config):
     folder = fit(replace(config, epochs=1))
     (folder / "resume/epoch-00001/state.weights.h5").write_bytes(b"")
     before = (folder / "model.keras").read_bytes()

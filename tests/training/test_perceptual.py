@@ -23,7 +23,7 @@ def square() -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_true_colors_cost_nothing_and_colors_count_by_what_the_classifier_sees(square, monkeypatch):
+def test_the_loss_is_zero_for_true_colors_and_grows_with_the_error(square, monkeypatch):
     perceptual = PerceptualLoss()
     seen = []
     network = perceptual.network

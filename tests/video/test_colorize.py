@@ -174,7 +174,7 @@ def stop_at(frames: int):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_run_that_is_stopped_goes_on_and_gives_the_same_film(tmp_path: Path, suffix: str) -> None:
+def test_a_stopped_run_is_resumed_and_gives_the_same_film(tmp_path: Path, suffix: str) -> None:
     source = write_video(tmp_path / "gray.mp4", moving(70), uneven(70), sound="aac")
     options = {"part_seconds": 0.5, "lossless": suffix == ".mkv"}
     whole, target = tmp_path / f"whole{suffix}", tmp_path / f"color{suffix}"
@@ -295,7 +295,7 @@ def test_files_that_are_no_films_are_refused_in_words(tmp_path: Path) -> None:
     assert not (tmp_path / "color.mp4").exists()
 
 
-def test_films_that_can_not_be_held_are_refused_before_the_first_frame(tmp_path: Path) -> None:
+def test_unsuitable_outputs_are_refused_before_the_first_frame(tmp_path: Path) -> None:
     deep = write_video(tmp_path / "deep.mkv", moving(3, depth=10), codec="ffv1", pixels="yuv420p10le")
     with pytest.raises(VideoError, match=r"has 10 bits per sample.*lossless, and an output that ends in .mkv"):
         colorize_video(deep, tmp_path / "color.mp4", OneColor())

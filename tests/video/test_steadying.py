@@ -87,14 +87,14 @@ def test_a_pan_is_no_cut() -> None:
     assert max(changes) < 0.5 * np.abs(predicted[1] - predicted[0]).mean()
 
 
-def test_how_many_frames_come_at_once_and_where_a_run_goes_on_changes_nothing(film: Film) -> None:
+def test_batch_size_does_not_change_the_result(film: Film) -> None:
     lumas, predicted = noisy(film)
     whole, _ = run(lumas, predicted, every=2)
     single, _ = run(lumas, predicted, every=2, together=1)
     assert all(np.array_equal(a, b) for a, b in zip(whole, single, strict=True))
 
 
-def test_the_network_sees_one_frame_of_so_many(film: Film) -> None:
+def test_only_every_nth_frame_goes_through_the_network(film: Film) -> None:
     lumas, predicted = noisy(film)
     still = [lumas[0]] * 12
     calls = []
