@@ -76,7 +76,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
         value = given.get(name)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise gr.Error(f"{name} must lie from {low} to {high}, got {value!r}", print_exception=False)
+            raise gr.Error(f"{name} must be from {low} to {high}, got {value!r}", print_exception=False)
         options[name] = type(default)(value)
     prepare = given.get("prepare")
     if not isinstance(prepare, bool | None):

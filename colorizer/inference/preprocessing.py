@@ -59,7 +59,7 @@ class Preprocessing:
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise ValueError(f"{name} must lie from {least} to {most}, got {value!r}")
+                raise ValueError(f"{name} must be from {least} to {most}, got {value!r}")
             if name not in ("enlargement", "sharpening") and not isinstance(value, int):
                 raise ValueError(f"{name} must be a whole number, got {value!r}")
         if self.multiple % self.stride:

@@ -27,7 +27,7 @@ from image_files import (
 from PIL import ExifTags, Image
 
 from benchmarks.fuzz import photoshop
-from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata, read_size
+from colorizer.imaging.decode import ImageError, decode_image, read_size
 
 # === Bit depths and sample formats ===
 
@@ -145,19 +145,6 @@ def test_tiff_whose_last_strip_is_padded(compression: int, rows: int):
     """Many writers give it as many rows as the others have, some of them beyond the picture."""
     padded = np.pad(RGB, ((0, -len(RGB) % rows), (0, 0), (0, 0)))
     assert np.array_equal(decode_image(tiff(padded, t259=compression, t278=rows, t257=len(RGB))), RGB)
-
-
-def test_fax_of_which_a_row_is_not_understood():
-    """It is refused, or the other rows are decoded, as by other readers."""
-    array = np.random.default_rng(0).random((64, 96)) > 0.5
-    content = bytearray(pillow(Image.fromarray(array), "TIFF", compression="group3"))
-    content[200:210] = b"\xff" * 10
-    with pytest.raises(ImageError, match="its fax code is damaged"):
-        decode_image(bytes(content))
-    image, _ = decode_with_metadata(bytes(content), accept_truncated=True)
-    same = (image[..., 0] > 0) == array
-    assert same[-40:].all()
-    assert not same.all()
 
 
 def test_tiff_of_a_volume_is_refused():

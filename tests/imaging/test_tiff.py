@@ -1,13 +1,13 @@
-"""TIFF whose directory lacks what most have, and the colors of Lab."""
+"""TIFF whose directory lacks what most have, the colors of Lab, and damaged faxes."""
 
 import struct
 
 import numpy as np
 import pytest
-from image_files import RGB, tiff
+from image_files import RGB, pillow, tiff
 from PIL import Image, ImageCms
 
-from colorizer.imaging.decode import ImageError, decode_image
+from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 
 
 @pytest.mark.parametrize("compression", [1, 5, 8])
@@ -30,6 +30,19 @@ def test_lab(kind: int, bits: int):
     samples = array if bits == 8 else array.astype(np.uint16) << 8
     decoded = decode_image(tiff(samples, t262=kind))
     assert np.abs(decoded.astype(int) - RGB).mean() <= 4
+
+
+def test_a_fax_with_a_damaged_row():
+    """It is refused, or the other rows are decoded, as by other readers."""
+    array = np.random.default_rng(0).random((64, 96)) > 0.5
+    content = bytearray(pillow(Image.fromarray(array), "TIFF", compression="group3"))
+    content[200:210] = b"\xff" * 10
+    with pytest.raises(ImageError, match="its fax code is damaged"):
+        decode_image(bytes(content))
+    image, _ = decode_with_metadata(bytes(content), accept_truncated=True)
+    same = (image[..., 0] > 0) == array
+    assert same[-40:].all()
+    assert not same.all()
 
 
 def test_lab_in_floats_is_refused():

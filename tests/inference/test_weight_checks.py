@@ -53,12 +53,12 @@ PRIOR = [1 / len(BINS)] * len(BINS)
         ("output", {"vivid_noise": [0.01, 0.02]}, "TypeError"),
         ("output", {"vivid_gain": float("inf")}, "vivid_gain must lie"),
         ("output", {"vivid_gain": -1}, "vivid_gain must lie"),
-        ("input", {"multiple": 0}, "multiple must lie"),
-        ("input", {"multiple": 4096}, "multiple must lie"),
+        ("input", {"multiple": 0}, "multiple must be from"),
+        ("input", {"multiple": 4096}, "multiple must be from"),
         ("input", {"multiple": 4}, "the network can't take an image of 4 x 4|the network's output is"),
         ("input", {"stride": 8}, "the network can't take an image|the network's output is"),
-        ("input", {"working_size": 4096}, "working_size must lie"),
-        ("input", {"sharpening": float("nan")}, "sharpening must lie"),
+        ("input", {"working_size": 4096}, "working_size must be from"),
+        ("input", {"sharpening": float("nan")}, "sharpening must be from"),
     ],
 )
 def test_a_record_that_makes_no_sense_or_does_not_fit_is_refused(folder, part, values, words):
