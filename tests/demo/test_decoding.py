@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import encode, random_images
-from image_files import camera_exif, pillow
+from image_files import bmp, camera_exif, pillow
 from PIL import Image
 
 from colorizer.demo import decoding
@@ -178,9 +178,8 @@ def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
             decoding.decode(path, MAX_PIXELS)
         ended.append(name)
 
-    for visitor in ("a", "b"):  # Both processes are ready.
-        bring(visitor, quick)
-    ended.clear()
+    for child in decoding._SLOTS.children:  # As in the demo, both processes have started.
+        child.decode(quick, MAX_PIXELS, 60)
     threads = [threading.Thread(target=bring, args=("a", slow)), threading.Thread(target=bring, args=("b", quick))]
     threads[0].start()
     while not decoding._SLOTS._turns:
@@ -189,6 +188,35 @@ def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert ended == ["b", "a"]
+
+
+@pytest.mark.slow
+def test_the_worst_file_costs_another_visitor_less_than_a_second(tmp_path, monkeypatch):
+    """Twenty megabytes of runs of a single pixel take longer than the limit of ten seconds."""
+    runs = (b"\1\5" * 3000 + b"\0\0") * 3300 + b"\0\1"
+    worst = write(tmp_path / "worst.bmp", bmp(8, 1, runs, bytes(1024), 3300, 3000))
+    photo = write(tmp_path / "photo.jpg", encode(random_images(1, 1000)[0], "JPEG"))
+    visitors = threading.local()
+    monkeypatch.setattr(decoding, "_visitor", lambda: visitors.name)
+
+    def bring(name: str, path: Path) -> float:
+        visitors.name, started = name, time.monotonic()
+        with suppress(ImageError):
+            decoding.decode(path, MAX_PIXELS)
+        return time.monotonic() - started
+
+    for child in decoding._SLOTS.children:  # As in the demo, both processes have started.
+        child.decode(photo, MAX_PIXELS, 60)
+    alone = bring("b", photo)
+    thread = threading.Thread(target=bring, args=("a", worst))
+    thread.start()
+    while not decoding._SLOTS._turns:
+        time.sleep(0.01)
+    beside = bring("b", photo)
+    print(f"{alone:.3f} s alone, {beside:.3f} s beside the worst file")
+    assert thread.is_alive()
+    assert beside < alone + 3  # It is less than one second where nothing else runs.
+    thread.join()
 
 
 def test_the_network_is_used_by_one_at_a_time():
