@@ -60,7 +60,9 @@ def fit(config: TrainConfig) -> Path:
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     precision = resolve_precision(config.precision)
-    sets = hold_out([load_parts(d, config.validation, config.seed) for d in config.data], config.hold_out)
+    # A dataset that is named twice, so that its images count twice, is read once.
+    parts = {name: load_parts(name, config.validation, config.seed) for name in dict.fromkeys(config.data)}
+    sets = hold_out([parts[name] for name in config.data], config.hold_out)
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)
     recipe.prepare(model)

@@ -17,6 +17,7 @@ import pytest
 from conftest import ROOT, encode, random_images, write_parquet
 
 from colorizer.data.dataset import DatasetError
+from colorizer.data.sources import load_parts
 from colorizer.models.autoencoder import build_autoencoder
 from colorizer.models.unet import build_unet
 from colorizer.training.config import TrainConfig, TrainingError
@@ -206,6 +207,14 @@ def test_half_precision_on_disk_changes_outputs_by_less_than_a_tenth_of_a_level(
     luma = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     assert np.abs(np.asarray(model(luma)) - np.asarray(loaded(luma))).max() < 0.1 / 255
+
+
+def test_a_dataset_that_is_named_twice_is_read_once(config, monkeypatch):
+    read = []
+    monkeypatch.setattr("colorizer.training.fit.load_parts", lambda *given: read.append(given) or load_parts(*given))
+    with pytest.raises(TrainingError, match="batch_size 65 is larger than the 64 training images"):
+        fit(replace(config, data=config.data * 2, batch_size=65))
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(
