@@ -35,7 +35,7 @@ _PROBED = 100  # Images of a dataset whose sizes are taken as typical.
 _LEAST_AREA = 0.45  # Of a crop, as a fraction of the image.
 _WIDEST = 1.25  # Aspect ratio of a crop.
 _AGED = 0.35  # Fraction of the images whose input is an aged copy.
-_HINTED = 0.33  # Fraction of the images that have hints.
+_HINTED = 0.5  # Fraction of the images that have hints.
 _MEAN_HINTS = 6
 
 
