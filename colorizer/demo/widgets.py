@@ -1,6 +1,7 @@
 """Picture widgets that the tabs use, and the files behind them."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +31,20 @@ def build_panel(label: str, alt_text: str, **options: Any) -> gr.Image:
         interactive=False,
         buttons=["fullscreen"],
         elem_classes=["picture"],
+        **options,
+    )
+
+
+def build_thumbnails(pictures: Sequence[tuple[str, str]] | None = None, **options: Any) -> gr.Gallery:
+    """Build a gallery of thumbnails of small images to choose from; `pictures` are paths with captions."""
+    return gr.Gallery(
+        pictures,
+        label="Choose an image",
+        height="auto",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_classes=["thumbnails", "pixelated"],
         **options,
     )
 

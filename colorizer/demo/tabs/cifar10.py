@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from colorizer.demo.errors import as_gradio_errors, pick
 from colorizer.demo.gallery import ALL_CLASSES, PAGE, Gallery, take_page
 from colorizer.demo.tables import GRAY, MEANING, build_table, raw_title, read_records, title
-from colorizer.demo.widgets import read_caption
+from colorizer.demo.widgets import build_thumbnails, read_caption
 from colorizer.demo.workbench import NETWORK, QUIET
 from colorizer.evaluation.metrics import measure_error
 from colorizer.imaging.color import gray_copy
@@ -68,17 +68,7 @@ class _Tab:
                 self.back = gr.Button("Previous", size="md", scale=0, min_width=90, elem_id="back")
                 self.page = gr.Number(1, label="Page", precision=0, scale=0, min_width=150, elem_id="page")
                 self.forth = gr.Button("Next", size="md", scale=0, min_width=70, elem_id="forth")
-        self.gallery = gr.Gallery(
-            label="Choose an image",
-            format="png",
-            columns=12,
-            height="auto",
-            allow_preview=False,
-            interactive=False,
-            buttons=[],
-            elem_id="gallery",
-            elem_classes=["thumbnails", "pixelated"],
-        )
+        self.gallery = build_thumbnails(format="png", columns=12, elem_id="gallery")
         self.sorted_note = gr.Markdown(_SORTED, visible=False, elem_classes=["hint"])
         gr.Markdown(f"{images.origin}\n\n{_WORDS}\n{MEANING}", elem_id="origin", elem_classes=["hint"])
 

@@ -14,7 +14,7 @@ from colorizer.demo.errors import as_gradio_errors, find_upload, pick
 from colorizer.demo.gallery import Gallery
 from colorizer.demo.photo import Photo
 from colorizer.demo.tables import title
-from colorizer.demo.widgets import build_panel, read_caption, show_picture
+from colorizer.demo.widgets import build_panel, build_thumbnails, read_caption, show_picture
 from colorizer.demo.workbench import MAX_PIXELS, NETWORK, QUIET
 from colorizer.files import resource_folder
 from colorizer.imaging.color import fit_within
@@ -141,16 +141,10 @@ class _Passage:
     def lay_out(self) -> None:
         self.latent = gr.State()  # The latent vector of the chosen image.
         with gr.Row(elem_id="follow-choice"):
-            self.chooser = gr.Gallery(
+            self.chooser = build_thumbnails(
                 [(str(path), name) for path, name in zip(self.samples.dataset.sources, self.rows, strict=True)],
-                label="Choose an image",
                 columns=10,
-                height="auto",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
                 elem_id="follow",
-                elem_classes=["thumbnails", "pixelated"],
             )
             self.own = gr.UploadButton(
                 "Your own image", file_types=["image"], size="md", scale=0, min_width=180, elem_id="follow-own"
