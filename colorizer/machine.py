@@ -3,6 +3,8 @@
 import errno
 import os
 import platform
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import cv2
 _log_level = 0  # OpenCV's log level outside of `quiet_opencv`.
 _quiet_calls = 0
 _lock = threading.Lock()
+_redirecting = threading.RLock()  # Two threads that redirect standard error at the same time could not restore it.
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -76,3 +79,25 @@ def quiet_opencv() -> Iterator[None]:
             _quiet_calls -= 1
             if not _quiet_calls:
                 log.setLogLevel(_log_level)
+
+
+@contextmanager
+def quiet_stderr(*, even_on_error: bool = False) -> Iterator[None]:
+    """Suppress output of native code on standard error, unless an error is raised or even then."""
+    if sys.stderr is None:  # It is closed, and another file may have its descriptor by now.
+        yield
+        return
+    sys.stderr.flush()
+    with _redirecting, tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            if not even_on_error:
+                held.seek(0)
+                os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -25,8 +25,7 @@ from colorizer.batch.run import Rest, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
-from colorizer.inference.runtime import quiet_stderr
-from colorizer.machine import count_cores
+from colorizer.machine import count_cores, quiet_stderr
 
 _CHUNK_BYTES = 128_000_000  # Total size of its files at which a chunk ends.
 _PLANNED_BYTES = 64_000_000  # Limit of chunks and outcomes waiting in Ray: some thousands, however large the cluster.

@@ -1,8 +1,7 @@
 """Decode TIFF: check and measure a page's tags first, then decode only what was checked.
 
 For each page, a small file with a single directory is rebuilt from the checked tags, so that no decoder can interpret
-other tags or follow an unchecked offset. `tifffile` decodes that file; Pillow does so for the color spaces that
-`tifffile` does not convert.
+other tags or follow an unchecked offset. `tifffile` decodes that file; Pillow does so for old-style JPEG.
 """
 
 import io
@@ -10,7 +9,6 @@ import itertools
 import logging
 import math
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,21 +24,23 @@ from colorizer.imaging.inspection import measure_part
 from colorizer.imaging.metadata import keep_letters
 from colorizer.imaging.srgb import apply_palette, from_lab, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
+from colorizer.imaging.ycbcr import LIMITS, WEIGHTS, Units, from_ycbcr
+from colorizer.machine import quiet_stderr
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # Errors already report what is wrong with a file.
 
 _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _SAMPLES, _ROWS, _PLANES, _PREDICTOR, _COLORS, _SUBIFDS = 277, 278, 284, 317, 320, 330
 _STRIPS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 273, 279, 322, 323, 324, 325
-_INKS, _EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH = 332, 338, 339, 530, 32997
+_INKS, _EXTRA, _FORMAT, _YCBCR_WEIGHTS, _SUBSAMPLING, _YCBCR_RANGE, _DEPTH = 332, 338, 339, 529, 530, 532, 32997
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _XMP, _IPTC, _PROFILE = 282, 283, 296, 700, 33723, 34675
 _POINTERS = {34665, 34853, 40965}  # Offsets of EXIF's own directories.
 _DNG, _OLD_JPEG_TAGS = 50706, {512, 513, 514, 515, 517, 518, 519, 520, 521}
-# Every tag that describes how pixels are stored. 266: bit order; 292, 293: fax; 347: JPEG tables; 532: YCbCr range.
+# Every tag that describes how pixels are stored. 266: bit order; 292, 293: fax; 347: JPEG tables.
 _DECODED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, 266, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES}
 _DECODED |= {292, 293, _PREDICTOR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA, _FORMAT, 347}
-_DECODED |= {_SUBSAMPLING, 532} | _OLD_JPEG_TAGS
-_NOT_INTEGERS = {347, 532} | _OLD_JPEG_TAGS
+_DECODED |= {_YCBCR_WEIGHTS, _SUBSAMPLING, _YCBCR_RANGE} | _OLD_JPEG_TAGS
+_NOT_INTEGERS = {347, _YCBCR_WEIGHTS, _YCBCR_RANGE} | _OLD_JPEG_TAGS
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _NAMES = {32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv", 10: "ITU Lab"}
@@ -164,6 +164,7 @@ class TiffPage:
         self._samples = self._number(_SAMPLES, 3 if self._compression == _OLD_JPEG else 1)
         self._bits = self._one_of(_BITS, 8 if self._compression == _OLD_JPEG else 1)
         self._format = self._one_of(_FORMAT, _UNSIGNED)
+        self._units = self._find_units()
         self._check_kind()
         self._offsets_tag = _TILES if _TILES in directory.tags else _STRIPS
         self._sizes_tag = _TILE_SIZES if _TILE_SIZES in directory.tags else _STRIP_SIZES
@@ -218,6 +219,11 @@ class TiffPage:
             refuse(f"{samples} samples per pixel")
         if self._photometric == _YCBCR and (self._bits != 8 or samples != 3):
             refuse(f"YCbCr with {samples} {self._bits}-bit samples")
+        if units := self._units:
+            if {units.across, units.down} - {1, 2, 4}:
+                refuse(f"chroma subsampled by {units.across} and {units.down}")
+            if self._number(_PLANES, 1) == 2 or self._number(_PREDICTOR, 1) != 1:
+                refuse("subsampled chroma in planes or with a predictor")
         lab = self._photometric in (_LAB, _ICC_LAB)
         if lab and (self._bits not in (8, 16) or self._format == _FLOAT or samples != 3):
             refuse(f"Lab with {samples} {self._bits}-bit samples")
@@ -229,9 +235,16 @@ class TiffPage:
         return {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3, _ICC_LAB: 3}.get(self._photometric, 1)
 
     @property
-    def _by_pillow(self) -> bool:
-        """Whether Pillow decodes the page: YCbCr that isn't JPEG, and old-style JPEG."""
-        return self._compression == _OLD_JPEG or (self._photometric == _YCBCR and self._compression not in _PICTURES)
+    def _is_ycbcr(self) -> bool:
+        """Whether the samples are YCbCr that no decoder converts."""
+        return self._photometric == _YCBCR and self._compression not in _PICTURES and self._compression != _OLD_JPEG
+
+    def _find_units(self) -> Units | None:
+        if not self._is_ycbcr:
+            return None
+        across, down, *_ = (*map(int, self._directory.numbers(_SUBSAMPLING)), 2, 2)
+        rows = 0 if _TILE_WIDTH in self._directory.tags else self._number(_ROWS)
+        return Units(across, down, rows * (rows < self._height)) if (across, down) != (1, 1) else None
 
     def _measure(self) -> Cost:
         """Measure the cost of decoding, both of the picture and of its strips or tiles."""
@@ -295,12 +308,8 @@ class TiffPage:
         if self._compression == _OLD_JPEG:  # Its tags may point to tables anywhere in the file.
             return layout.rebuild(self._file.content, tags)
         offsets, sizes = [int(offset) for offset in self._offsets], [int(size) for size in self._sizes]
-        if self._photometric == _YCBCR and self._compression == 1:  # Pillow ignores subsampling if it is uncompressed.
-            parts = [zlib.compress(content[at : at + size], 1) for at, size in zip(offsets, sizes, strict=False)]
-            sizes = [len(part) for part in parts]
-            offsets = list(itertools.accumulate(sizes[:-1], initial=0))
-            content = memoryview(b"".join(parts))
-            tags[_COMPRESSION] = self._to_tag([8])
+        if self._is_ycbcr:
+            tags |= self._describe_ycbcr(height)
         start = min(offsets, default=0)
         end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
         if self._compression == 1:  # The recorded sizes may be wrong.
@@ -312,6 +321,18 @@ class TiffPage:
         shift = len(layout.rebuild(_HEADER, tags)) - start
         tags[self._offsets_tag] = self._to_tag([at + shift for at in offsets])
         return b"".join([layout.rebuild(_HEADER, tags), content[start:end]])
+
+    def _describe_ycbcr(self, height: int) -> dict[int, Tag]:
+        """Describe YCbCr as samples that need no conversion: as RGB, or, if chroma is subsampled, as bytes of gray."""
+        numbers = {_PHOTOMETRIC: [_RGB], _SUBSAMPLING: [1, 1]}
+        if units := self._units:
+            rows, columns = units.stored_size(height, self._width)
+            numbers |= {_SAMPLES: [1], _BITS: [8], _PHOTOMETRIC: [_BLACK_IS_ZERO], _HEIGHT: [rows], _WIDTH: [columns]}
+            numbers[_ROWS] = [math.ceil(units.rows / units.down) or rows]
+            if _TILE_WIDTH in self._directory.tags:
+                tall, wide = units.stored_size(self._number(_TILE_HEIGHT), self._number(_TILE_WIDTH))
+                numbers |= {_TILE_HEIGHT: [tall], _TILE_WIDTH: [wide]}
+        return {tag: self._to_tag(values) for tag, values in numbers.items()}
 
     def _to_tag(self, numbers: list[int]) -> Tag:
         packed = struct.pack(f"{self._directory.layout.order}{len(numbers)}I", *numbers)
@@ -330,14 +351,18 @@ class TiffPage:
         Exception
             Whatever decoders raise on damaged files.
         """
-        if self._by_pillow:
-            with Image.open(io.BytesIO(self._rebuild(self._height)), formats=["TIFF"]) as decoded:
+        if self._compression == _OLD_JPEG:
+            rebuilt = io.BytesIO(self._rebuild(self._height))
+            # libtiff prints what is wrong with a file, without its name.
+            with quiet_stderr(even_on_error=True), Image.open(rebuilt, formats=["TIFF"]) as decoded:
                 decoded.load()
             # Only the pixels: Pillow adds a resolution that isn't in the file.
             picture, notes = Image.frombytes(decoded.mode, decoded.size, decoded.tobytes()), list[str]()
         elif self._compression in FAX and self._samples == self._bits == 1:
             bits, notes = decode_fax(self._rebuild(self._height), accept_damaged)
             picture = self._to_picture(bits[..., None])[0]
+        elif self._is_ycbcr:
+            picture, notes = Image.fromarray(self._convert_ycbcr(self._read_samples())), []
         else:
             picture, notes = self._to_picture(self._read_samples())
         self._add_metadata(picture)
@@ -363,21 +388,26 @@ class TiffPage:
             padded = math.ceil(self._height / rows) * rows if rows else 0
             if not self._height < padded <= 2 * self._height:
                 raise
-            return self._unpack(padded)[: self._height]
+            return self._unpack(padded)[: self._stored_size(self._height)[0]]
 
     def _unpack(self, height: int) -> NDArray[Any]:
         import tifffile  # Slow to import: it takes as long as everything else here together.
 
         # Closed explicitly: reference cycles in tifffile would keep it in memory until garbage collection.
         with io.BytesIO(self._rebuild(height)) as content, tifffile.TiffFile(content, _multifile=False) as file:
-            page = file.pages[0]
+            page = file.pages.first
+            if self._is_ycbcr:
+                page.nodata = 128  # In place of strips that are missing: gray.
             array = page.asarray(maxworkers=1, buffersize=1 << 20)
             if page.axes == "SYX":
                 array = np.moveaxis(array, 0, 2)
-        array = array.reshape(height, self._width, -1)
-        if array.shape[2] < self._colors:
+        array = array.reshape(*self._stored_size(height), -1)
+        if array.shape[2] < (1 if self._units else self._colors):
             raise ValueError(f"it has {array.shape[2]} samples per pixel, not {self._samples}")
         return array
+
+    def _stored_size(self, height: int) -> tuple[int, int]:
+        return self._units.stored_size(height, self._width) if self._units else (height, self._width)
 
     def _to_picture(self, array: NDArray[Any]) -> tuple[Image.Image, list[str]]:
         extra = [int(value) for value in self._directory.numbers(_EXTRA)]
@@ -409,6 +439,11 @@ class TiffPage:
         if premultiplied:
             mode = mode.replace("A", "a")
         return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes()), [note] * bool(note)
+
+    def _convert_ycbcr(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        levels = self._units.unpack(stored, self._height, self._width) if self._units else stored
+        weights, limits = (self._directory.numbers(tag) for tag in (_YCBCR_WEIGHTS, _YCBCR_RANGE))
+        return from_ycbcr(levels, weights or WEIGHTS, limits or LIMITS)
 
     def _divide_by_alpha(self, array: NDArray[Any]) -> NDArray[Any]:
         """Divide colors by their alpha, in place if possible; in 8 bits this would multiply rounding errors."""

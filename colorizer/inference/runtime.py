@@ -6,7 +6,6 @@ For inference, this is the only module that uses either of them.
 import importlib.util
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,10 @@ from numpy.typing import NDArray
 from colorizer.inference.checkpoint import EXPORTED, Checkpoint
 from colorizer.inference.chroma_bins import softmax
 from colorizer.inference.weight_checks import check_exported_weights, check_finite, check_keras_file
-from colorizer.machine import count_cores
+from colorizer.machine import count_cores, quiet_stderr
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-
-
-_QUIET = threading.RLock()  # Two threads that redirect standard error at the same time could not restore it.
 
 
 class Runtime(Protocol):
@@ -242,24 +238,3 @@ def import_keras() -> Any:
     with quiet_stderr():
         import keras
     return keras
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Suppress output of native code on standard error, unless an error is raised."""
-    if sys.stderr is None:  # It is closed, and another file may have its descriptor by now.
-        yield
-        return
-    sys.stderr.flush()
-    with _QUIET, tempfile.TemporaryFile() as held:
-        saved = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(saved, held.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -13,7 +13,8 @@ from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import CONFIG, EXPORTED, KERAS, Checkpoint, ModelError
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.preprocessing import Preprocessing
-from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, import_keras, quiet_stderr
+from colorizer.inference.runtime import KerasRuntime, LiteRTRuntime, import_keras
+from colorizer.machine import quiet_stderr
 from colorizer.models.layer_table import list_layers
 
 MAX_LEVELS = 12

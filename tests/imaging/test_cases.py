@@ -373,20 +373,6 @@ def test_eight_bits_without_loss_are_not_called_more():
     assert "notes" not in decode_with_metadata(imagecodecs.jpeg8_encode(PLANE, lossless=True))[1]
 
 
-@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
-def test_uncompressed_ycbcr(subsampling):
-    """Pillow alone reads it as RGB with an extra sample."""
-    across, down = subsampling
-    units = [
-        bytes(PLANE[y : y + down, x : x + across].reshape(-1)) + b"\x80\x80"
-        for y in range(0, PLANE.shape[0], down)
-        for x in range(0, PLANE.shape[1], across)
-    ]
-    chroma = {"t262": 6, "t530": subsampling, "t277": 3, "t258": (8, 8, 8), "t339": (1, 1, 1)}
-    content = tiff(np.frombuffer(b"".join(units), np.uint8)[None], **chroma, t256=160, t257=100, t278=100)
-    assert np.abs(decode_image(content).astype(int) - TRUTH).max() <= 1
-
-
 def test_jpeg_of_twelve_bits_and_without_loss():
     levels = np.rint(np.float64(PLANE) / 255 * 4095).astype(np.uint16)
     decoded = decode_image(imagecodecs.jpeg8_encode(levels, level=100, bitspersample=12))

@@ -1,6 +1,7 @@
-"""TIFF whose directory lacks what most have, the colors of Lab, and damaged faxes."""
+"""TIFF whose directory lacks what most have, the colors of Lab and YCbCr, and damaged strips."""
 
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -30,6 +31,61 @@ def test_lab(kind: int, bits: int):
     samples = array if bits == 8 else array.astype(np.uint16) << 8
     decoded = decode_image(tiff(samples, t262=kind))
     assert np.abs(decoded.astype(int) - RGB).mean() <= 4
+
+
+YCBCR = np.asarray(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 160, 3), np.uint8), "YCbCr")).copy()
+YCBCR[..., 1:] = 90, 170
+
+
+def subsampled_tiff(across: int, down: int, rows: int, **tags: int | tuple[int, ...]) -> bytes:
+    """Write `YCBCR` in strips of some rows; its chroma is the same everywhere."""
+    strips = []
+    for top in range(0, 100, rows):
+        luma = np.pad(YCBCR[top : top + rows, :, 0], ((0, -rows % down), (0, 0)), mode="edge")
+        units = luma.reshape(-1, down, 160 // across, across).swapaxes(1, 2).reshape(-1, across * down)
+        strips.append(b"".join(bytes(unit) + b"\x5a\xaa" for unit in units))
+    array = np.frombuffer(b"".join(strips), np.uint8).reshape(100, -1)
+    fixed = {"t256": 160, "t258": (8, 8, 8), "t262": 6, "t277": 3, "t339": (1, 1, 1), "t530": (across, down)}
+    return tiff(array, **fixed, t278=rows, **tags)
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 50000])
+@pytest.mark.parametrize(
+    ("across", "down", "rows"), [(1, 1, 100), (2, 1, 20), (2, 2, 100), (2, 2, 20), (4, 2, 5), (4, 4, 20), (1, 2, 4)]
+)
+def test_ycbcr(across: int, down: int, rows: int, compression: int):
+    """Each strip begins a new row of units, even if the last one has rows to spare."""
+    truth = np.asarray(Image.fromarray(YCBCR, "YCbCr").convert("RGB")).astype(int)
+    decoded = decode_image(subsampled_tiff(across, down, rows, t259=compression))
+    assert np.abs(decoded - truth).max() <= 1
+
+
+def test_damaged_ycbcr_is_refused():
+    """Pillow decodes it to wrong pixels, and libtiff prints a line without the file's name."""
+    content = bytearray(subsampled_tiff(2, 2, 100, t259=5))
+    content[-2000:-1960] = b"\xff" * 40
+    with pytest.raises(ImageError, match="damaged"):
+        decode_image(bytes(content))
+
+
+def test_kinds_of_ycbcr_that_no_writer_makes_are_refused():
+    for tags, words in (({"t530": (3, 2)}, "chroma subsampled by 3 and 2"), ({"t284": 2}, "in planes")):
+        fixed = {"t256": 160, "t258": (8, 8, 8), "t262": 6, "t277": 3, "t339": (1, 1, 1)}
+        with pytest.raises(ImageError, match=words):
+            decode_image(tiff(np.zeros((50, 480), np.uint8), **fixed | tags))
+
+
+def test_nothing_is_printed_for_old_style_jpeg(capfd):
+    jpeg = pillow(Image.fromarray(RGB), "JPEG")
+    strip = np.frombuffer(jpeg, np.uint8)[None]
+    size = {"t256": RGB.shape[1], "t257": RGB.shape[0], "t278": RGB.shape[0]}
+    content = tiff(strip, **size, t258=(8, 8, 8), t259=6, t262=6, t277=3, t513=0, t514=len(jpeg))
+    entry = struct.pack("<HHI", 513, 4, 1)
+    content = content.replace(entry + bytes(4), entry + struct.pack("<I", content.index(jpeg)))
+    assert np.abs(decode_image(content).astype(int) - decode_image(jpeg)).mean() < 8
+    with suppress(ImageError):
+        decode_image(content.replace(b"\xff\xda", b"\xff\xd5"))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_fax_with_a_damaged_row():
