@@ -58,8 +58,8 @@ def colorize_archive(
 ) -> list[Outcome]:
     """Colorize images and write the results and a report, ``report.csv``, into a ZIP archive.
 
-    A broken image doesn't stop the others. Results are named as for a folder in the format ``same``, with ``-color``
-    appended; if two files have the same name, the second gets a number.
+    A broken image or archive doesn't stop the others. Results are named as for a folder in the format ``same``, with
+    ``-color`` appended; if two files have the same name, the second gets a number.
 
     Parameters
     ----------
@@ -86,13 +86,16 @@ def colorize_archive(
     Raises
     ------
     ArchiveError
-        If there are no images, they exceed the limits, or an archive can't be read.
+        If there are no images, they exceed the limits, or there is nothing but damaged archives.
     """
     with ExitStack() as archives:
         found = [entry for path in paths for entry in _list_entries(path, archives)]
         entries = [entry for entry in found if entry.is_image]
         if not entries:
             raise ArchiveError(f"there are no images in {', '.join(path.name for path in paths) or 'the upload'}")
+        damaged = [entry.damage for entry in entries if entry.damage]
+        if len(damaged) == len(entries):
+            raise ArchiveError("; ".join(damaged))
         if len(entries) > limits.images:
             raise ArchiveError(f"{len(entries)} images are too many at once; the limit is {limits.images}")
         size = sum(entry.size for entry in entries)
@@ -124,6 +127,7 @@ class _Entry:
     size: int
     source: Callable[[], Path | bytes]
     is_image: bool = True
+    damage: str = ""  # Of an archive that can't be read.
 
 
 def _colorize_entry(
@@ -149,17 +153,20 @@ def _colorize_entry(
 
 
 def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
-    """List the files in an archive, which stays open; for any other file, list the file itself."""
+    """List the files in an archive, which stays open; for any other file or a damaged archive, list the file itself."""
     with path.open("rb") as file:
         begin = file.read(4)
+    own_name = fit_name(path.name) or "image"
     if begin not in _ARCHIVES:
-        yield _Entry(fit_name(path.name) or "image", path.stat().st_size, lambda: path)
+        yield _Entry(own_name, path.stat().st_size, lambda: path)
         return
     try:
         _check_directory(path)
         archive = archives.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ArchiveError(f"{path.name} is a damaged archive: {error}; pack it again, or leave it out") from error
+        damage = f"{path.name} is a damaged archive: {error}; pack it again"
+        yield _Entry(own_name, 0, _refuse(damage), damage=damage)
+        return
     extensions = readable_extensions()
     for member in archive.infolist():
         name = fit_name(read_name(member))
@@ -167,6 +174,13 @@ def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
         if name and not member.is_dir() and not hidden:
             is_image = Path(name).suffix.lower() in extensions
             yield _Entry(name, member.file_size, _reader(archive, member), is_image)
+
+
+def _refuse(reason: str) -> Callable[[], bytes]:
+    def read() -> bytes:
+        raise ImageError(reason)
+
+    return read
 
 
 def _check_directory(path: Path) -> None:

@@ -205,6 +205,16 @@ def test_damaged_archive_and_nothing(tmp_path: Path):
         colorize_archive([], tmp_path / "out.zip", _invert)
 
 
+def test_damaged_archive_does_not_stop_the_others(tmp_path: Path):
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 and no more")
+    whole = _zip(tmp_path / "whole.zip", {"a.png": encode(random_images(1, 8)[0], "PNG")})
+    failed, done = colorize_archive([tmp_path / "cut.zip", whole], tmp_path / "out.zip", _invert)
+    assert (failed.job.source, failed.status) == ("cut.zip", "failed")
+    assert failed.reason == "it is a damaged archive: its end is missing; pack it again"
+    assert (done.job.source, done.status) == ("a.png", "done")
+    assert zipfile.ZipFile(tmp_path / "out.zip").namelist() == ["a-color.png", "report.csv"]
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_damaged_member_does_not_stop_the_others(tmp_path: Path, method: int):
     path, images = tmp_path / "a.zip", random_images(2, 64)
