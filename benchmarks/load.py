@@ -226,7 +226,7 @@ def render(record: dict[str, Any]) -> str:
     many = record["many"]
     lines = [
         "",
-        "| visitors | colorized per second | latency, 50 % | 99 % | refused | failed |",
+        "| visitors | colorized per second | latency, 50% | 99% | refused | failed |",
         "|---|---|---|---|---|---|",
     ]
     for row in record["levels"]:

@@ -174,15 +174,14 @@ def table(record: dict[str, Any]) -> str:
     first = [start[f"{name}: first color"] for name in ("LiteRT", "Keras")]
     rows = [
         (
-            "first color on the command line, from the start of the process",
+            "command line: time from process start to first result",
             [f"{r['seconds, median']:.2f} s" for r in first],
         ),
-        ("peak memory of that", [f"{r['peak MB']} MB" for r in first]),
+        ("peak memory of that run", [f"{r['peak MB']} MB" for r in first]),
         ("`import tensorflow` alone", ["", f"{start['import tensorflow']['seconds, median']:.2f} s"]),
-        (
-            "installed size: command line; with the demo; everything",
-            [f"{sizes['core']}; {sizes['app']} MB", f"{sizes['all']} MB"],
-        ),
+        ("installed size: command line", [f"{sizes['core']} MB", ""]),
+        ("installed size: with the demo", [f"{sizes['app']} MB", ""]),
+        ("installed size: with the demo and training", ["", f"{sizes['all']} MB"]),
     ]
     for model, title in (("unet", "U-Net"), ("autoencoder", "autoencoder")):
         figures = record[model]

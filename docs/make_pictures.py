@@ -29,7 +29,7 @@ def film(photo: np.ndarray, count: int, size: tuple[int, int], speed: int) -> li
 
 
 def draw_video(colorizer: Colorizer, photo: np.ndarray) -> np.ndarray:
-    """Draw four frames of a film, and one column of the scene over time: frame by frame above, steadied below."""
+    """Draw four frames of a film, and one column of the scene over time: frame by frame above, stabilized below."""
     speed, count, size = 2, 60, (240, 320)
     lumas = film(photo, count, size, speed)
     single = [join_upsampled(luma, colorizer.predict_chroma([luma])[0]) for luma in lumas]

@@ -70,7 +70,7 @@ def _sizing(record: dict[str, Any]) -> list[str]:
     def row(title: str, values: list[str]) -> None:
         lines.append(f"| {title} | " + " | ".join(values) + " |")
 
-    row(f"core-hours: scans / {core:.3f} per second and core / 3600", [f"{n / core / 3600:,.0f}" for n in SIZES])
+    row(f"core-hours: scans / {core:.3f} per core-second / 3600", [f"{n / core / 3600:,.0f}" for n in SIZES])
     row("days on 64 cores", [f"{n / core / 64 / 86400:,.1f}" for n in SIZES])
     row("days on 1,000 cores", [f"{n / core / 1000 / 86400:,.1f}" for n in SIZES])
     row(f"read, TB: scans x {one['megabytes in']} MB", [f"{n * one['megabytes in'] / 1e6:,.1f}" for n in SIZES])
@@ -92,7 +92,8 @@ def _sizing(record: dict[str, Any]) -> list[str]:
         f"- *Engine*: it hands out at least {again['images per second']:,.0f} / {CHUNK_FILES} = {chunks:,.0f} chunks",
         "  per second (measured with two workers on chunks whose results exist).",
         f"  A chunk of {in_chunk} scans takes a core {in_chunk} / {core:.3f} = {in_chunk / core:,.0f} seconds,",
-        f"  so one command feeds {limit:,.0f} cores. Beyond that, give each part of an archive its own command.",
+        f"  so one command keeps {limit:,.0f} cores busy; beyond that, run a separate command for each part of the",
+        "  archive.",
     ]
 
 
@@ -105,7 +106,7 @@ def _memory(record: dict[str, Any]) -> list[str]:
         for name, (second, last) in memory["second and last quarter"].items()
     ]
     return [
-        f"Memory during a run of {memory['images']:,} small images, in MB, without what processes share:",
+        f"Memory during a run of {memory['images']:,} small images, in MB, excluding memory shared between processes:",
         "",
         "| | second quarter of the run | last quarter |",
         "|---|---|---|",

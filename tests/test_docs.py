@@ -27,8 +27,8 @@ def test_figures_equal_the_records():
     )
     figures = {
         "U-Net (`--vividness 0`)": unet,
-        "Autoencoder, color on own luma": metrics,
-        "Autoencoder, its own picture (`--raw`)": metrics["raw"],
+        "Autoencoder, predicted color + original luma": metrics,
+        "Autoencoder, raw output (`--raw`)": metrics["raw"],
         "Gray baseline (no model)": metrics["gray_baseline"],
     }
     assert rows().keys() == figures.keys()
@@ -110,13 +110,13 @@ def test_arithmetic_of_scaling():
         "machine": "a machine",
     }
     text = load_script("docs/make_scaling.py").render(record)
-    assert "0.500 per second and core / 3600 | 556 | 55,556 |" in text
+    assert "0.500 per core-second / 3600 | 556 | 55,556 |" in text
     assert "scans x 20.0 MB | 20.0 | 2,000.0 |" in text
     assert "1,250 / 12.5 = 100 cores" in text
     assert "3,200 / 32 = 100 chunks" in text
     assert "chunk of 25 scans" in text
     assert "25 / 0.500 = 50 seconds" in text
-    assert "feeds 5,000 cores" in text
+    assert "keeps 5,000 cores busy" in text
 
 
 def test_runtimes_equal_the_record():

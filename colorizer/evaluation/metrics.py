@@ -194,7 +194,7 @@ class ChromaByLuma:
                 sums += np.bincount(ranges, weights, _LUMA_RANGES)
 
     def summary(self) -> list[float | None]:
-        """Return the ratio for each range, dark to light; None for those with no color or under 1 % of the pixels."""
+        """Return the ratio for each range, dark to light; None for those with no color or under 1% of the pixels."""
         pixels, truth, result = self._sums
         enough = (pixels >= _LEAST_SHARE * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
         return [float(r / t) if e else None for r, t, e in zip(result, truth, enough, strict=True)]

@@ -70,8 +70,8 @@ def age_as(rgb: NDArray[np.uint8], version: str) -> tuple[Gray, Window]:
         The photograph in color. The strengths are meant for a long side of about 256 pixels.
     version : str
         One of `VERSIONS`. ``blue``: the blue plane alone, as on film from before 1930. ``faded``: gamma 1.4, then half
-        the contrast. ``grain``: a blur of 1.5 pixels, then grain of 20 levels. ``scratches``: 30 scratches and 1 %
-        dust. ``jpeg-border``: JPEG of quality 30, then a paper border of 8 % of each side around it.
+        the contrast. ``grain``: a blur of 1.5 pixels, then grain of 20 levels. ``scratches``: 30 scratches and 1%
+        dust. ``jpeg-border``: JPEG of quality 30, then a paper border of 8% of each side around it.
 
     Returns
     -------

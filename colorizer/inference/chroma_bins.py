@@ -14,7 +14,7 @@ from colorizer.imaging.color import FROM_CHROMA
 
 STEP = 0.05
 """Distance of neighboring bins along Cb and Cr."""
-# Maximum range of R, G and B of a bin's color: 99.5 % of the pixels of photographs are within it.
+# Maximum range of R, G and B of a bin's color: 99.5% of the pixels of photographs are within it.
 _WIDEST = 0.85
 _SMOOTHING = 0.5  # Weight of the uniform distribution in the prior, as in Zhang et al. 2016.
 

@@ -101,7 +101,7 @@ def _list_blocks(variant: str) -> list[list[_Block]]:
     for index, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
         if 0 < index < len(_STAGES) - 1:
             repeats = math.ceil(repeats * factors.depth)
-        # Round to the nearest multiple of 8, but not to less than 90 %.
+        # Round to the nearest multiple of 8, but not to less than 90%.
         scaled = channels * factors.width
         width = max(8, int(scaled + 4) // 8 * 8)
         if width < 0.9 * scaled:

@@ -79,7 +79,7 @@ def test_chroma_by_luma():
     figures = metrics.ChromaByLuma()
     figures.add([dark, light], [dark // 2, gray_copy(light)])
     figures.add([np.full((1, 1, 3), (0, 255, 0), np.uint8)], [np.zeros((1, 1, 3), np.uint8)])
-    # 18 and 216 of 256; a single pixel of 201 is less than 1 %.
+    # 18 and 216 of 256; a single pixel of 201 is less than 1%.
     assert figures.summary() == [pytest.approx(0.5)] + 5 * [None] + [pytest.approx(0, abs=1e-5), None]
 
 
