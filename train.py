@@ -11,11 +11,13 @@ from colorizer.inference.runtime import import_keras
 from colorizer.machine import describe_shortage
 from colorizer.training.config import DivergedError, TrainConfig, TrainingError
 
+_RESUME = "run the same command again to resume after the last finished epoch"
+
 
 def parse_arguments(arguments: list[str] | None = None) -> TrainConfig:
     """Parse command-line options, one for each field of `TrainConfig`."""
     parser = argparse.ArgumentParser(
-        description="Train a colorizer. To resume an interrupted run, repeat the same command."
+        description="Train a colorizer. To resume an interrupted run, run the same command again."
     )
     groups: dict[str, Any] = {
         "": parser,
@@ -60,12 +62,10 @@ def main() -> int:
     except OSError as error:
         if (lack := describe_shortage(error)) is None:
             raise
-        print(
-            f"train.py: there is {lack} left; the same command resumes after the last finished epoch", file=sys.stderr
-        )
+        print(f"train.py: there is {lack} left; {_RESUME}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ntrain.py: stopped; the same command resumes after the last finished epoch", file=sys.stderr)
+        print(f"\ntrain.py: stopped; {_RESUME}", file=sys.stderr)
         return 130
     return 0
 

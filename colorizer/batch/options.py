@@ -70,7 +70,7 @@ def check_model(model: Colorizer, options: PaintOptions) -> None:
         "hints": options.hints,
         "alternatives": options.alternatives,
         "uncertainty": options.uncertainty,
-        "raw picture": options.raw,
+        "raw output": options.raw,
     }
     try:
         model.require(*(ability for ability, value in wanted.items() if value))

@@ -55,7 +55,9 @@ class Outcome:
 def pass_over(source: Place) -> Outcome:
     """Make the outcome of a file that is passed over because of its extension."""
     suffix = PurePath(source).suffix
-    return Outcome(Job(source, ()), "passed over", f"{suffix} files are not read" if suffix else "it has no extension")
+    return Outcome(
+        Job(source, ()), "passed over", f"unsupported file type {suffix}" if suffix else "it has no extension"
+    )
 
 
 def explain(error: BaseException) -> str:

@@ -34,7 +34,7 @@ def check_videos(options: PaintOptions, format: str | None) -> None:
     }
     for option, given in options_given.items():
         if given:
-            raise UsageError(f"{option} is for images, and there are videos among the inputs")
+            raise UsageError(f"{option} applies only to images, and there are videos among the inputs")
 
 
 def run_videos(

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 for success, 1 if something failed, 2 for a request that makes no sense, 130 if interrupted.
+        The exit code: 0 for success, 1 if something failed, 2 for an invalid command line, 130 if interrupted.
     """
     if sys.stderr is None:  # Closed; most code that writes to it doesn't check.
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\ncolorizer: interrupted; the results so far are complete, and the same command finishes the rest",
+            "\ncolorizer: interrupted. The results so far are complete; run the same command again to resume",
             file=sys.stderr,
         )
         return 130

@@ -65,7 +65,10 @@ def _add_results(group: Options) -> None:
         "first page or frame is colorized",
     )
     group.add_argument(
-        "--frame", type=float, metavar="SECONDS", help="colorize only the frame of a video at this time, as an image"
+        "--frame",
+        type=float,
+        metavar="SECONDS",
+        help="colorize only the frame of a video at SECONDS and save it as an image",
     )
     group.add_argument(
         "--lossless", action="store_true", help="write videos losslessly, as FFV1 in .mkv, instead of H.264"
@@ -89,23 +92,25 @@ def _add_colors(group: Options) -> None:
         type=_hint,
         default=[],
         metavar="X,Y,#RRGGBB",
-        help="fix the color of a pixel; the U-Net spreads it over the object (repeatable)",
+        help="set the color of a pixel; the U-Net spreads it over the object (repeatable)",
     )
     group.add_argument(
         "--reach",
         type=float,
         default=DEFAULT_REACH,
         metavar="0..1",
-        help="how far a hint reaches, up to edges: 0 is only the spot, 1 most of the image (default: %(default)s)",
+        help="how far a hint spreads before edges stop it: 0 affects only the spot, 1 most of the image "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--no-prepare",
         dest="prepare",
         action="store_false",
-        help="don't crop the paper border of old prints, or restore their faded contrast, before the model sees them",
+        help="show the model the image as is, without cropping the paper border or restoring the faded contrast of "
+        "old prints",
     )
     group.add_argument(
-        "--raw", action="store_true", help="output the decoder's own low-resolution picture (autoencoder only)"
+        "--raw", action="store_true", help="output the decoder's raw low-resolution picture (autoencoder only)"
     )
     group.add_argument(
         "--alternatives",
@@ -221,7 +226,7 @@ def _colorize(options: argparse.Namespace) -> int:
     print(
         f"{counts['done']} colorized"
         + (
-            f", {counts['skipped']} skipped because their results exist (--overwrite redoes them)"
+            f", {counts['skipped']} skipped because their results exist (use --overwrite to redo them)"
             * bool(counts["skipped"])
         )
         + (f", {len(failed)} failed:" if failed else "")
@@ -249,7 +254,7 @@ def _open_report(path: Path) -> TextIO:
 def _run_here(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterator[Outcome], int]:
     """Colorize files on this machine; return their outcomes and their number."""
     if options.address or options.workers:
-        raise UsageError("--address and --workers are for --engine ray")
+        raise UsageError("--address and --workers require --engine ray")
     for place in (*options.inputs, options.output):
         if isinstance(place, str):
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
@@ -286,13 +291,13 @@ def _check_videos(jobs: list[Job], options: argparse.Namespace, paint: PaintOpti
     videos = [job for job in jobs if job.is_video]
     if options.frame is not None:
         if len(jobs) != 1 or not videos:
-            raise UsageError("--frame is for one video")
+            raise UsageError("--frame needs exactly one video")
         if options.lossless:
-            raise UsageError("--lossless is for whole videos, not for --frame")
+            raise UsageError("--lossless applies only to whole videos, not to --frame")
     if videos:
         check_videos(paint, options.format)
     elif options.lossless:
-        raise UsageError("--lossless is for videos, and there are none")
+        raise UsageError("--lossless applies only to videos")
     if not videos or can_read_videos():
         return jobs
     if len(videos) == len(jobs):
@@ -326,7 +331,7 @@ def _run_on_cluster(options: argparse.Namespace, paint: PaintOptions) -> tuple[I
 
     import_ray()
     if options.frame is not None or options.lossless:
-        raise UsageError("--frame and --lossless are for videos, which --engine ray doesn't colorize")
+        raise UsageError("--frame and --lossless apply only to videos, which --engine ray doesn't colorize")
     if len(options.inputs) > 1:
         raise UsageError(f"--engine ray takes one folder, got {len(options.inputs)} inputs")
     if options.workers is not None and options.workers < 1:

@@ -17,14 +17,16 @@ def add_parser(commands: Commands) -> None:
     evaluate.add_argument(
         "--data",
         default="cifar10",
-        metavar="D",
+        metavar="DATA",
         help="cifar10, or a folder with Parquet files, cifar-10-batches-py, one folder per class, or images "
         "(default: %(default)s)",
     )
     evaluate.add_argument("--split", default="test", help="split of the dataset (default: %(default)s)")
     add_vividness(evaluate, 0.0)
     add_detail(evaluate)
-    evaluate.add_argument("--size", type=int, metavar="PIXELS", help="first downscale larger images to this long side")
+    evaluate.add_argument(
+        "--size", type=int, metavar="PIXELS", help="downscale images so the long side is at most PIXELS"
+    )
     evaluate.add_argument(
         "--abilities",
         action="store_true",
@@ -68,8 +70,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"{figures['model']} on {figures['data']['name']} ({figures['data']['split']}), {figures['n']} images")
     print(f"{'':22}{'MSE':>9}{'relative MSE':>14}{'PSNR':>8}{'SSIM':>8}{'CIEDE2000':>11}{'colorfulness':>14}")
     rows = {
-        "color on own luma": figures,
-        "network's output": figures.get("raw"),
+        "color + original luma": figures,
+        "raw output": figures.get("raw"),
         "gray baseline": figures["gray_baseline"],
     }
     for name, row in rows.items():

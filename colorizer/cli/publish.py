@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
     push = commands.add_parser(
         "push",
         help="share a model on the Hugging Face Hub",
-        description="Upload the weights of a model, its record and a model card to the Hugging Face Hub.",
+        description="Upload a model's weights, config.json, metrics and a model card to the Hugging Face Hub.",
     )
     push.add_argument("repo", metavar="USER/MODEL", help="repository on the Hub; created if it does not exist")
     push.set_defaults(run=_push)

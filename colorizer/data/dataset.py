@@ -183,7 +183,7 @@ def hold_out(
     """
     groups = sorted({group for train, _ in sets for group in train.groups or ()})
     if unknown := sorted(set(names) - set(groups)):
-        raise DatasetError(f"no group {', '.join(unknown)} to hold out; there are: {', '.join(groups) or 'none'}")
+        raise DatasetError(f"no group {', '.join(unknown)} to hold out; available: {', '.join(groups) or 'none'}")
     kept = [(train.drop_groups(names), validation) for train, validation in sets]
     for train, _ in kept:
         if not len(train):

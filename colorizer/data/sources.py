@@ -190,7 +190,7 @@ def _load_folder(folder: Path, split: str, name: str = "") -> ImageDataset:
         wanted = [path for path in parquet if _parquet_split(path) in _SPLIT_NAMES[split]]
         if not wanted:
             found = ", ".join(sorted({_parquet_split(path) for path in parquet}))
-            raise NoSplitError(f"no Parquet file of the split {split!r} in {folder}; there are: {found}")
+            raise NoSplitError(f"no Parquet file of the split {split!r} in {folder}; available: {found}")
         return _load_parquet(wanted, name, split)
     batches = next((path.parent for path in sorted(folder.rglob("test_batch")) if path.is_file()), None)
     if batches is not None:
@@ -324,7 +324,7 @@ def _load_images(folder: Path, name: str, split: str) -> ImageDataset:
             )
         split_folder = next((name for name in _SPLIT_NAMES[split] if name in splits), None)
         if split_folder is None:
-            raise NoSplitError(f"no folder of the split {split!r} in {folder}; there are: {', '.join(sorted(splits))}")
+            raise NoSplitError(f"no folder of the split {split!r} in {folder}; available: {', '.join(sorted(splits))}")
         folder /= split_folder
         paths = [path for path in paths if path.is_relative_to(folder)]
     if not paths:

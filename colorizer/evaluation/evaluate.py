@@ -135,7 +135,7 @@ class _Results:
         self, colorizer: Colorizer, vividness: float, detail: int | None, *, abilities: bool, aged: bool
     ) -> None:
         self._colorizer, self._vividness, self._detail = colorizer, vividness, detail
-        kinds = ["joined", "gray_baseline"] + ["raw"] * ("raw picture" in colorizer.abilities)
+        kinds = ["joined", "gray_baseline"] + ["raw"] * ("raw output" in colorizer.abilities)
         self._rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
         self._by_luma = ChromaByLuma()
         self._abilities = AbilityFigures(colorizer, detail) if abilities else None

@@ -242,7 +242,7 @@ class _Limits:
             raise UnreadableError(
                 f"would take as long to decode as {facts.cost.work / 1e6:.0f} megapixels; the limit is "
                 f"{self.work / 1e6:.0f}",
-                "save it with common settings or make it smaller first",
+                "save it again with standard settings, or make it smaller first",
             )
 
     def check_pages(self, facts: Facts) -> None:
@@ -425,7 +425,7 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
             raise ImageError(f"there is not enough memory for {name}", "make it smaller first") from error
         if "MAX_TEXT" in str(error):
             limit = f"more than {_MOST_TEXT // 1_000_000} MB of text or color profile"
-            raise ImageError(f"{name} has {limit} in it", "save it again without") from error
+            raise ImageError(f"{name} has {limit} in it", "save it again without it") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
 

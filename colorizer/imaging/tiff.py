@@ -200,9 +200,11 @@ class TiffPage:
         if self._photometric in (32803, 34892):
             raise UnreadableError("is a camera's raw file", "develop it to JPEG or TIFF first")
         if compression not in _PLAIN and compression not in _PICTURES and compression != _OLD_JPEG:
-            refuse(f"{_OTHERS.get(compression, f'number {compression}')} compression")
-        if self._photometric not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
-            refuse(f"{_NAMES.get(self._photometric, f'number {self._photometric}')} colors")
+            refuse(
+                f"{_OTHERS[compression]} compression" if compression in _OTHERS else f"compression type {compression}"
+            )
+        if (kind := self._photometric) not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
+            refuse(f"{_NAMES[kind]} colors" if kind in _NAMES else f"photometric interpretation {kind}")
         if self._format not in (_UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN):
             refuse("complex numbers")
         if self._format == _FLOAT and self._bits not in (16, 24, 32, 64):
@@ -212,7 +214,7 @@ class TiffPage:
         if not (1 <= self._bits <= 32 or self._bits == 64):
             refuse(f"{self._bits}-bit samples")
         if self._number(_DEPTH, 1) != 1:
-            refuse("several layers in depth")
+            refuse("volumetric data")
         if self._photometric == _CMYK and self._number(_INKS, 1) != 1:
             refuse("inks other than cyan, magenta, yellow and black")
         if not self._colors <= samples <= _MOST_SAMPLES:

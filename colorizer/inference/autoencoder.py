@@ -30,7 +30,7 @@ class AutoencoderPainter(Painter):
 
     title = "autoencoder"
     other = "U-Net"
-    abilities = frozenset({"raw picture"})
+    abilities = frozenset({"raw output"})
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -73,7 +73,7 @@ class Passage:
     latent : (D,) float32
         The latent vector.
     painted : array
-        The decoder's own picture.
+        The decoder's raw output.
     painted_luma : array
         The luma of that picture, as gray.
     painted_chroma : array

@@ -65,7 +65,7 @@ class Checkpoint:
         model = str(model)
         shown = model if len(model) <= _LONGEST_NAME else f"{model[:_LONGEST_NAME]}..."
         raise ModelError(
-            f"no model {shown!r}; there are: {', '.join(list_models()) or 'none'}; or give the path of a folder "
+            f"no model {shown!r}; available: {', '.join(list_models()) or 'none'}; or give the path of a folder "
             f"that holds {' or '.join(_NETWORKS)}, or hf://USER/MODEL"
         )
 

@@ -1,4 +1,4 @@
-"""Hints: colors that a user fixes at pixels, as input of the network and in the result."""
+"""Hints: colors that a user sets at pixels, as input of the network and in the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _RANGE = 0.4  # Distance at which a correction has decayed to 1/e, as a fraction
 
 @dataclass(frozen=True)
 class Hint:
-    """A color that a user fixes at a point: x and y as fractions of width and height, chroma in [-0.5, 0.5]."""
+    """A color that a user sets at a point: x and y as fractions of width and height, chroma in [-0.5, 0.5]."""
 
     x: float
     y: float

@@ -12,7 +12,7 @@ from colorizer.inference.hints import Hint
 Alternative = tuple[Hint, ...]
 """One of several colorizations of an image: the colors drawn for it, see `Painter.draw_alternatives`."""
 
-ABILITIES = ("raw picture", "vividness", "hints", "alternatives", "uncertainty")
+ABILITIES = ("raw output", "vividness", "hints", "alternatives", "uncertainty")
 """Abilities that not all models have."""
 
 
@@ -61,7 +61,7 @@ class Painter(ABC):
         detail : int, optional
             Long side, in pixels, of the thumbnail that the network sees; by default `working_size`.
         hints : sequence of sequences of Hint, optional
-            Colors that a person fixes, one entry per plane.
+            Colors that a user sets, one entry per plane.
         alternatives : sequence of Alternative, optional
             The alternative for each plane.
 
@@ -73,7 +73,7 @@ class Painter(ABC):
 
     def paint_raw(self, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         """Predict RGB at the network's size: (h, w, 3) float32 in [0, 1] for each (H, W) uint8 luma plane."""
-        self.refuse("raw picture")
+        self.refuse("raw output")
 
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
@@ -101,4 +101,4 @@ class Painter(ABC):
 
     def refuse(self, ability: str) -> NoReturn:
         """Raise `ValueError` for an ability that this model lacks."""
-        raise ValueError(f"the {self.title} has no {ability}: use the {self.other}")
+        raise ValueError(f"the {self.title} doesn't support {ability}; use the {self.other}")

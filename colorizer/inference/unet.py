@@ -80,7 +80,7 @@ class UNetPainter(Painter):
             ) from error
         if logits.shape != (1, grid, grid, len(bins)) or not np.isfinite(logits).all():
             raise ValueError(
-                f"the network's output is {logits.shape[1:]}, but the record says {(grid, grid, len(bins))}"
+                f"the network's output is {logits.shape[1:]}, but config.json says {(grid, grid, len(bins))}"
             )
 
     def predict_chroma(

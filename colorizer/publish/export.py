@@ -186,5 +186,5 @@ def _results(model: Colorizer, image: NDArray[np.uint8]) -> Iterator[NDArray[np.
     """Colorize an image with the settings that matter and show differences most."""
     yield model.colorize(image, vividness=0.0)
     yield model.colorize(image, vividness=1.0)
-    if "raw picture" in model.abilities:
+    if "raw output" in model.abilities:
         yield model.colorize(image, raw=True)

@@ -40,7 +40,7 @@ _DESCRIPTIONS = {
     "decodes that to RGB.",
     "unet": "The network is a U-Net: for each position in a thumbnail it predicts a distribution over colors. It\n"
     "offers the color with the smallest expected error or more vivid ones, several alternatives, and a map of\n"
-    "its uncertainty; and it takes hints.",
+    "its uncertainty; and it accepts hints (colors you set for individual pixels).",
 }
 _METRICS = {
     "mse": "Mean squared error",
@@ -61,8 +61,8 @@ _LIMITS = """
 _COPIES = """
 **The CIFAR-10 images used here had been saved as JPEG.** JPEG stores color at a lower resolution than brightness, so
 both the colors that the model learned and the true colors that it is measured against have lost some detail. The
-results compare with each other and with the gray baseline, not with results on the lossless originals. The SHA-256 in
-`config.json` and in the records of the results identifies the files."""
+results can be compared with each other and with the gray baseline, not with results on the lossless originals. The
+SHA-256 in `config.json` and in the metrics files identifies the files."""
 _MEANING = """
 Means over the images. `relative_mse` is the mean squared error (`mse`) divided by that of the gray baseline, the gray
 image in all three channels. `delta_e` is CIEDE2000; `psnr` is capped at 50 dB per image, and `psnr_gain` leaves out
@@ -87,8 +87,8 @@ colorizer = Colorizer.load("hf://{repo}")  # hf://{repo}@COMMIT needs no network
 save_image(colorizer.colorize("photo.jpg"), "color.png")
 ```
 
-Only the weights and `config.json` are downloaded; weights are refused unless their SHA-256 matches the record. They
-can't run code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
+Only the weights and `config.json` are downloaded; weights won't load unless their SHA-256 matches `config.json`.
+They can't run code. On the command line: `colorizer colorize photo.jpg --output color.png --model hf://{repo}`.
 
 ## Intended use
 

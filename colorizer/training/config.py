@@ -43,7 +43,7 @@ class TrainConfig:
     cooldown: float = _option(
         0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
     )
-    frozen_stages: int = _option(2, "number of encoder stages to freeze, counted from the input", "unet")
+    frozen_stages: int = _option(2, "number of encoder stages to freeze along with the stem; 0 freezes nothing", "unet")
     perceptual: float = _option(0.0, "weight of the perceptual loss; 0 means none", "unet")
     from_scratch: bool = _option(False, "start from random weights instead of ImageNet weights", "unet")
     hold_out: tuple[str, ...] = _option((), "groups of images (top-level folders) to exclude from training")
@@ -75,9 +75,9 @@ class TrainConfig:
     def check(self) -> None:
         """Raise `TrainingError` for invalid options."""
         if self.model not in MODELS:
-            raise TrainingError(f"unknown model {self.model!r}; there are: {', '.join(MODELS)}")
+            raise TrainingError(f"unknown model {self.model!r}; choose from: {', '.join(MODELS)}")
         if self.precision not in PRECISIONS:
-            raise TrainingError(f"unknown precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+            raise TrainingError(f"unknown precision {self.precision!r}; choose from: {', '.join(PRECISIONS)}")
         for name in ("epochs", "batch_size", "latent_dim", "size", "patience"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -44,7 +44,7 @@ class State:
     luma : (h, w) uint8
         The frame's luma, downscaled.
     chroma : (h, w, 2) float32
-        Its steadied Cb and Cr.
+        Its stabilized Cb and Cr.
     count : (h, w) float32
         Number of predictions that the chroma is the mean of.
     index : int
@@ -140,7 +140,7 @@ def _is_cut(new: NDArray[np.uint8], old: NDArray[np.uint8], difference: NDArray[
 
 
 def shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Downscale luma (H, W) to the size at which colors are steadied."""
+    """Downscale luma (H, W) to the size at which colors are stabilized."""
     scale = min(1.0, GUIDED_SIDE / max(luma.shape))
     height, width = (max(1, round(side * scale)) for side in luma.shape)
     return resize(luma, height, width, cv2.INTER_AREA)

@@ -47,7 +47,7 @@ def test_files_and_archives_become_one_archive(tmp_path: Path):
     told: list[tuple[int, int]] = []
     lines = colorize_archive(paths, tmp_path / "out.zip", _invert, progress=lambda *both: told.append(both))
     assert [line.job.source for line in lines] == ["one.png", "broken.png", "a/two.webp", "one.tif", "notes.txt"]
-    assert (lines[-1].status, lines[-1].reason) == ("passed over", ".txt files are not read")
+    assert (lines[-1].status, lines[-1].reason) == ("passed over", "unsupported file type .txt")
     assert told == [(i, 4) for i in range(4)]
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert archive.namelist() == ["one-color.png", "a/two-color.webp", "one-color.tif", "report.csv"]

@@ -346,7 +346,7 @@ def test_ignored_files_are_reported(tmp_path, capsys):
     assert main(command) == 0
     assert "3 passed over: 2 .dng, 1 .pdf" in capsys.readouterr().out
     ignored = [line for line in read_report(report) if line["status"] == "passed over"]
-    assert [line["reason"] for line in ignored] == [".dng files are not read"] * 2 + [".pdf files are not read"]
+    assert [line["reason"] for line in ignored] == ["unsupported file type .dng"] * 2 + ["unsupported file type .pdf"]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])

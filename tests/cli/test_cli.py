@@ -123,7 +123,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["scans", "--output", "o.png"], "must be a folder"),
         (["twins", "--output", "o", "--uncertainty"], "would both become"),
         (["scans/a.png", "--output", "o.bmp"], r"can't write o.bmp"),
-        (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "format jpeg is for folders"),
+        (["scans/a.png", "--output", "o.png", "--format", "jpeg"], "format jpeg applies only to folders"),
         (["scans/a.png", "--output", "scans/a.png", "--overwrite"], "would overwrite"),
         (["scans/a.png", "scans/x/d.png", "scans", "--output", "o"], "would both become"),
         (["empty", "--output", "o"], "no images or videos in empty"),
@@ -231,8 +231,11 @@ def test_abilities_of_the_unet(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "autoencoder", "--alternatives", "2"], "the autoencoder has no alternatives: use the U-Net"),
-        (["--model", "unet", "--raw"], "the U-Net has no raw picture: use the autoencoder"),
+        (
+            ["--model", "autoencoder", "--alternatives", "2"],
+            "the autoencoder doesn't support alternatives; use the U-Net",
+        ),
+        (["--model", "unet", "--raw"], "the U-Net doesn't support raw output; use the autoencoder"),
         (["--vividness", "2"], "colorizer: vividness must lie in [0, 1], got 2.0"),
         (["--reach", "2"], "colorizer: reach must lie in [0, 1], got 2.0"),
         (["--alternatives", "0"], "colorizer: alternatives must be at least 1, got 0"),
@@ -277,7 +280,7 @@ def test_evaluate_the_unet(cifar_folder, tmp_path, capsys):
     assert (figures["model"], figures["n"], figures["vividness"]) == ("unet", 10, 0.5)
     assert figures["gray_baseline"]["relative_mse"] == 1
     assert "raw" not in figures
-    assert "network's output" not in capsys.readouterr().out
+    assert "raw output" not in capsys.readouterr().out
 
 
 def test_evaluate_abilities(cifar_folder, tmp_path):

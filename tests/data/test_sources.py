@@ -96,7 +96,7 @@ def test_class_folders_flat_folders_and_split_folders(tmp_path):
     assert len(flat) == 2
     assert flat.groups is None
     assert len(load_dataset(str(tmp_path / "split"), "train")) == 4
-    with pytest.raises(DatasetError, match="there are: train"):
+    with pytest.raises(DatasetError, match="available: train"):
         load_dataset(str(tmp_path / "split"), "test")
 
 
@@ -292,7 +292,7 @@ def test_groups_are_held_out_of_training_only(tmp_path):
     ((train, validation),) = hold_out([parts], ["rooms"])
     assert (train.groups, validation.groups) == (["street"], ["rooms", "rooms", "street"])
     assert hold_out([parts], []) == [parts]
-    with pytest.raises(DatasetError, match="no group beach to hold out; there are: rooms, street"):
+    with pytest.raises(DatasetError, match="no group beach to hold out; available: rooms, street"):
         hold_out([parts], ["rooms", "beach"])
     with pytest.raises(DatasetError, match=r"no image of .* is left"):
         hold_out([parts], ["rooms", "street"])

@@ -107,7 +107,7 @@ def test_deep_tiff_with_alpha_or_planes(content, expected):
 
 
 def test_size_of_a_tiff_that_pillow_does_not_read(tmp_path):
-    """Folder runs limit their memory by it."""
+    """Batch runs limit their memory by it."""
     for content in (tiff(FLOATS[..., :3]), tiff(WIDE[..., :3], t284=2), tiff(PAIRS, t338=2)):
         assert read_size(content) == WIDE.shape[:2]
         (tmp_path / "a.tif").write_bytes(content)
@@ -148,7 +148,7 @@ def test_tiff_whose_last_strip_is_padded(compression: int, rows: int):
 
 
 def test_tiff_of_a_volume_is_refused():
-    with pytest.raises(ImageError, match="is a TIFF with several layers in depth, which can't be read here"):
+    with pytest.raises(ImageError, match="is a TIFF with volumetric data, which can't be read here"):
         decode_image(tiff(RGB, t32997=5))
     assert np.array_equal(decode_image(tiff(RGB, t32997=1)), RGB)
 

@@ -92,7 +92,7 @@ def test_models_are_found_by_name_and_path(colorizer):
 
 
 def test_unknown_broken_and_foreign_models_are_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"no model 'gan'; there are: .*autoencoder"):
+    with pytest.raises(ModelError, match=r"no model 'gan'; available: .*autoencoder"):
         Colorizer.load("gan")
     broken = tmp_path / "model.keras"
     broken.write_bytes(Checkpoint.find("autoencoder").path.read_bytes()[:10_000])

@@ -232,7 +232,7 @@ def test_palette_at_the_border_and_beyond(colorizer):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"raw": True}, "the U-Net has no raw picture: use the autoencoder"),
+        ({"raw": True}, "the U-Net doesn't support raw output; use the autoencoder"),
         ({"vividness": 1.5}, r"vividness must lie in \[0, 1\], got 1.5"),
         ({"detail": 0}, "detail must be at least 2"),
         ({"hints": [(32, 0, "#ffffff")]}, "outside the image, which is 32 wide and 32 high"),

@@ -25,7 +25,7 @@ _OWN_ORDER = "unsorted"
 _VIVIDNESS = 0.0  # As in the records, so that pictures, figures and order match.
 _WORDS = """
 *Autoencoder* and *U-Net* show the predicted color combined with the image's own brightness. The U-Net's color strength
-is 0 here, which gives the smallest error. *Autoencoder (raw output)* is the decoder's own picture, reconstructed from a
+is 0 here, which gives the smallest error. *Autoencoder (raw output)* is what the decoder itself reconstructs from a
 latent vector of 256 numbers.
 """
 _SORTED = """
@@ -146,8 +146,8 @@ class _Way(NamedTuple):
 def _list_ways(colorizers: Mapping[str, Colorizer]) -> list[_Way]:
     """List the ways, closest to gray first: the raw output, then its colors, then the other models'."""
     ways = []
-    for model, colorizer in sorted(colorizers.items(), key=lambda item: "raw picture" not in item[1].abilities):
-        if "raw picture" in colorizer.abilities:
+    for model, colorizer in sorted(colorizers.items(), key=lambda item: "raw output" not in item[1].abilities):
+        if "raw output" in colorizer.abilities:
             ways.append(_Way(f"{model}-raw", raw_title(model), partial(colorizer.colorize, raw=True)))
         ways.append(_Way(model, title(model), partial(colorizer.colorize, vividness=_VIVIDNESS)))
     return ways

@@ -63,7 +63,7 @@ def build(demo: gr.Blocks, colorizers: Mapping[str, Colorizer]) -> None:
         contents = gr.HTML(padding=False)
         sections = _Sections()
         sections.begin("The idea", _IDEA)
-        autoencoders = [name for name, colorizer in colorizers.items() if "raw picture" in colorizer.abilities]
+        autoencoders = [name for name, colorizer in colorizers.items() if "raw output" in colorizer.abilities]
         for model in autoencoders:
             _build_play(demo, sections, model, colorizers[model])
         for model in (*autoencoders, *(name for name in colorizers if name not in autoencoders)):
@@ -284,7 +284,7 @@ def _explain_join(model: str) -> str:
     if "raw" not in record:
         return words
     return (
-        f"{words}\n\nOn {record['n']:,} test images, the squared error of the decoder's own picture is "
-        f"{record['raw']['relative_mse']:.0%} of the gray baseline's, the image without any color. That of its color "
-        f"on the image's own brightness is {record['relative_mse']:.0%}."
+        f"{words}\n\nOn {record['n']:,} test images, the squared error of the decoder's raw output is "
+        f"{record['raw']['relative_mse']:.0%} of the gray baseline's (the image without color). With its color on the "
+        f"image's own brightness, it is {record['relative_mse']:.0%}."
     )
