@@ -72,7 +72,7 @@ def test_settings_by_name(client: Client):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"model": "gan"}, "there are: unet, autoencoder"),
+        ({"model": "gan"}, "available: unet, autoencoder"),
         ({"vividness": 1.5}, "vividness must be from 0 to 1, got 1.5"),
         ({"detail": 100_000}, "detail must be from 32 to 256, got 100000"),
         ({"detail": "many"}, "detail must be from 32 to 256, got 'many'"),
@@ -351,7 +351,7 @@ def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "demo/link.jpg").symlink_to(tmp_path / name)
     for path in (tmp_path / name, tmp_path / "demo/.." / name, tmp_path / "demo/link.jpg"):
         for upload in ({"path": str(path)}, {"path": [str(path)]}, str(path)):
-            with pytest.raises(gr.Error, match="Send an image file"):
+            with pytest.raises(gr.Error, match="Upload an image file"):
                 find_upload(upload)
     (tmp_path / "demo/photo.jpg").write_bytes(b"")
     assert find_upload({"path": str(tmp_path / "demo/photo.jpg")}) == (tmp_path / "demo/photo.jpg").resolve()

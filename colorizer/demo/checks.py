@@ -102,7 +102,7 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
     try:
         question = json.loads(body) if body else {}
     except RecursionError as error:
-        raise Refused(400, "nested too deep") from error
+        raise Refused(400, "nested too deeply") from error
     except ValueError:
         question = {}  # Gradio itself refuses what isn't JSON.
     _check_fields(question)
@@ -194,10 +194,10 @@ def _check_addresses(value: Any) -> None:
     elif isinstance(value, dict):
         path, url = value.get("path"), value.get("url")
         if isinstance(path, str) and _ADDRESS.match(path):
-            raise Refused(403, "send a file, not an address")
+            raise Refused(403, "upload a file, not a URL")
         if isinstance(url, str) and url.strip().lower().startswith("data:"):
             is_drawing = url.strip().lower().startswith("data:image/svg")  # Gradio's page sends an SVG file like this.
-            drawing = "SVG drawings can't be colorized: send a photo, for example as JPEG or PNG"
-            raise Refused(403, drawing if is_drawing else "send a file, not a data: address")
+            drawing = "SVG drawings can't be colorized: upload a photo, for example as JPEG or PNG"
+            raise Refused(403, drawing if is_drawing else "upload a file, not a data: URL")
         for item in value.values():
             _check_addresses(item)

@@ -47,7 +47,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 def pick(items: Mapping[str, T], name: Any) -> T:
     """Return the item of that name; raise `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
-        choices = f"; there are: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
+        choices = f"; available: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
         raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
     return items[name]
 
@@ -65,7 +65,7 @@ def find_upload(upload: Any) -> Path:
         ):
             check_size(path)
             return path
-    raise gr.Error("Send an image file.", print_exception=False)
+    raise gr.Error("Upload an image file.", print_exception=False)
 
 
 def check_size(path: Path, most: int = MAX_BYTES) -> None:

@@ -42,13 +42,13 @@ class Gallery:
         """
         try:
             dataset = load_dataset("cifar10", "test", download="SPACE_ID" in os.environ)
-            origin = f"{len(dataset):,} images: the test split of {dataset.name}, from this machine."
+            origin = f"{len(dataset):,} images: the test split of {dataset.name}, loaded from the server."
         except DatasetError:
             dataset = load_samples()
             origin = (
                 f"These {len(dataset)} sample images come with the project. They are the first ones of the test set; "
-                "none shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that has CIFAR-10, "
-                "and restart the demo."
+                "none shows a bird or a deer. To see all 10,000, set `COLORIZER_DATA` to a folder that contains "
+                "CIFAR-10, and restart the demo."
             )
         folder = resource_folder("checkpoints")
         errors = {model: find_errors(folder / model, dataset.sha256) for model in models}
@@ -78,7 +78,7 @@ class Gallery:
             If there is no such class, or there are no errors to sort by.
         """
         if class_name not in self.class_names:
-            raise ValueError(f"there is no class {class_name!r}; there are: {', '.join(self.class_names)}")
+            raise ValueError(f"there is no class {class_name!r}; available: {', '.join(self.class_names)}")
         if order is not None and order not in self.orders:
             raise ValueError(f"there are no errors to sort by for {order!r}")
         rows = range(len(self.dataset)) if order is None else self.errors[order[0]].sort(order[1])

@@ -173,7 +173,7 @@ class Guard:
         headers = Headers(scope=scope)
         name = _host_of(f"//{headers.get('host', '')}")
         if name not in self._hosts:
-            raise Refused(403, f"this server doesn't answer to that host name; {HOSTS_VARIABLE} adds names")
+            raise Refused(403, f"this server doesn't accept that host name; add it to {HOSTS_VARIABLE}")
         if scope["method"] in ("GET", "HEAD"):
             return
         origin = headers.get("origin")

@@ -12,7 +12,7 @@ import psutil
 _GLANCE = 0.05  # Seconds between two checks of a process.
 # Why a process was ended, and what to do.
 _LARGE = "takes too much memory to decode", "make it smaller first"
-_SLOW = "takes too long to decode", "save it again with common settings, or make it smaller first"
+_SLOW = "takes too long to decode", "save it again with standard settings, or make it smaller first"
 
 
 def spawn(module: str, **options: Any) -> "subprocess.Popen[Any]":

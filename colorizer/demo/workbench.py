@@ -65,7 +65,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     """
     model = given.get("model")
     if not isinstance(model, str) or model not in colorizers:
-        raise gr.Error(f"There is no model {model!r}; there are: {', '.join(colorizers)}", print_exception=False)
+        raise gr.Error(f"There is no model {model!r}; available: {', '.join(colorizers)}", print_exception=False)
     options: dict[str, Any] = {}
     ranges = {
         "vividness": (DEFAULT_VIVIDNESS, 0, 1),
@@ -108,14 +108,14 @@ class Settings:
             vividness = gr.Slider(
                 *(0, 1, DEFAULT_VIVIDNESS),
                 step=0.05,
-                label="Color strength, from subtle (0) to vivid (1)",
+                label="Color strength, 0 to 1",
                 elem_id="batch-vividness",
                 **options,
             )
             detail = gr.Slider(
                 *(*DETAIL_RANGE, default_detail(colorizers[first])),
                 step=16,
-                label="Detail (pixels the model sees)",
+                label="Detail (model's input size, px)",
                 elem_id="batch-detail",
                 **options,
             )

@@ -56,7 +56,7 @@ def test_the_walk_of_a_visitor(page: Page, colorizer: Colorizer):
     assert np.abs(to_chroma(other[y - 1 : y + 2, x - 1 : x + 2]).mean(axis=(0, 1)) - wanted).max() < 0.06
     page.locator(".ask").click()
     expect(versions).to_have_count(8, timeout=180_000)
-    page.get_by_role("button", name="First version").click()
+    page.get_by_role("button", name="Default").click()
     page.get_by_role("tab", name="Fix colors").click()
     page.locator(".clear").click()
     np.testing.assert_array_equal(download_exact(page), colorizer.colorize(photo))

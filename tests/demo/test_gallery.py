@@ -21,7 +21,7 @@ def test_samples_where_there_is_no_data_set():
     assert gallery.list_rows() == list(range(20))
     cats = gallery.list_rows("cat")
     assert [gallery.caption(row) for row in cats] == [f"cat, image {row + 1}" for row in cats]
-    with pytest.raises(ValueError, match="there is no class 'tiger'; there are: all classes, airplane"):
+    with pytest.raises(ValueError, match="there is no class 'tiger'; available: all classes, airplane"):
         gallery.list_rows("tiger")
 
 

@@ -210,7 +210,7 @@ function startStage(element, props, trigger) {
 
     function drawVersions() {
         find(".doubt").hidden = !versions.length;
-        const first = {colors: null, url: null, words: "First version"};
+        const first = {colors: null, url: null, words: "Default"};
         find(".versions").replaceChildren(...(versions.length ? [first, ...versions] : []).map((each) => {
             const button = document.createElement("button");
             button.type = "button";

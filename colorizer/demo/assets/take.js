@@ -8,7 +8,7 @@ function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest,
         accept();
         if (file.size > options.maxBytes) {
             const [size, limit] = [file.size, options.maxBytes].map((bytes) => Math.ceil(bytes / 1e6));
-            return refuse(`${file.name} is ${size} MB; the limit is ${limit} MB. Save it smaller, for example as a JPEG, and try again.`);
+            return refuse(`${file.name} is ${size} MB; the limit is ${limit} MB. Save a smaller copy, for example as a JPEG, and try again.`);
         }
         const mine = begin();
         try {

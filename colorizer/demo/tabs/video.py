@@ -62,7 +62,7 @@ class _Tab:
                 self.vividness = gr.Slider(
                     *(0, 1, DEFAULT_VIVIDNESS),
                     step=0.05,
-                    label="Color strength, from subtle (0) to vivid (1)",
+                    label="Color strength, 0 to 1",
                     buttons=[],
                     visible="vividness" in self.colorizer.abilities,
                     elem_id="film-vividness",
