@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_LONGEST_NAME = 200  # Bytes, out of the 255 that most file systems allow.
+_MAX_NAME_BYTES = 200  # Bytes, out of the 255 that most file systems allow.
 
 
 def resource_folder(name: str) -> Path:
@@ -56,7 +56,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 def _short(name: str) -> str:
     """Return a name, or its hash if it is too long to be extended."""
-    return name if len(os.fsencode(name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
+    return name if len(os.fsencode(name)) <= _MAX_NAME_BYTES else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def sha256(content: bytes) -> str:

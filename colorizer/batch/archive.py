@@ -21,8 +21,8 @@ from colorizer.imaging.encode import EXTENSIONS, encode_image
 from colorizer.imaging.metadata import Metadata
 
 REPORT = "report.csv"
-_MOST_MEMBERS = 10_000
-_LONGEST_DIRECTORY = 4_000_000  # Bytes of an archive's directory, which is parsed as a whole.
+_MAX_MEMBERS = 10_000
+_MAX_DIRECTORY_BYTES = 4_000_000  # Bytes of an archive's directory, which is parsed as a whole.
 _ARCHIVES = (b"PK\3\4", b"PK\5\6")  # First bytes of an archive.
 _ENCRYPTED = 1  # Flag of an encrypted member.
 
@@ -198,8 +198,8 @@ def _check_directory(path: Path) -> None:
         if wide < 0:
             raise ValueError("its end is damaged")
         members, length = struct.unpack_from("<QQ", end, wide + 32)
-    if members > _MOST_MEMBERS or length > _LONGEST_DIRECTORY:
-        raise ArchiveError(f"{path.name} has {members} files; the limit is {_MOST_MEMBERS}")
+    if members > _MAX_MEMBERS or length > _MAX_DIRECTORY_BYTES:
+        raise ArchiveError(f"{path.name} has {members} files; the limit is {_MAX_MEMBERS}")
 
 
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:

@@ -5,8 +5,8 @@ import zipfile
 from pathlib import PurePosixPath
 
 _UTF8 = 0x800  # Flag of a UTF-8 name.
-_LONGEST = 100  # Characters per part of a path; most systems allow 255 bytes.
-_MOST_PARTS = 16
+_MAX_LENGTH = 100  # Characters per part of a path; most systems allow 255 bytes.
+_MAX_PARTS = 16
 _KANA = re.compile("[\u3040-\u30ff]")
 _UNFIT = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
@@ -39,13 +39,13 @@ def fit_name(name: str) -> str:
     interpret, and names that Windows reserves for devices, are changed; long parts are cut.
     """
     parts = []
-    for part in PurePosixPath(name.replace("\\", "/")).parts[-_MOST_PARTS:]:
+    for part in PurePosixPath(name.replace("\\", "/")).parts[-_MAX_PARTS:]:
         if part in ("/", "//", "..") or re.fullmatch("[A-Za-z]:", part):
             continue
         part = _UNFIT.sub("_", part).rstrip(". ")
         stem, dot, ending = part.rpartition(".")
-        if len(part) > _LONGEST:
-            part = f"{stem[: _LONGEST - 20]}{dot}{ending[:19]}" if dot else part[:_LONGEST]
+        if len(part) > _MAX_LENGTH:
+            part = f"{stem[: _MAX_LENGTH - 20]}{dot}{ending[:19]}" if dot else part[:_MAX_LENGTH]
         if part.split(".")[0].strip().upper() in _RESERVED:
             part = f"_{part}"
         if part:

@@ -30,7 +30,7 @@ Mark = Callable[[Metadata], Metadata]
 
 # Pixels in memory between reading and writing, about ten bytes each; a larger picture is processed alone.
 _PIXELS_IN_FLIGHT = 48_000_000
-_LEAST_WEIGHT = 1 << 18  # Minimum pixels that a picture counts as: small ones take more memory than their pixels.
+_MIN_COST = 1 << 18  # Minimum pixels that a picture counts as: small ones take more memory than their pixels.
 _BATCH = 16  # Batch size for small pictures.
 _SMALL = 1 << 16  # Pixels; batches of larger pictures are no faster.
 _FETCHES = 4  # Objects of a bucket that are fetched at the same time.
@@ -173,7 +173,7 @@ def _weigh(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
     """Estimate from a file's header how much memory it will take, in pixels; each additional result adds a third."""
     height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
     pixels = height * width if height * width <= max_pixels else 0
-    return max(pixels * (2 + len(job.targets)) // 3, _LEAST_WEIGHT)
+    return max(pixels * (2 + len(job.targets)) // 3, _MIN_COST)
 
 
 def _is_small(picture: _Picture) -> bool:

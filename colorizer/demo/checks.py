@@ -22,10 +22,10 @@ _BY_NAME = re.compile(r"/call/([^/]+)/?$")
 _BY_NUMBER = re.compile(r"/(queue/join|(run|api)/[^/]+)/?$")
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # A single letter is a Windows drive.
 _PAUSE = 15.0  # Seconds without any data before a request is refused.
-_SLOWEST = 5_000  # Bytes per second, on average, after the first pause.
+_MIN_SPEED = 5_000  # Bytes per second, on average, after the first pause.
 _RANGES = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-\d{1,15})")  # Video players ask for one range at a time.
 _TEXTS = ("session_hash", "event_id")
-_LONGEST_TEXT = 100
+_MAX_TEXT_LENGTH = 100
 _NUMBERS = ("fn_index", "trigger_id")
 
 
@@ -122,7 +122,7 @@ def _check_fields(question: Any) -> None:
         raise Refused(400, "the request must be a JSON object")
     for name in _TEXTS:
         value = question.get(name)
-        if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_TEXT):
+        if value is not None and not (isinstance(value, str) and len(value) <= _MAX_TEXT_LENGTH):
             raise Refused(400, f"{name} is invalid")
     for name in _NUMBERS:
         value = question.get(name)
@@ -173,7 +173,7 @@ def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: l
         except TimeoutError:
             refused.append(slow)
             raise slow from None
-        if time.monotonic() - began > _PAUSE + received / _SLOWEST:
+        if time.monotonic() - began > _PAUSE + received / _MIN_SPEED:
             refused.append(slow)
             raise slow
         received += len(message.get("body", b""))

@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 from typing import Any
 
-MOST_SILENT = 100
+MAX_PENDING = 100
 """Connections per address that haven't sent a complete request head; beyond that, the oldest is closed."""
 PATIENCE = 10.0
 """Seconds that a connection has to send the head of its first request."""
@@ -26,7 +26,7 @@ def name_visitor(address: str) -> str:
     return address
 
 
-def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: float = PATIENCE) -> None:
+def bound_connections(config: Any, most_silent: int = MAX_PENDING, patience: float = PATIENCE) -> None:
     """Make a server close connections that would exhaust its descriptors.
 
     Parameters
@@ -34,7 +34,7 @@ def bound_connections(config: Any, most_silent: int = MOST_SILENT, patience: flo
     config : uvicorn.Config
         The server's; the server may be running already, and the limits hold for connections accepted from now on.
     most_silent : int
-        See `MOST_SILENT`.
+        See `MAX_PENDING`.
     patience : float
         See `PATIENCE`.
     """

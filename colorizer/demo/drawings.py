@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT = 600, 200  # In SVG units; the size on the screen may differ.
 _IN_A_ROW = 12  # Stages that fit side by side on a desktop screen.
-_HIGHEST = 64  # Picture size in the network, in pixels, up to which boxes grow.
+_MAX_SIZE = 64  # Picture size in the network, in pixels, up to which boxes grow.
 _SIDE_BRANCHES = ("hints", "decoder_hints", "mean", "whole")  # Of the U-Net; how their layers' names begin.
 
 
@@ -80,7 +80,7 @@ def draw_layers(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _height(stage: Stage) -> int:
     """Height of a stage's box in pixels."""
-    return 12 if len(stage.shape) == 1 else 12 + 2 * min(stage.shape[0], _HIGHEST)
+    return 12 if len(stage.shape) == 1 else 12 + 2 * min(stage.shape[0], _MAX_SIZE)
 
 
 def _draw_stage(stage: Stage) -> str:

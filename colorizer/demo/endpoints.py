@@ -8,14 +8,14 @@ import gradio as gr
 
 from colorizer.demo import errors
 from colorizer.demo.decoding import decode
-from colorizer.demo.photo import MOST_DABS
+from colorizer.demo.photo import MAX_DABS
 from colorizer.demo.widgets import save_picture
 from colorizer.demo.workbench import DETAIL_RANGE, MAX_PIXELS, default_detail, default_model, mark, read_settings
 from colorizer.imaging.color import fit_within
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.reach import DEFAULT_REACH
 
-_MOST_VERSIONS = 4
+_MAX_VERSIONS = 4
 _VERSION_SIDE = 1280
 
 
@@ -30,7 +30,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     hints = gr.JSON([], label='Hints: [[column, row, "#RRGGBB"], ...]', visible=False)
     reach = gr.Number(DEFAULT_REACH, label="Reach of the hints, 0 to 1", visible=False)
     prepare = gr.Checkbox(True, label="Prepare old prints", visible=False)
-    count = gr.Number(_MOST_VERSIONS, label=f"How many versions, 1 to {_MOST_VERSIONS}", visible=False)
+    count = gr.Number(_MAX_VERSIONS, label=f"How many versions, 1 to {_MAX_VERSIONS}", visible=False)
     seed = gr.Number(0, label="Seed of the versions", visible=False)
 
     def read(
@@ -56,7 +56,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     ) -> list[str]:
         """Colorize an image file in several ways, the most probable first; PNGs of at most 1,280 pixels out."""
         path, colorizer, options = read(image, model, vividness, detail, hints, reach, prepare)
-        numbers = {"count": (count, 1, _MOST_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
+        numbers = {"count": (count, 1, _MAX_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
         for name, (value, low, high) in numbers.items():
             if not isinstance(value, int) or not low <= value <= high:
                 raise gr.Error(
@@ -88,8 +88,8 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
 
 def _read_hints(given: Any) -> list[tuple[float, float, str]]:
-    if not isinstance(given, list) or len(given) > MOST_DABS:
-        raise gr.Error(f"hints must be a list of at most {MOST_DABS} hints", print_exception=False)
+    if not isinstance(given, list) or len(given) > MAX_DABS:
+        raise gr.Error(f"hints must be a list of at most {MAX_DABS} hints", print_exception=False)
     if not all(isinstance(each, list) and len(each) == 3 for each in given):
         raise gr.Error('each hint must be [column, row, "#RRGGBB"]', print_exception=False)
     return [tuple(each) for each in given]

@@ -16,7 +16,7 @@ from colorizer.machine import describe_shortage
 T = TypeVar("T")
 MAX_BYTES = 20_000_000
 """Largest image file, or archive of them, that the demo accepts, in bytes."""
-_MOST_LISTED = 30  # Maximum number of names that a message lists.
+_MAX_LISTED = 30  # Maximum number of names that a message lists.
 EXPIRED = "has been deleted, since files are kept for an hour at most; choose it again"
 
 
@@ -47,7 +47,7 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
 def pick(items: Mapping[str, T], name: Any) -> T:
     """Return the item of that name; raise `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
-        choices = f"; available: {', '.join(items)}" if len(items) <= _MOST_LISTED else ""
+        choices = f"; available: {', '.join(items)}" if len(items) <= _MAX_LISTED else ""
         raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
     return items[name]
 

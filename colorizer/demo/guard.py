@@ -28,7 +28,7 @@ from colorizer.demo.checks import (
     read_question,
 )
 from colorizer.demo.connections import name_visitor
-from colorizer.demo.server import LEAST_SPACE
+from colorizer.demo.server import MIN_SPACE
 from colorizer.machine import describe_shortage
 
 RATE_VARIABLE = "COLORIZER_RATE"
@@ -37,7 +37,7 @@ HOSTS_VARIABLE = "COLORIZER_HOSTS"
 """Environment variable: further host names, separated by commas, that a server on the loopback address answers to."""
 
 _SPACE_RATE = 240  # The default on a Space. Elsewhere people run the demo for themselves, and there is no limit.
-_MOST_OPEN = 128  # Simultaneous requests of a visitor: a page has two, and a whole school may share an address.
+_MAX_OPEN = 128  # Simultaneous requests of a visitor: a page has two, and a whole school may share an address.
 _QUOTA = 1_000_000_000  # Bytes that a visitor may upload in an hour, which is how long files are kept.
 _MINUTE, _HOUR = 60.0, 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -129,8 +129,8 @@ class Guard:
             self._check_origin(scope)
             check_path(scope["path"])
             check_ranges(Headers(scope=scope))
-            if self._open[visitor] > _MOST_OPEN:
-                raise Refused(429, f"more than {_MOST_OPEN} requests are open; close some tabs", closes=True)
+            if self._open[visitor] > _MAX_OPEN:
+                raise Refused(429, f"more than {_MAX_OPEN} requests are open; close some tabs", closes=True)
             if scope["method"] == "POST":
                 self._requests.take(visitor, 1, "more than {limit} requests in a minute; wait a moment")
                 receive = await self._limit(scope, receive, refused, visitor)
@@ -195,7 +195,7 @@ class Guard:
             try:
                 count = len(message.get("body", b""))
                 self._bytes.take(visitor, count, "more than {limit:,} bytes in an hour; try again later")
-                if self._folder and shutil.disk_usage(self._folder).free < LEAST_SPACE:
+                if self._folder and shutil.disk_usage(self._folder).free < MIN_SPACE:
                     raise Refused(507, "The server has no disk space left; try again later")
             except Refused as refusal:
                 refused.append(refusal)

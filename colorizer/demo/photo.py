@@ -24,9 +24,9 @@ PREVIEW_SIDE = 1280
 """Long side of the preview that is shown and kept in memory, so that it is quick to colorize and to send."""
 
 
-MOST_DABS = 200
+MAX_DABS = 200
 """Maximum number of dabs on a photo."""
-_MOST_PREVIEWS = 48  # A few megabytes each; photos of visitors who come back later are read again.
+_MAX_PREVIEWS = 48  # A few megabytes each; photos of visitors who come back later are read again.
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Photo:
         photo = cls(path, (image.shape[0], image.shape[1]), preview, colored)
         with _lock:
             _previews[path] = photo
-            while len(_previews) > _MOST_PREVIEWS:
+            while len(_previews) > _MAX_PREVIEWS:
                 _previews.popitem(last=False)
         return photo
 
@@ -121,10 +121,10 @@ class Photo:
         Raises
         ------
         ValueError
-            If there are more than `MOST_DABS` dabs.
+            If there are more than `MAX_DABS` dabs.
         """
-        if len(dabs) > MOST_DABS:
-            raise ValueError(f"a photo can have {MOST_DABS} dabs of color, got {len(dabs)}")
+        if len(dabs) > MAX_DABS:
+            raise ValueError(f"a photo can have {MAX_DABS} dabs of color, got {len(dabs)}")
         return replace(self, dabs=tuple(dabs), alternative=alternative)
 
     def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int, prepare: bool = True) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from colorizer.evaluation.metrics import measure_error
 from colorizer.inference.colorizer import Colorizer
 
-LEAST_SPACE = 60_000_000
+MIN_SPACE = 60_000_000
 """Bytes of disk space that stay free: room for an upload and its results."""
 
 
@@ -29,11 +29,11 @@ def prepare_folder(address: str) -> Path:
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
     free = shutil.disk_usage(folder).free
-    if free < LEAST_SPACE:
+    if free < MIN_SPACE:
         folder.rmdir()
         raise OSError(
             f"the disk that holds {folder.parent} is full: {free / 1e6:.0f} MB are free, "
-            f"{LEAST_SPACE / 1e6:.0f} are needed; free some space, or choose another folder with GRADIO_TEMP_DIR"
+            f"{MIN_SPACE / 1e6:.0f} are needed; free some space, or choose another folder with GRADIO_TEMP_DIR"
         )
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder

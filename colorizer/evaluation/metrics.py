@@ -13,11 +13,11 @@ from colorizer.imaging.color import to_chroma, to_luma
 
 PSNR_CAP = 50.0
 """Upper limit of PSNR in dB: that of two equal images is infinite, and would dominate every mean."""
-LEAST_COLORFULNESS = 5.0
+MIN_COLORFULNESS = 5.0
 """Minimum colorfulness of the images that ``psnr_gain`` averages over: nearly gray ones would dominate it."""
 _AUC_THRESHOLDS = 151  # 0 to 150.
 _LUMA_RANGES = 8
-_LEAST_SHARE = 0.01  # Of all pixels: a range of luma with fewer is left out.
+_MIN_SHARE = 0.01  # Of all pixels: a range of luma with fewer is left out.
 
 
 def compare(truth: NDArray[np.uint8], result: NDArray[np.uint8]) -> dict[str, float]:
@@ -122,11 +122,11 @@ def psnr_gain(rows: Sequence[dict[str, float]], gray: Sequence[dict[str, float]]
     Returns
     -------
     tuple of float or None, and int
-        The mean in dB over the images whose own colorfulness is at least `LEAST_COLORFULNESS`, None if there are none;
+        The mean in dB over the images whose own colorfulness is at least `MIN_COLORFULNESS`, None if there are none;
         and the number of these images.
     """
     pairs = zip(rows, gray, strict=True)
-    gains = [row["psnr"] - plain["psnr"] for row, plain in pairs if plain["colorfulness_truth"] >= LEAST_COLORFULNESS]
+    gains = [row["psnr"] - plain["psnr"] for row, plain in pairs if plain["colorfulness_truth"] >= MIN_COLORFULNESS]
     return float(np.mean(gains)) if gains else None, len(gains)
 
 
@@ -196,5 +196,5 @@ class ChromaByLuma:
     def summary(self) -> list[float | None]:
         """Return the ratio for each range, dark to light; None for those with no color or under 1% of the pixels."""
         pixels, truth, result = self._sums
-        enough = (pixels >= _LEAST_SHARE * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
+        enough = (pixels >= _MIN_SHARE * pixels.sum()) & (truth > 1e-6 * pixels)  # Gray is 0 up to rounding.
         return [float(r / t) if e else None for r, t, e in zip(result, truth, enough, strict=True)]

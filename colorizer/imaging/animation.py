@@ -19,8 +19,8 @@ from colorizer.imaging.facts import UnreadableError
 
 GIF_IMAGE = 0x2C
 _GIF_EXTENSION, _GIF_CONTROL, _GIF_COMMENT = 0x21, 0xF9, 0xFE
-_MOST_BLOCKS = 1_000_000
-_MOST_COMMENT = 1_000_000  # Bytes; Pillow joins a comment's parts in quadratic time.
+_MAX_BLOCKS = 1_000_000
+_MAX_COMMENT_BYTES = 1_000_000  # Bytes; Pillow joins a comment's parts in quadratic time.
 _COLORS_OF_PNG = {b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"iCCP", b"sRGB"}
 _STAY, _CLEAR, _RESTORE = range(3)
 _NOTHING = (0, 0, 0, 0)
@@ -48,7 +48,7 @@ def walk_gif(content: bytes) -> Iterator[tuple[int, int, int]]:
         while at < len(content) and content[at]:
             comment += content[at] if kind == _GIF_COMMENT else 0
             at += 1 + content[at]
-            if (blocks := blocks + 1) > _MOST_BLOCKS or comment > _MOST_COMMENT:
+            if (blocks := blocks + 1) > _MAX_BLOCKS or comment > _MAX_COMMENT_BYTES:
                 raise UnreadableError("is a GIF in too many pieces, or with too long a comment")
         at += 1
         yield kind, start, at

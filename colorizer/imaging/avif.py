@@ -9,9 +9,9 @@ import struct
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 
-_MOST_ITEMS = 4096
-_MOST_UNITS = 200_000
-_MOST_EXIF = 16
+_MAX_ITEMS = 4096
+_MAX_UNITS = 200_000
+_MAX_EXIF = 16
 _SEQUENCE_HEADER = 1
 
 
@@ -26,7 +26,7 @@ def list_stream_sizes(content: bytes) -> list[tuple[int, int]]:
     sizes, units = [], 0
     for start, end in (*chain.from_iterable(_list_items(content)), *_list_chunks(content)):
         for kind, data in _walk(content, start, min(end, len(content))):
-            if (units := units + 1) > _MOST_UNITS:  # Parts of items may share their bytes.
+            if (units := units + 1) > _MAX_UNITS:  # Parts of items may share their bytes.
                 raise ValueError("its streams are in too many pieces")
             if kind == _SEQUENCE_HEADER:
                 sizes.append(_read_sequence_header(data))
@@ -48,7 +48,7 @@ def list_exif(content: bytes) -> Iterator[bytes]:
             raise ValueError("its items overlap")
         at = 4 + int.from_bytes(item[:4])
         if item[at : at + 4] in (b"II*\0", b"MM\0*"):
-            if (found := found + 1) > _MOST_EXIF:
+            if (found := found + 1) > _MAX_EXIF:
                 raise ValueError("it has EXIF too many times")
             yield item[at:]
 
@@ -88,7 +88,7 @@ def _list_items(content: bytes) -> Iterator[list[tuple[int, int]]]:
 
     items = parts = 0
     for _ in range(read(4 if version == 2 else 2)):
-        if at > located[1] or (items := items + 1) > _MOST_ITEMS:
+        if at > located[1] or (items := items + 1) > _MAX_ITEMS:
             raise ValueError("its list of items is damaged")
         read(4 if version == 2 else 2)
         method = read(2) & 15 if version else 0
@@ -96,7 +96,7 @@ def _list_items(content: bytes) -> Iterator[list[tuple[int, int]]]:
         base = read(base_width) + (data[0] if method == 1 and data else 0)
         item = []
         for _ in range(read(2)):
-            if at > located[1] or (parts := parts + 1) > _MOST_ITEMS:
+            if at > located[1] or (parts := parts + 1) > _MAX_ITEMS:
                 raise ValueError("its list of items is damaged")
             read(index_width)
             start = base + read(offset_width)
@@ -113,7 +113,7 @@ def _list_chunks(content: bytes) -> Iterator[tuple[int, int]]:
         while (at := content.find(name, at, end) + 4) >= 4:
             (count,) = struct.unpack_from(">I", content, at + 4)
             count = max(min(count, (end - at - 8) // width), 0)
-            if (chunks := chunks + count) > _MOST_UNITS:  # Lists may share their bytes.
+            if (chunks := chunks + count) > _MAX_UNITS:  # Lists may share their bytes.
                 raise ValueError("its list of chunks is damaged")
             for i in range(count):
                 starts.add(int.from_bytes(content[at + 8 + i * width : at + 8 + (i + 1) * width]))

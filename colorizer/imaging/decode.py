@@ -31,7 +31,7 @@ MAX_PIXELS = 120_000_000
 
 _MEMORY_OF_A_PIXEL = 24  # Bytes of memory that decoding may take per allowed pixel.
 _WORK_OF_A_PIXEL = 40  # Times that each pixel may be decoded, for example by the scans of a progressive JPEG.
-_LEAST = 16_000_000  # Memory and work are always allowed for at least this many pixels.
+_MIN_ALLOWED_PIXELS = 16_000_000  # Memory and work are always allowed for at least this many pixels.
 
 # Pillow runs Ghostscript for EPS, and decodes any file inside an IPTC record, even EPS. The others it only recognizes,
 # for programs that register a decoder.
@@ -41,7 +41,7 @@ _ANIMATED = {"GIF", "WEBP", "PNG"}
 _COMPOSED = {"GIF", "PNG"}  # Their frames are decoded one by one and composited here.
 _OF_COLORS = {"icc_profile", "gamma", "transparency"}
 _BEGINNING = 1 << 16  # Bytes within which a PNG or WebP says that it is animated.
-_MOST_TEXT = 16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
+_MAX_TEXT_BYTES = 16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
 
 
 class ImageError(AdvisedError):
@@ -217,7 +217,7 @@ class _Limits:
 
     @classmethod
     def of(cls, max_pixels: int, max_memory: int | None = None) -> "_Limits":
-        allowed = max(max_pixels, _LEAST)
+        allowed = max(max_pixels, _MIN_ALLOWED_PIXELS)
         return cls(max_pixels, max_memory or allowed * _MEMORY_OF_A_PIXEL, allowed * _WORK_OF_A_PIXEL)
 
     def check_size(self, height: int, width: int) -> None:
@@ -424,7 +424,7 @@ def _named(name: str, max_pixels: int) -> Iterator[None]:
         if describe_shortage(error):
             raise ImageError(f"there is not enough memory for {name}", "make it smaller first") from error
         if "MAX_TEXT" in str(error):
-            limit = f"more than {_MOST_TEXT // 1_000_000} MB of text or color profile"
+            limit = f"more than {_MAX_TEXT_BYTES // 1_000_000} MB of text or color profile"
             raise ImageError(f"{name} has {limit} in it", "save it again without it") from error
         raise ImageError(f"{name} is damaged and can't be decoded: {error}") from error
 
@@ -433,7 +433,7 @@ def _allow(max_pixels: int) -> None:
     """Keep Pillow from refusing images within the limits, or warning about them."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
-    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _MOST_TEXT)
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _MAX_TEXT_BYTES)
 
 
 def _from_array(array: NDArray[Any], max_pixels: int, copy: bool) -> NDArray[np.uint8]:

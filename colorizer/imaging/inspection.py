@@ -19,9 +19,9 @@ from colorizer.imaging.avif import find_box, list_exif, list_stream_sizes
 from colorizer.imaging.bmp import has_masks, hide_masks, is_icon, keep_best_icon, list_icons
 from colorizer.imaging.facts import Cost, Facts, UnreadableError, check_metadata
 
-_MOST_SEGMENTS = 20_000
-_MOST_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has one.
-_MOST_ICONS = 256
+_MAX_SEGMENTS = 20_000
+_MAX_EXIF_SEGMENTS = 100  # Pillow joins them in quadratic time; a photo has one.
+_MAX_ICONS = 256
 _SLOW = 50  # Decoders written in Python take at least this many times as long per pixel.
 _SLOW_KINDS = {"XPM", "XBM", "BLP", "FTEX", "MSP", "DDS", "FITS"}
 _AT_LEAST_HALF_A_BYTE = {"BLP", "DDS", "FTEX"}  # Per pixel.
@@ -201,8 +201,8 @@ def _inspect_jpeg(content: bytes) -> Facts:
         if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
             continue
-        if (segments := segments + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a JPEG with more than {_MOST_SEGMENTS} segments; no photo has that many")
+        if (segments := segments + 1) > _MAX_SEGMENTS:
+            raise UnreadableError(f"is a JPEG with more than {_MAX_SEGMENTS} segments; no photo has that many")
         (length,) = struct.unpack_from(">H", content, at + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             if not height:
@@ -215,8 +215,8 @@ def _inspect_jpeg(content: bytes) -> Facts:
             raise _refusal(_OTHER, "a JPEG-LS image")
         elif marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0":
             exif.append(content[at + 10 : at + 2 + length])
-            if len(exif) > _MOST_EXIF_SEGMENTS:
-                raise UnreadableError(f"is a JPEG with more than {_MOST_EXIF_SEGMENTS} segments of EXIF")
+            if len(exif) > _MAX_EXIF_SEGMENTS:
+                raise UnreadableError(f"is a JPEG with more than {_MAX_EXIF_SEGMENTS} segments of EXIF")
         elif marker == 0xDA:
             scans += 1
             header = content[at + 4 : at + 2 + length]
@@ -250,8 +250,8 @@ def _inspect_png(content: bytes) -> Facts:
     keyed = controlled = False  # Whether a color is transparent; whether the main picture is one of the frames.
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
-        if (chunks := chunks + 1) > _MOST_SEGMENTS * 5:
-            raise UnreadableError(f"is a PNG with more than {_MOST_SEGMENTS * 5} chunks; no picture has that many")
+        if (chunks := chunks + 1) > _MAX_SEGMENTS * 5:
+            raise UnreadableError(f"is a PNG with more than {_MAX_SEGMENTS * 5} chunks; no picture has that many")
         if name == b"IHDR" and not height:
             width, height, bits, kind = struct.unpack_from(">IIBB", content, at + 8)
         elif name == b"acTL" and length >= 4:
@@ -286,8 +286,8 @@ def _inspect_webp(content: bytes) -> Facts:
     at, frames, height, width, chunks = 12, 0, 0, 0, 0
     while at + 8 <= len(content):
         name, length = struct.unpack_from("<4sI", content, at)
-        if (chunks := chunks + 1) > _MOST_SEGMENTS:
-            raise UnreadableError(f"is a WebP with more than {_MOST_SEGMENTS} chunks; no picture has that many")
+        if (chunks := chunks + 1) > _MAX_SEGMENTS:
+            raise UnreadableError(f"is a WebP with more than {_MAX_SEGMENTS} chunks; no picture has that many")
         size = (0, 0)
         if name == b"VP8X":
             size = (
@@ -321,7 +321,7 @@ def _inspect_jpeg2000(content: bytes) -> Facts:
     if width < 1 or height < 1 or not tile_across or not tile_down:
         raise ValueError("it has no pixels")
     tiles = -(-across // tile_across) * -(-down // tile_down)
-    if tiles > _MOST_SEGMENTS:
+    if tiles > _MAX_SEGMENTS:
         raise UnreadableError(f"is a JPEG 2000 with too many tiles ({tiles})")
     pixels = height * width
     bits = (content[start + 42] & 127) + 1
@@ -339,7 +339,7 @@ def _inspect_jpegxl(content: bytes) -> Facts:
         if name in (b"jxlc", b"jxlp"):
             at += (16 if long else 8) + (4 if name == b"jxlp" else 0)
             break
-        if size < 8 or (boxes := boxes + 1) > _MOST_SEGMENTS:
+        if size < 8 or (boxes := boxes + 1) > _MAX_SEGMENTS:
             raise ValueError("its boxes are damaged")
         at += size
     bits, place = int.from_bytes(content[at + 2 : at + 48], "little"), 0
@@ -401,7 +401,7 @@ def _inspect_icns(content: bytes, formats: list[str]) -> Facts:
     facts, at, count = _inspect_by_pillow(content, formats), 8, 0
     while at + 8 <= len(content):
         (size,) = struct.unpack_from(">I", content, at + 4)
-        if size < 8 or (count := count + 1) > _MOST_ICONS:
+        if size < 8 or (count := count + 1) > _MAX_ICONS:
             raise ValueError("its list of icons is damaged")
         icon = content[at + 8 : at + size]
         with suppress(ValueError, struct.error):

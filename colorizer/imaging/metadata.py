@@ -36,11 +36,11 @@ _KEPT = {
     _Tag.XPKeywords,
     _Tag.XPSubject,
 }
-_LONGEST_IN_JPEG = 65_000  # Bytes; a JPEG segment holds no more.
+_MAX_SEGMENT_BYTES = 65_000  # Bytes; a JPEG segment holds no more.
 _IPTC_RESOURCE = 0x0404
 _SRGB = 1  # In the EXIF tag ColorSpace.
 _NOT_WRITTEN = ("notes", "kind", "pages")  # For the user, not for the file.
-_LONGEST_TEXTS = 1_000_000  # Characters of all texts of a PNG together.
+_MAX_TEXT_LENGTH = 1_000_000  # Characters of all texts of a PNG together.
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:>|=["']))[0-9]""")
 _NAMESPACE = "https://example.org/colorizer/1.0/"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -98,7 +98,7 @@ def read_metadata(picture: Image.Image, width: int, height: int) -> Metadata:
         if iptc := _read_iptc(picture):
             metadata["iptc"] = iptc
     comment = picture.info.get("comment")
-    if isinstance(comment, bytes | str) and 0 < len(comment) <= _LONGEST_IN_JPEG:
+    if isinstance(comment, bytes | str) and 0 < len(comment) <= _MAX_SEGMENT_BYTES:
         metadata["comment"] = comment if isinstance(comment, bytes) else comment.encode("utf-8", "replace")
     if texts := _read_texts(picture):
         metadata["texts"] = texts
@@ -135,7 +135,7 @@ def _read_exif_resolution(picture: Image.Image) -> tuple[float, float] | None:
 
 def _read_texts(picture: Image.Image) -> dict[str, str]:
     """Read the texts of a PNG, except those that hold other metadata."""
-    texts, room = {}, _LONGEST_TEXTS
+    texts, room = {}, _MAX_TEXT_LENGTH
     for name, text in getattr(picture, "text", {}).items():
         room -= len(text)
         if room > 0 and not name.startswith(("XML:", "Raw profile type")):
@@ -203,17 +203,17 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
     iptc = options.pop("iptc", b"")
     comment, texts = options.pop("comment", b""), options.pop("texts", {})
     if format == "JPEG":
-        options = {name: value for name, value in options.items() if name == "dpi" or len(value) <= _LONGEST_IN_JPEG}
-        if comment := comment or texts.get("Comment", "").encode()[:_LONGEST_IN_JPEG]:
+        options = {name: value for name, value in options.items() if name == "dpi" or len(value) <= _MAX_SEGMENT_BYTES}
+        if comment := comment or texts.get("Comment", "").encode()[:_MAX_SEGMENT_BYTES]:
             options["comment"] = comment
         texts = {name: text for name, text in texts.items() if name != "Comment"}
-        if iptc and len(iptc) <= _LONGEST_IN_JPEG:
+        if iptc and len(iptc) <= _MAX_SEGMENT_BYTES:
             options["extra"] = _photoshop_segment(iptc)
     elif comment:
         texts = {"Comment": comment.decode("utf-8", "replace"), **texts}
     if texts and format != "PNG":
         content = _add_texts(options.get("exif", b""), texts)
-        if content and (format != "JPEG" or len(content) <= _LONGEST_IN_JPEG):
+        if content and (format != "JPEG" or len(content) <= _MAX_SEGMENT_BYTES):
             options["exif"] = content
     if format == "PNG" and ("xmp" in options or texts):
         options["pnginfo"] = PngImagePlugin.PngInfo()

@@ -8,12 +8,12 @@ from colorizer.imaging.aging import Window
 from colorizer.imaging.color import resize
 
 _SIDE = 256  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
-_LEAST_SIDE = 64  # Smaller pictures aren't scans.
+_MIN_SIDE = 64  # Smaller pictures aren't scans.
 _LIGHT = 150.0  # Paper is at least this light.
-_MOST = 0.2  # Largest border, as a fraction of the side.
+_MAX_BORDER = 0.2  # Largest border, as a fraction of the side.
 _EVEN, _PART = 7.0, 0.9  # The border is within 7 levels of its tone on 90% of each of its lines.
 _EDGE = 12.0  # The photograph's edge differs from the border by more than 12 levels
-_ALONG, _LEAST_ALONG = 0.6, 0.2  # on 60% of all four sides, and 20% of each: a sky may be as light as paper.
+_ALONG, _MIN_ALONG = 0.6, 0.2  # on 60% of all four sides, and 20% of each: a sky may be as light as paper.
 _PALE = 132  # A print is pale if its darkest and lightest places are fewer levels apart than this
 _BLACK = 25  # and even the darkest are at least this light.
 _CLIP = 0.005  # Fraction of the pixels that is darker, or lighter, than these places.
@@ -48,7 +48,7 @@ def find_border(luma: NDArray[np.uint8]) -> Window:
     top, bottom, left, right = depths
     inside = off[top : len(off) - bottom, left : off.shape[1] - right]
     along = [(edge > _EDGE).mean() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1])]
-    if np.mean(along) < _ALONG or min(along) < _LEAST_ALONG:
+    if np.mean(along) < _ALONG or min(along) < _MIN_ALONG:
         return whole
     scale = max(luma.shape) / max(small.shape)
     return (
@@ -82,7 +82,7 @@ def _shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Shrink a picture to the size for analysis; None if it is too small to be a scan."""
     scale = min(1.0, _SIDE / max(luma.shape))
     height, width = (round(side * scale) for side in luma.shape)
-    if max(height, width) < _LEAST_SIDE or min(height, width) < _LEAST_SIDE // 4:
+    if max(height, width) < _MIN_SIDE or min(height, width) < _MIN_SIDE // 4:
         return None
     return resize(luma, height, width, cv2.INTER_AREA)
 
@@ -92,4 +92,4 @@ def _measure_depth(off: NDArray[np.float32]) -> int:
     even = (off <= _EVEN).mean(axis=1) >= _PART
     depth = int(np.argmin(even))
     # The line where paper and photograph meet belongs to the border.
-    return depth + 1 if 0 < depth <= _MOST * len(off) else 0
+    return depth + 1 if 0 < depth <= _MAX_BORDER * len(off) else 0

@@ -10,11 +10,11 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8"}
 _NUMBERS |= {18: "u8", 5: "u4", 10: "i4"}  # Fractions are pairs.
 _FRACTIONS = (5, 10)
-_MOST_TAGS = 4096
-_MOST_NUMBERS = 200_000  # Values per tag; a palette has 196,608.
-_MOST_IN_CHAIN = 300_000
+_MAX_TAGS = 4096
+_MAX_NUMBERS = 200_000  # Values per tag; a palette has 196,608.
+_MAX_IN_CHAIN = 300_000
 _SPARE = 65_536  # Bytes by which the values of a directory may exceed the size of the file.
-_MOST_COPIED = 2_000_000_000  # Bytes that writing an EXIF directory may copy; Pillow appends the values one by one.
+_MAX_COPIED = 2_000_000_000  # Bytes that writing an EXIF directory may copy; Pillow appends the values one by one.
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _PREFIXES = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
@@ -49,7 +49,7 @@ class Directory:
     lost: set[int] = field(default_factory=set)
     following: int = 0
 
-    def numbers(self, tag: int, most: int = _MOST_NUMBERS) -> list[float]:
+    def numbers(self, tag: int, most: int = _MAX_NUMBERS) -> list[float]:
         """Return the values of a tag, `most` at the most; empty if it is missing or not numeric."""
         found = self.tags.get(tag)
         if found is None or found.kind not in _NUMBERS:
@@ -102,7 +102,7 @@ class Layout:
         try:
             (count,) = struct.unpack_from(self.order + count_format, content, at)
             start = at + struct.calcsize(count_format)
-            if count > _MOST_TAGS:
+            if count > _MAX_TAGS:
                 raise DirectoryError(f"one of its directories has {count} tags")
             entries = [entry.unpack_from(content, start + i * entry.size) for i in range(count)]
         except struct.error as error:
@@ -137,7 +137,7 @@ class Layout:
         Damage after the first directory ends the chain without an error, since the first is the one that matters.
         """
         at, seen, tags = self.first, set[int](), 0
-        while at and at not in seen and tags < _MOST_IN_CHAIN:
+        while at and at not in seen and tags < _MAX_IN_CHAIN:
             try:
                 directory = self.directory(content, at)
             except DirectoryError:
@@ -184,7 +184,7 @@ def check_exif(exif: bytes) -> None:
 
 
 def _check_below(layout: Layout, content: bytes, directory: Directory, depth: int) -> None:
-    if sum(len(tag.data) for tag in directory.tags.values()) * len(directory.tags) > _MOST_COPIED:
+    if sum(len(tag.data) for tag in directory.tags.values()) * len(directory.tags) > _MAX_COPIED:
         raise OversizeError("the values of its tags together are larger than those of any EXIF")
     for pointer in (_EXIF, _GPS, _INTEROPERABILITY) if depth else ():
         if at := directory.number(pointer):

@@ -61,8 +61,8 @@ _OTHERS |= {32766: "NeXT", 32809: "ThunderScan", 22610: "JPEG XR", 34933: "PNG",
 _PREMULTIPLIED, _ALPHA = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN = 1, 2, 3, 4
 _HEADER = bytes(16)  # Room for the header of a file that is nothing but a directory.
-_MOST_PARTS = 100_000
-_MOST_SAMPLES = 16
+_MAX_PARTS = 100_000
+_MAX_SAMPLES = 16
 _BLOCK = 512  # Rows and columns that are divided by their alpha at a time.
 _SAVE_ANEW = "save it as 8- or 16-bit RGB first, with LZW, deflate or no compression"
 
@@ -217,7 +217,7 @@ class TiffPage:
             refuse("volumetric data")
         if self._photometric == _CMYK and self._number(_INKS, 1) != 1:
             refuse("inks other than cyan, magenta, yellow and black")
-        if not self._colors <= samples <= _MOST_SAMPLES:
+        if not self._colors <= samples <= _MAX_SAMPLES:
             refuse(f"{samples} samples per pixel")
         if self._photometric == _YCBCR and (self._bits != 8 or samples != 3):
             refuse(f"YCbCr with {samples} {self._bits}-bit samples")
@@ -263,7 +263,7 @@ class TiffPage:
             raise DirectoryError("its tiles have no size")
         parts = math.ceil(self._height / tall) * math.ceil(self._width / wide) * (self._samples if separate else 1)
         part = tall * wide * item * (1 if separate else self._samples)
-        if parts > _MOST_PARTS:
+        if parts > _MAX_PARTS:
             raise UnreadableError(f"is a TIFF with too many strips or tiles ({parts})", _SAVE_ANEW)
         if self._compression != _OLD_JPEG and (len(self._offsets) < parts or len(self._sizes) < parts):
             raise DirectoryError(f"its directory lists {len(self._offsets)} of {parts} strips or tiles")

@@ -19,7 +19,7 @@ PARTS = ("encoder.tflite", "decoder.tflite")
 CONFIG = "config.json"
 """File name of the record: training, data, preprocessing, and the SHA-256 of the other files."""
 _NETWORKS = (KERAS, EXPORTED)  # A folder may have one or both.
-_LONGEST_NAME = 200  # Characters of a model's name in a message.
+_MAX_NAME_LENGTH = 200  # Characters of a model's name in a message.
 _REFERENCE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@(\S+))?")
 
 
@@ -63,7 +63,7 @@ class Checkpoint:
                     if file.is_file():
                         return cls(file)
         model = str(model)
-        shown = model if len(model) <= _LONGEST_NAME else f"{model[:_LONGEST_NAME]}..."
+        shown = model if len(model) <= _MAX_NAME_LENGTH else f"{model[:_MAX_NAME_LENGTH]}..."
         raise ModelError(
             f"no model {shown!r}; available: {', '.join(list_models()) or 'none'}; or give the path of a folder "
             f"that holds {' or '.join(_NETWORKS)}, or hf://USER/MODEL"

@@ -15,7 +15,7 @@ from colorizer.imaging.color import FROM_CHROMA
 STEP = 0.05
 """Distance of neighboring bins along Cb and Cr."""
 # Maximum range of R, G and B of a bin's color: 99.5% of the pixels of photographs are within it.
-_WIDEST = 0.85
+_MAX_RANGE = 0.85
 _SMOOTHING = 0.5  # Weight of the uniform distribution in the prior, as in Zhang et al. 2016.
 
 
@@ -29,7 +29,7 @@ def build_bins() -> NDArray[np.float32]:
     """
     steps = np.arange(-10, 11, dtype=np.float32) * np.float32(STEP)
     grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    return grid[np.ptp(grid @ FROM_CHROMA.T / 255, axis=1) <= _WIDEST]
+    return grid[np.ptp(grid @ FROM_CHROMA.T / 255, axis=1) <= _MAX_RANGE]
 
 
 def encoding_weights(bins: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

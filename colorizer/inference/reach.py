@@ -28,7 +28,7 @@ _SIDE = 128  # Long side at which distances are computed.
 # this many levels between the hint and the place.
 _FAR, _EDGE, _OTHER = 1.0, 13.5, 70.0
 _STEEPNESS = 10  # Of the falloff, which is 1 near the hint and 1/2 at one unit.
-_LEAST = 0.75  # Minimum fraction of the hint's own change within its reach.
+_MIN_FOLLOWED = 0.75  # Minimum fraction of the hint's own change within its reach.
 _BLEND = 3.0  # Pixels over which the changes of two hints blend into each other.
 _STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))  # To half of a pixel's neighbors, with lengths.
 
@@ -75,7 +75,7 @@ def limit_reach(
     own = np.array([hint.chroma for hint in hints], np.float32) - plain[rows, columns]
     own = np.asarray(cv2.GaussianBlur(own[nearest], (0, 0), _BLEND), np.float32)
     followed = (change * own).sum(axis=-1) / np.maximum((own * own).sum(axis=-1), 1e-6)
-    change += np.maximum(_LEAST - followed, 0)[..., None] * own
+    change += np.maximum(_MIN_FOLLOWED - followed, 0)[..., None] * own
     return np.asarray(plain + falloff[..., None] * change, np.float32)
 
 

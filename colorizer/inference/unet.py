@@ -17,10 +17,10 @@ from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
 
 _PART = 16 * 32 * 32  # Pixels of thumbnails per call of the network: more don't fit into a core's cache.
-_MOST_CHANNELS = 128  # OpenCV's limit.
+_MAX_CHANNELS = 128  # OpenCV's limit.
 _ROUNDS = 3  # Colors drawn for each alternative, one after another.
-_HIGHEST_EXPONENT = 10
-_HIGHEST_GAIN = 10
+_MAX_EXPONENT = 10
+_MAX_GAIN = 10
 _APART = 0.1  # Minimum distance in chroma between two suggested colors: two bins.
 
 
@@ -62,12 +62,12 @@ class UNetPainter(Painter):
             raise ValueError(f"bins must be (K, 2) and the prior (K,), got {bins.shape} and {prior.shape}")
         if not (np.abs(bins) <= 1).all() or not ((prior >= 0) & (prior <= 1)).all():
             raise ValueError("bins must lie in [-1, 1], and the prior in [0, 1]")
-        if not 0 <= self._exponent <= _HIGHEST_EXPONENT:
-            raise ValueError(f"vivid_exponent must lie in [0, {_HIGHEST_EXPONENT}], got {self._exponent}")
+        if not 0 <= self._exponent <= _MAX_EXPONENT:
+            raise ValueError(f"vivid_exponent must lie in [0, {_MAX_EXPONENT}], got {self._exponent}")
         if not 0 <= self._noise <= 1:
             raise ValueError(f"vivid_noise must lie in [0, 1], got {self._noise}")
-        if not 0 <= self._gain <= _HIGHEST_GAIN:
-            raise ValueError(f"vivid_gain must lie in [0, {_HIGHEST_GAIN}], got {self._gain}")
+        if not 0 <= self._gain <= _MAX_GAIN:
+            raise ValueError(f"vivid_gain must lie in [0, {_MAX_GAIN}], got {self._gain}")
         side = self._feed.multiple
         grid = side // self._feed.stride
         try:
@@ -264,7 +264,7 @@ def _enlarge(planes: NDArray[np.float32], height: int, width: int) -> NDArray[np
     """Resize planes (N, h, w, C) to (N, height, width, C)."""
     if planes.shape[1:3] == (height, width):
         return planes
-    parts = np.array_split(planes, -(-planes.shape[-1] // _MOST_CHANNELS), axis=-1)
+    parts = np.array_split(planes, -(-planes.shape[-1] // _MAX_CHANNELS), axis=-1)
     linear = cv2.INTER_LINEAR
     enlarged = [[resize(np.ascontiguousarray(plane), height, width, linear) for plane in part] for part in parts]
     return np.concatenate(enlarged, axis=-1)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Weights hardly compress: a file that declares more than this multiple of its size doesn't contain them.
-_MOST_TIMES = 16
+_MAX_RATIO = 16
 _SPARE = 10_000_000  # Bytes.
 
 
@@ -29,7 +29,7 @@ def check_keras_file(path: Path, keras: Any) -> None:
     keras : module
         The imported Keras.
     """
-    limit = _MOST_TIMES * path.stat().st_size + _SPARE
+    limit = _MAX_RATIO * path.stat().st_size + _SPARE
     source: Path | io.BytesIO = path
     config: Any = None
     if zipfile.is_zipfile(path):

@@ -20,7 +20,7 @@ from colorizer.imaging.color import FROM_CHROMA
 from colorizer.models.efficientnet_lite import build_classifier, load_imagenet_weights
 from colorizer.models.unet import STRIDE
 
-LEAST_SIZE = 160
+MIN_SIZE = 160
 """Height and width of the smallest crops that the loss applies to: the classifier recognizes little in smaller ones."""
 
 # Layers whose features are compared. Dividing by the mean squared difference between gray and color photographs in

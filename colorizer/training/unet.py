@@ -23,7 +23,7 @@ from colorizer.models.efficientnet_lite import load_imagenet_weights, name_stage
 from colorizer.models.unet import MULTIPLE, STRIDE, build_unet
 from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.optimizer import ScaledAdamW
-from colorizer.training.perceptual import LEAST_SIZE, PerceptualLoss
+from colorizer.training.perceptual import MIN_SIZE, PerceptualLoss
 from colorizer.training.recipe import Recipe
 from colorizer.training.resume import SAMPLES, save_model
 from colorizer.training.unet_batches import (
@@ -98,7 +98,7 @@ class ChromaLoss(keras.losses.Loss):
             return loss
         judge = self._judge
         judged = ops.cond(
-            ops.shape(luma)[1] * STRIDE >= LEAST_SIZE,
+            ops.shape(luma)[1] * STRIDE >= MIN_SIZE,
             # On half of the batch, where it takes half as long as the rest of the step.
             lambda: judge(luma[::2], y_true[::2], ops.matmul(ops.softmax(y_pred[::2]), self._bins)),
             lambda: ops.zeros_like(y_true[::2, 0, 0, 0]),

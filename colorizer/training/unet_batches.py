@@ -32,8 +32,8 @@ ENLARGEMENT = 3
 """Small images are enlarged, by at most this factor: the pretrained encoder recognizes little in thumbnails."""
 
 _PROBED = 100  # Images of a dataset whose sizes are taken as typical.
-_LEAST_AREA = 0.45  # Of a crop, as a fraction of the image.
-_WIDEST = 1.25  # Aspect ratio of a crop.
+_MIN_AREA = 0.45  # Of a crop, as a fraction of the image.
+_MAX_ASPECT = 1.25  # Aspect ratio of a crop.
 _AGED = 0.35  # Fraction of the images whose input is an aged copy.
 _HINTED = 0.5  # Fraction of the images that have hints.
 _MEAN_HINTS = 6
@@ -231,8 +231,8 @@ def make_example(
 def augment(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Crop an image (H, W, 3) at random, stretch the crop to (size, size, 3), and flip half of the images."""
     height, width = image.shape[:2]
-    side = min(height, width, math.sqrt(height * width * rng.uniform(_LEAST_AREA, 1)))
-    longer = min(max(height, width), side * rng.uniform(1, _WIDEST))
+    side = min(height, width, math.sqrt(height * width * rng.uniform(_MIN_AREA, 1)))
+    longer = min(max(height, width), side * rng.uniform(1, _MAX_ASPECT))
     rows, columns = max(1, round(side)), max(1, round(longer))
     if height > width or (height == width and rng.random() < 0.5):
         rows, columns = columns, rows

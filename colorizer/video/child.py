@@ -31,7 +31,7 @@ from colorizer.video.reading import Film, choose_stream, open_video, read_frame
 
 MEMORY = 1_500_000_000
 """Bytes by which the address space of the process may grow; an encoder reserves far more than it uses."""
-_MOST_CORES = 4
+_MAX_CORES = 4
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     with suppress(AttributeError, OSError, ValueError):  # Not available on every system, or there are fewer cores.
         os.nice(10)  # Photos have priority over videos.
         # Encoders start a thread per core, and each takes memory.
-        os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MOST_CORES))
+        os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MAX_CORES))
     limit_memory(MEMORY)
     limit_time(request.pop("processor_seconds"))
     _limit_file_size(request.pop("most_bytes"))

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-_LONGEST_LINE = 100_000  # Bytes.
-_MOST_BYTES = 200_000_000  # Of the arrays of a message.
+_MAX_LINE_BYTES = 100_000  # Bytes.
+_MAX_ARRAY_BYTES = 200_000_000  # Of the arrays of a message.
 _KINDS = {"uint8": np.uint8, "float32": np.float32}
 
 Message = dict[str, Any]
@@ -59,7 +59,7 @@ def send(stream: BinaryIO, message: Message, arrays: Sequence[NDArray[Any]] = ()
 
 def receive(stream: BinaryIO) -> tuple[Message, list[NDArray[Any]]] | None:
     """Read a message; return None at the end of the stream, or if it is invalid or too large."""
-    line = stream.readline(_LONGEST_LINE)
+    line = stream.readline(_MAX_LINE_BYTES)
     if not line.endswith(b"\n"):
         return None
     try:
@@ -68,7 +68,7 @@ def receive(stream: BinaryIO) -> tuple[Message, list[NDArray[Any]]] | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     sizes = [prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes]
-    if any(length < 0 for _, shape in shapes for length in shape) or sum(sizes) > _MOST_BYTES:
+    if any(length < 0 for _, shape in shapes for length in shape) or sum(sizes) > _MAX_ARRAY_BYTES:
         return None
     arrays: list[NDArray[Any]] = []
     for (kind, shape), size in zip(shapes, sizes, strict=True):

@@ -32,7 +32,7 @@ _SMOOTH = (5, 5)  # Box filter for luma differences, which removes most of the g
 _CUT = 0.2  # At a cut, the mean luma difference along the flow exceeds this fraction of the contrast,
 _CUT_LEVELS = 0.1  # and the distance between the luma histograms exceeds this.
 _NEW = 0.15  # Fraction of untrusted points above which the network sees a frame even if it isn't the n-th.
-_LEAST_SIDE = 32  # Optical flow needs room: smaller pictures are assumed to be still.
+_MIN_SIDE = 32  # Optical flow needs room: smaller pictures are assumed to be still.
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Steadier:
         """Estimate where the points of a frame were in the one before; None at a cut."""
         height, width = new.shape
         places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-        if min(height, width) >= _LEAST_SIDE:
+        if min(height, width) >= _MIN_SIDE:
             places += self._flow.calc(new, old, np.zeros_like(places))
         warped = _warp(old, places, cv2.INTER_LINEAR)
         difference = np.abs(cv2.blur(new.astype(np.float32) - warped, _SMOOTH))

@@ -277,7 +277,7 @@ def test_a_local_server_refuses_requests_from_other_sites(monkeypatch: pytest.Mo
 
 
 def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("colorizer.demo.guard._MOST_OPEN", 2)
+    monkeypatch.setattr("colorizer.demo.guard._MAX_OPEN", 2)
     entered = threading.Semaphore(0)
     leave = threading.Event()
 

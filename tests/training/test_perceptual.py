@@ -10,7 +10,7 @@ from colorizer.data.arrays import fill_square
 from colorizer.imaging.color import join, to_luma
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.chroma_bins import build_bins
-from colorizer.training.perceptual import LEAST_SIZE, PerceptualLoss, split_cells
+from colorizer.training.perceptual import MIN_SIZE, PerceptualLoss, split_cells
 from colorizer.training.unet import ChromaLoss
 from colorizer.training.unet_batches import shrink_chroma
 
@@ -19,7 +19,7 @@ from colorizer.training.unet_batches import shrink_chroma
 def square() -> np.ndarray:
     """Crop a square of the smallest size that the loss is computed for."""
     path = sorted((ROOT / "samples/photos").glob("*.jpg"))[0]
-    return fill_square(decode_image(path)[:, :, :3], LEAST_SIZE)
+    return fill_square(decode_image(path)[:, :, :3], MIN_SIZE)
 
 
 @pytest.mark.slow
@@ -43,9 +43,9 @@ def test_the_loss_is_zero_for_true_colors_and_grows_with_the_error(square, monke
 def test_it_is_added_to_the_loss_of_large_squares_alone(square):
     bins = build_bins()
     rng = np.random.default_rng(0)
-    for size in (LEAST_SIZE, LEAST_SIZE - 32):
+    for size in (MIN_SIZE, MIN_SIZE - 32):
         part = square[:size, :size]
         targets = np.concatenate([shrink_chroma(part), split_cells(to_luma(part))], axis=-1)[None]
         logits = keras.ops.convert_to_tensor(rng.normal(size=(1, size // 4, size // 4, len(bins))).astype(np.float32))
         plain, both = (float(ChromaLoss(bins, weight)(targets, logits)) for weight in (0.0, 0.5))
-        assert (both > plain + 0.01) == (size == LEAST_SIZE)
+        assert (both > plain + 0.01) == (size == MIN_SIZE)

@@ -28,8 +28,8 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     }
 
     function place(x, y) {
-        if (dabs.length >= options.mostDabs) {
-            return refuse(`A photo can have ${options.mostDabs} dabs of color. Delete some first.`);
+        if (dabs.length >= options.maxDabs) {
+            return refuse(`A photo can have ${options.maxDabs} dabs of color. Delete some first.`);
         }
         edit([...dabs, {x, y, color: color.value}]);
         select(dabs.length - 1);

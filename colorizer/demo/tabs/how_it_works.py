@@ -40,7 +40,7 @@ _ABOUT = {
     "all layers of a scale. The shapes are those for a 64 × 64 thumbnail; any size works.",
 }
 _DIRECTIONS = 4  # Number of principal components with a slider.
-_FARTHEST = 3.0  # Standard deviations; most test images are within two.
+_MAX_DEVIATIONS = 3.0  # Standard deviations; most test images are within two.
 _MOVE = """
 Each slider changes all numbers at once, along a *principal component*: one of the directions in which the test images
 differ most. The first ones control what is light, what is dark, and the overall color. The last slider changes a single
@@ -229,7 +229,7 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State, chosen: 
     with gr.Row(equal_height=False, elem_id="move"):
         moved = build_panel("The decoded picture", "The picture decoded from the changed vector", elem_id="moved")
         with gr.Column():
-            sliders = [gr.Slider(-_FARTHEST, _FARTHEST, 0, step=0.1, label=label, buttons=[]) for label in labels]
+            sliders = [gr.Slider(-_MAX_DEVIATIONS, _MAX_DEVIATIONS, 0, step=0.1, label=label, buttons=[]) for label in labels]
             reset = gr.Button("Reset to the image's own numbers", size="md", elem_id="move-reset")
 
     def paint(latent: NDArray[np.float32] | None, *steps: float) -> Any:

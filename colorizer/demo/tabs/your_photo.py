@@ -15,7 +15,7 @@ import cv2
 import gradio as gr
 
 from colorizer.demo import errors
-from colorizer.demo.photo import MOST_DABS, Dab, Photo, draw_doubt, to_gray
+from colorizer.demo.photo import MAX_DABS, Dab, Photo, draw_doubt, to_gray
 from colorizer.demo.style import read_asset
 from colorizer.demo.tables import title
 from colorizer.demo.widgets import address, encode_preview, is_pixelated, save_picture, save_preview
@@ -38,11 +38,11 @@ from colorizer.inference.hints import Hint
 from colorizer.inference.reach import DEFAULT_REACH
 
 _VERSIONS = 4  # Drawn per request.
-_MOST_VERSIONS = 400
+_MAX_VERSIONS = 400
 _VERSION_SIDE = 320  # Long side, in pixels, of the versions to choose from.
 _DOUBT_SIDE = 640
 _THUMBNAIL_SIDE = 112  # Twice the size shown, for high-density screens.
-_MOST_DRAWN = 16  # Drawn colors of a version.
+_MAX_DRAWN = 16  # Drawn colors of a version.
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Question:
 
 
 def _read_dabs(given: Any) -> list[Dab]:
-    if not isinstance(given, list) or len(given) > MOST_DABS:
-        raise ValueError(f"dabs must be a list of at most {MOST_DABS}")
+    if not isinstance(given, list) or len(given) > MAX_DABS:
+        raise ValueError(f"dabs must be a list of at most {MAX_DABS}")
     try:
         return [Dab(float(each["x"]), float(each["y"]), str(each["color"])) for each in given]
     except (TypeError, KeyError) as error:
@@ -121,7 +121,7 @@ def _read_version(given: Any) -> Alternative:
         return ()
     try:
         hints = [[float(number) for number in each] for each in given]
-        if len(hints) > _MOST_DRAWN or not all(map(_is_hint, hints)):
+        if len(hints) > _MAX_DRAWN or not all(map(_is_hint, hints)):
             raise ValueError
     except (TypeError, ValueError) as error:
         raise ValueError("this is not one of the model's versions; draw them again") from error
@@ -190,7 +190,7 @@ def _build_stage(colorizers: Mapping[str, Colorizer], answers: "_Answers") -> gr
             "detail": default_detail(colorizers[first]),
             "reach": DEFAULT_REACH,
             "detailRange": DETAIL_RANGE,
-            "mostDabs": MOST_DABS,
+            "maxDabs": MAX_DABS,
             "maxBytes": errors.MAX_BYTES,
             "examples": [
                 {"name": name, "title": example.title, "thumbnail": _thumbnail(example.path(name))}
@@ -235,8 +235,8 @@ class _Answers:
         """Draw more versions to choose from, and a map of the uncertainty."""
         question = self.read(asked)
         drawn = asked.get("drawn") or 0
-        if not isinstance(drawn, int) or not 0 <= drawn < _MOST_VERSIONS:
-            raise gr.Error(f"There are at most {_MOST_VERSIONS} versions of a photo.", print_exception=False)
+        if not isinstance(drawn, int) or not 0 <= drawn < _MAX_VERSIONS:
+            raise gr.Error(f"There are at most {_MAX_VERSIONS} versions of a photo.", print_exception=False)
         seed = drawn // _VERSIONS
         photo, colorizer, options = question.photo, question.colorizer, question.options
         detail, prepare = options["detail"], options["prepare"]
