@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from colorizer.demo import decoding, server
-from colorizer.demo.connections import bound_connections
+from colorizer.demo.connections import limit_connections
 from colorizer.inference.checkpoint import ModelError, list_models
 
 
@@ -41,7 +41,7 @@ def main() -> int:
         demo.launch(
             server_name=host, server_port=int(port), quiet=True, prevent_thread_lock=True, _frontend=False, **options
         )
-        bound_connections(demo.server.config)
+        limit_connections(demo.server.config)
     except (ModelError, OSError, ValueError) as error:
         return _fail(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -101,6 +101,6 @@ class Page:
             "session_hash": session,
         }
 
-    def result(self, answer: dict[str, Any]) -> str:
-        """Find the path of the colorized picture in an answer."""
-        return unquote(str(answer["data"][0]["after"]).partition("file=")[2])
+    def result(self, response: dict[str, Any]) -> str:
+        """Find the path of the colorized picture in a response."""
+        return unquote(str(response["data"][0]["after"]).partition("file=")[2])

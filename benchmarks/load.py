@@ -66,26 +66,26 @@ class Visitor(HttpUser):
                 return
             path = sent.json()[0]
         session, started = uuid4().hex, time.perf_counter()
-        question = self.page.ask(path, session)
-        with self.client.post("/gradio_api/queue/join", json=question, name="ask", catch_response=True) as asked:
-            if asked.status_code == 503 and f"Queue is full. Max size is {LIMIT}" in asked.text:
-                asked.success()  # The page says: "This application is currently busy. Please try again."
+        body = self.page.ask(path, session)
+        with self.client.post("/gradio_api/queue/join", json=body, name="ask", catch_response=True) as joined:
+            if joined.status_code == 503 and f"Queue is full. Max size is {LIMIT}" in joined.text:
+                joined.success()  # The page says: "This application is currently busy. Please try again."
                 self.outcomes["refused"] += 1
                 gevent.sleep(1)
                 return
-            if asked.status_code != 200:
-                self._fail(asked, f"ask: {asked.status_code} {asked.text[:200]}")
+            if joined.status_code != 200:
+                self._fail(joined, f"ask: {joined.status_code} {joined.text[:200]}")
                 return
-        answer = self._wait(session)
-        if not answer.get("success"):
-            self._fail(None, f"answer: {answer}"[:300])
+        response = self._wait(session)
+        if not response.get("success"):
+            self._fail(None, f"answer: {response}"[:300])
             return
         elapsed = 1000 * (time.perf_counter() - started)
         self.environment.events.request.fire(
             request_type="VISIT", name=VISIT, response_time=elapsed, response_length=0, exception=None, context={}
         )
         with self.client.get(
-            f"/gradio_api/file={self.page.result(answer)}", name="fetch", catch_response=True
+            f"/gradio_api/file={self.page.result(response)}", name="fetch", catch_response=True
         ) as fetched:
             if fetched.status_code != 200:
                 self._fail(fetched, f"fetch: {fetched.status_code}")
@@ -96,8 +96,8 @@ class Visitor(HttpUser):
 
     def _wait(self, session: str) -> dict[str, Any]:
         """Read the server's events until the answer."""
-        asked = {"params": {"session_hash": session}, "stream": True, "name": "wait", "timeout": 600}
-        with closing(self.client.get("/gradio_api/queue/data", **asked)) as events:
+        options = {"params": {"session_hash": session}, "stream": True, "name": "wait", "timeout": 600}
+        with closing(self.client.get("/gradio_api/queue/data", **options)) as events:
             for line in events.iter_lines():
                 event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
                 if event.get("msg") == "process_completed":

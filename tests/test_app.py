@@ -64,13 +64,13 @@ def test_colorize_is_the_colorizer(client: Client, colorizer: Colorizer, name: s
 
 def test_settings_by_name(client: Client):
     photo = ROOT / "samples/photos/cat.jpg"
-    asked = {"model": "autoencoder", "vividness": 0.5, "detail": 64}
-    result = client.predict(handle_file(str(photo)), **asked, api_name="/colorize")
+    settings = {"model": "autoencoder", "vividness": 0.5, "detail": 64}
+    result = client.predict(handle_file(str(photo)), **settings, api_name="/colorize")
     np.testing.assert_array_equal(decode_image(result), Colorizer.load("autoencoder").colorize(photo))
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("settings", "message"),
     [
         ({"model": "gan"}, "available: unet, autoencoder"),
         ({"vividness": 1.5}, "vividness must be from 0 to 1, got 1.5"),
@@ -84,9 +84,9 @@ def test_settings_by_name(client: Client):
         ({"hints": 5}, "hints must be a list"),
     ],
 )
-def test_bad_settings_get_a_sentence(client: Client, asked: dict, message: str):
+def test_bad_settings_get_a_sentence(client: Client, settings: dict, message: str):
     with pytest.raises(AppError, match=message):
-        client.predict(handle_file(str(ROOT / "samples/photos/cat.jpg")), **asked, api_name="/colorize")
+        client.predict(handle_file(str(ROOT / "samples/photos/cat.jpg")), **settings, api_name="/colorize")
 
 
 def _unusual() -> dict[str, bytes]:
@@ -188,7 +188,7 @@ def test_hints_and_versions(client: Client, colorizer: Colorizer):
         client.predict(handle_file(str(photo)), count=5, api_name="/versions")
 
 
-_QUESTIONS: list = [
+_BODIES: list = [
     None,
     [],
     {},
@@ -208,19 +208,19 @@ _QUESTIONS: list = [
 ]
 
 
-@pytest.mark.parametrize("question", _QUESTIONS)
-def test_invalid_requests_of_the_page_are_refused(demo_url: str, question: object):
+@pytest.mark.parametrize("body", _BODIES)
+def test_invalid_requests_of_the_page_are_refused(demo_url: str, body: object):
     """No traceback in the log, which the fixture checks, and no path in the response."""
     config = httpx.get(f"{demo_url}/config").json()
     [stage] = [each["id"] for each in config["components"] if each["props"].get("elem_id") == "stage"]
     for event in config["dependencies"]:
         if event["targets"] and event["targets"][0][0] == stage and event["backend_fn"]:
-            session = {"session_hash": "nonsense", "fn_index": event["id"], "data": [question]}
+            session = {"session_hash": "nonsense", "fn_index": event["id"], "data": [body]}
             httpx.post(f"{demo_url}/gradio_api/queue/join", json=session, timeout=400).raise_for_status()
-            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "nonsense"}, timeout=400)
-            assert '"success":true' in answer.text
-            assert '"error":' in answer.text or '"colors":[]' in answer.text or "drawn" in str(question)
-            assert str(ROOT) not in answer.text
+            response = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "nonsense"}, timeout=400)
+            assert '"success":true' in response.text
+            assert '"error":' in response.text or '"colors":[]' in response.text or "drawn" in str(body)
+            assert str(ROOT) not in response.text
 
 
 def test_colorize_batch(client: Client, colorizer: Colorizer, tmp_path: Path):
@@ -278,7 +278,7 @@ def test_shell_example_of_the_api(demo_url: str, colorizer: Colorizer, tmp_path:
         np.testing.assert_array_equal(decode_image(tmp_path / "cat-color.png"), expected)
 
 
-def test_server_is_no_proxy(demo_url: str):
+def test_proxy_routes_get_403(demo_url: str):
     assert httpx.get(f"{demo_url}/gradio_api/file=https://example.org/").status_code == 403
     assert httpx.get(f"{demo_url}/gradio_api/file/https://example.org/x.png").status_code == 403
     assert httpx.get(f"{demo_url}/gradio_api/proxy=https://x.hf.space/").status_code == 403
@@ -289,29 +289,29 @@ _META = {"meta": {"_type": "gradio.FileData"}}  # Gradio recognizes files only w
 
 def _ask_each(demo_url: str, file: dict[str, Any]) -> list[str]:
     """Request a file from each endpoint that takes images; ``refused`` if there is no result."""
-    answers = []
+    responses = []
     endpoints = httpx.get(f"{demo_url}/gradio_api/info").json()["named_endpoints"]
     for name in ("/colorize", "/versions", "/colorize_batch"):
         data = [parameter["parameter_default"] for parameter in endpoints[name]["parameters"]]
         data[0] = [file] if name == "/colorize_batch" else file
-        asked = httpx.post(f"{demo_url}/gradio_api/call{name}", json={"data": data})
-        if asked.status_code == 200:
-            event = asked.json()["event_id"]
-            answers.append(httpx.get(f"{demo_url}/gradio_api/call{name}/{event}", timeout=400).text)
+        joined = httpx.post(f"{demo_url}/gradio_api/call{name}", json={"data": data})
+        if joined.status_code == 200:
+            event = joined.json()["event_id"]
+            responses.append(httpx.get(f"{demo_url}/gradio_api/call{name}/{event}", timeout=400).text)
         else:
-            assert asked.status_code == 403
-            answers.append("refused")
-    return [*answers, _ask_as_page(demo_url, file)]
+            assert joined.status_code == 403
+            responses.append("refused")
+    return [*responses, _ask_as_page(demo_url, file)]
 
 
 def _ask_as_page(demo_url: str, file: dict[str, Any]) -> str:
-    """Ask as the page itself does: Gradio takes its question for JSON, in which it looks for no files."""
-    question = Page(httpx.get(f"{demo_url}/config").json()).ask("", uuid4().hex)
-    question["data"][0]["photo"] = file
-    asked = httpx.post(f"{demo_url}/gradio_api/queue/join", json=question)
-    if asked.status_code == 403:
+    """Ask as the page itself does: Gradio takes its request for JSON, in which it looks for no files."""
+    body = Page(httpx.get(f"{demo_url}/config").json()).ask("", uuid4().hex)
+    body["data"][0]["photo"] = file
+    joined = httpx.post(f"{demo_url}/gradio_api/queue/join", json=body)
+    if joined.status_code == 403:
         return "refused"
-    address = f"{demo_url}/gradio_api/queue/data?session_hash={question['session_hash']}"
+    address = f"{demo_url}/gradio_api/queue/data?session_hash={body['session_hash']}"
     with httpx.stream("GET", address, timeout=400) as events:
         messages = (json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: "))
         done = next(message for message in messages if message["msg"] == "process_completed")
@@ -323,8 +323,8 @@ def test_each_endpoint_shows_what_was_uploaded(demo_url: str):
     """The same requests work for a file of the demo, so the next tests can't pass for another reason."""
     photo = encode(random_images(1)[0])
     (path,) = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": ("a.png", photo)}).json()
-    for answer in _ask_each(demo_url, {"path": path, **_META}):
-        assert "event: complete" in answer
+    for response in _ask_each(demo_url, {"path": path, **_META}):
+        assert "event: complete" in response
 
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "../../../etc/passwd", "app.py", "image", "of the project"])
@@ -334,9 +334,9 @@ def test_server_gives_no_foreign_file(demo_url: str, tmp_path: Path, place: str)
     path = {"image": str(outside), "of the project": str(ROOT / "docs/photo.jpg")}.get(place, place)
     assert httpx.get(f"{demo_url}/gradio_api/file={path}").status_code in (403, 404)
     for meta in (_META, {}):
-        for answer in _ask_each(demo_url, {"path": path, **meta}):
-            assert "event: error" in answer
-            assert "event: complete" not in answer
+        for response in _ask_each(demo_url, {"path": path, **meta}):
+            assert "event: error" in response
+            assert "event: complete" not in response
 
 
 @pytest.mark.parametrize("name", ["nowhere.jpg", "private.jpg", "private", "pipe"])
@@ -360,12 +360,12 @@ def test_uploads_are_files_of_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[str]]]:
     """Serve an image on this machine: its address, and the list of requests."""
-    asked: list[str] = []
+    requested: list[str] = []
     image = encode(random_images(1)[0])
 
     class Listener(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200)
             self.send_header("content-length", str(len(image)))
             self.end_headers()
@@ -379,33 +379,33 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested
         server.shutdown()
 
 
 def test_server_fetches_no_address(demo_url: str, listener: tuple[str, list[str]]):
-    address, asked = listener
+    address, requested = listener
     assert httpx.get(f"{address}/x.png").status_code == 200
-    assert asked.pop() == "/x.png"
+    assert requested.pop() == "/x.png"
     for given in (f"{address}/x.png", f" {address}/x.png".upper(), "data:image/png;base64,AA"):
         for file in ({"path": given}, {"path": None, "url": given}, {"path": "", "url": given}):
-            for answer in _ask_each(demo_url, {**file, **_META}):
+            for response in _ask_each(demo_url, {**file, **_META}):
                 # Gradio would fetch a path that is a URL, but not a `url` without a path.
-                assert answer == "refused" or ("event: error" in answer and not file["path"])
-                assert "event: complete" not in answer
+                assert response == "refused" or ("event: error" in response and not file["path"])
+                assert "event: complete" not in response
     httpx.get(f"{demo_url}/gradio_api/file={address}/x.png")
     httpx.get(f"{demo_url}/gradio_api/file/{address}/x.png")
     httpx.get(f"{demo_url}/gradio_api/proxy={address}/x.png")
-    assert asked == []
+    assert requested == []
 
 
 def test_no_request_bypasses_the_queue(demo_url: str):
     """Otherwise, all would be processed at once, with all images in memory."""
     for name in ("colorize", "predict"):
-        asked = httpx.post(
+        response = httpx.post(
             f"{demo_url}/gradio_api/run/{name}", json={"data": [None, "unet", 0.3, 96, []], "fn_index": 0}
         )
-        assert asked.status_code in (403, 404)
+        assert response.status_code in (403, 404)
 
 
 def test_html_as_upload_is_no_page(demo_url: str):
@@ -423,6 +423,6 @@ def test_large_upload_is_refused(demo_url: str):
 def test_photos_and_archives_as_large_as_films_are_refused(client: Client, tmp_path: Path):
     path = tmp_path / "large.png"
     path.write_bytes(bytes(20_000_001))
-    for asked, name in ((handle_file(path), "/colorize"), ([handle_file(path)], "/colorize_batch")):
+    for image, name in ((handle_file(path), "/colorize"), ([handle_file(path)], "/colorize_batch")):
         with pytest.raises(AppError, match=r"large\.png is 21 MB; the limit is 20 MB"):
-            client.predict(asked, api_name=name)
+            client.predict(image, api_name=name)

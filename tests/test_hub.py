@@ -67,7 +67,7 @@ def test_a_gradio_space_without_a_paid_account(hub: Hub, capsys: pytest.CaptureF
     assert hub.repos == {}
 
 
-def test_other_people_s_names(hub: Hub, capsys: pytest.CaptureFixture[str]):
+def test_push_to_foreign_or_taken_repo_is_refused(hub: Hub, capsys: pytest.CaptureFixture[str]):
     assert main(["deploy", "eve/demo"]) == 1
     assert "access denied (403)" in capsys.readouterr().err
     theirs = hub.add("space", "ada/else", {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"print()"})
@@ -94,7 +94,7 @@ def test_a_hub_that_does_not_answer_is_given_up(hub: Hub, monkeypatch: pytest.Mo
         send(upload())
 
 
-def test_front_matter_that_the_hub_refuses(hub: Hub):
+def test_hub_400_becomes_hub_error(hub: Hub):
     with pytest.raises(HubError, match="ada/net: the Hub answered 400: "):
         send(upload(**{"README.md": b"---\ntags: [\n---\n"}))
     assert len(hub.repos["model", "ada/net"].commits) == 1

@@ -104,7 +104,7 @@ def colorize_archive(
                 f"the images take {size / 1e6:.0f} MB unpacked; the limit is {limits.total_bytes / 1e6:.0f} MB at once"
             )
         sources = [(entry.name, PurePosixPath(entry.name)) for entry in entries]
-        jobs = name_results(sources, Path(), "same", ["-color"], video_suffix=".png", numbered=True)
+        jobs = name_results(sources, Path(), "same", ["-color"], video_extension=".png", numbered=True)
         outcomes: list[Outcome] = []
         # Renamed once it is complete. Stored, since images are already compressed.
         unfinished = output.with_suffix(".part")

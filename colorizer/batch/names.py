@@ -43,9 +43,9 @@ def fit_name(name: str) -> str:
         if part in ("/", "//", "..") or re.fullmatch("[A-Za-z]:", part):
             continue
         part = _UNFIT.sub("_", part).rstrip(". ")
-        stem, dot, ending = part.rpartition(".")
+        stem, dot, extension = part.rpartition(".")
         if len(part) > _MAX_LENGTH:
-            part = f"{stem[: _MAX_LENGTH - 20]}{dot}{ending[:19]}" if dot else part[:_MAX_LENGTH]
+            part = f"{stem[: _MAX_LENGTH - 20]}{dot}{extension[:19]}" if dot else part[:_MAX_LENGTH]
         if part.split(".")[0].strip().upper() in _RESERVED:
             part = f"_{part}"
         if part:

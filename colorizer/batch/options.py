@@ -58,10 +58,10 @@ class PaintOptions(ColorOptions):
         return digest_settings(settings, Checkpoint.find(model).weights_sha256)
 
     @property
-    def endings(self) -> list[str]:
+    def name_suffixes(self) -> list[str]:
         """Suffixes of the names of an image's results, in the order in which `paint` returns them."""
-        endings = [f"-{i + 1}" for i in range(self.alternatives)] if self.alternatives else [""]
-        return endings + (["-uncertainty"] if self.uncertainty else [])
+        name_suffixes = [f"-{i + 1}" for i in range(self.alternatives)] if self.alternatives else [""]
+        return name_suffixes + (["-uncertainty"] if self.uncertainty else [])
 
 
 def check_model(model: Colorizer, options: PaintOptions) -> None:
@@ -93,7 +93,7 @@ def paint(model: Colorizer, images: list[NDArray[np.uint8]], options: PaintOptio
     Returns
     -------
     list of lists of (H, W, 3) or (H, W, 4) uint8
-        For each image, one result for each of ``options.endings``; they don't depend on the other images.
+        For each image, one result for each of ``options.name_suffixes``; they don't depend on the other images.
     """
     keywords: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(ColorOptions)}
     keywords["max_pixels"] = options.max_pixels

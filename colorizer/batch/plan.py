@@ -92,8 +92,8 @@ def plan_jobs(
     output: Path,
     format: str | None,
     recursive: bool,
-    endings: Sequence[str],
-    video_suffix: str = ".mp4",
+    name_suffixes: Sequence[str],
+    video_extension: str = ".mp4",
 ) -> tuple[list[Job], list[Path]]:
     """List the files to read, each with those to write, and the files to ignore.
 
@@ -107,9 +107,9 @@ def plan_jobs(
         Image format of the results in a folder, as on the command line.
     recursive : bool
         Whether to read subfolders, too.
-    endings : sequence of str
+    name_suffixes : sequence of str
         Suffixes of the names of a file's results, before their extensions; one result for each.
-    video_suffix : str
+    video_extension : str
         Extension of the results of videos in a folder.
 
     Returns
@@ -134,12 +134,12 @@ def plan_jobs(
             check_apart(path, output)
     is_file = output.suffix.lower() in {*EXTENSIONS, *readable_extensions(), *VIDEO_EXTENSIONS}
     if len(inputs) == 1 and inputs[0].is_file() and is_file and not output.is_dir():
-        written = CONTAINERS if is_video(inputs[0]) and video_suffix in CONTAINERS else EXTENSIONS
+        written = CONTAINERS if is_video(inputs[0]) and video_extension in CONTAINERS else EXTENSIONS
         if output.suffix.lower() not in written:
             raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(written)}")
         if format is not None:
-            raise UsageError(f"format {format} applies only to folders; the extension of {output.name} sets the format")
-        jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + ending) for ending in endings))]
+            raise UsageError(f"format {format} is for folders; {output.name} names its format itself")
+        jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + suffix) for suffix in name_suffixes))]
         others: list[Path] = []
     else:
         if output.is_file() or is_file:
@@ -147,14 +147,14 @@ def plan_jobs(
         sources, others = _find_sources(inputs, output, recursive)
         if not sources:
             raise UsageError(f"no images or videos in {', '.join(map(str, inputs))}" + ("" if recursive else DEEPER))
-        jobs = name_results(sources, output, format, endings, video_suffix)
+        jobs = name_results(sources, output, format, name_suffixes, video_extension)
     taken = {real_path(job.source) for job in jobs}
     for job in jobs:
         for target in job.targets:
-            place = real_path(target)
-            if place in taken:
+            path = real_path(target)
+            if path in taken:
                 raise UsageError(f"the result of {job.source} would overwrite {target}: choose another output")
-            taken.add(place)
+            taken.add(path)
     return jobs, others
 
 
@@ -195,18 +195,18 @@ def _find_sources(
         try:
             for folder, files in find_files(given, output, recursive):
                 for file in files:
-                    place = folder / file.name
-                    if is_image(place) or is_video(place):
-                        sources.append((given / place, place))
+                    relative = folder / file.name
+                    if is_image(relative) or is_video(relative):
+                        sources.append((given / relative, relative))
                     else:
-                        others.append(given / place)
+                        others.append(given / relative)
         except OSError as error:
             raise UsageError(f"{error.filename or given} can't be read: {error.strerror}") from error
     return sources, others
 
 
 def find_files(
-    source: Place, output: Place, recursive: bool, place: PurePath = _HERE
+    source: Place, output: Place, recursive: bool, relative: PurePath = _HERE
 ) -> Iterator[tuple[PurePath, list[Entry]]]:
     """Walk the folders to read, and yield the relative path and the files of each, except hidden ones.
 
@@ -215,22 +215,22 @@ def find_files(
     OSError
         If a folder can't be listed.
     """
-    folder = join_place(source, place)
+    folder = join_place(source, relative)
     if lies_within(folder, output):
         return  # The output is inside the input: these are results of an earlier run.
     files, folders = list_folder(folder)
-    yield place, [file for file in files if not file.name.startswith(".")]
+    yield relative, [file for file in files if not file.name.startswith(".")]
     for name in folders if recursive else ():
         if not name.startswith("."):
-            yield from find_files(source, output, recursive, place / name)
+            yield from find_files(source, output, recursive, relative / name)
 
 
 def name_results(
     sources: Sequence[tuple[Place, PurePath]],
     output: Place,
     format: str | None,
-    endings: Sequence[str],
-    video_suffix: str = ".mp4",
+    name_suffixes: Sequence[str],
+    video_extension: str = ".mp4",
     numbered: bool = False,
 ) -> list[Job]:
     """Name the results of files.
@@ -247,9 +247,9 @@ def name_results(
         The folder of results.
     format : str, optional
         Image format of the results, as on the command line.
-    endings : sequence of str
+    name_suffixes : sequence of str
         Suffixes of the names of a file's results, before their extensions.
-    video_suffix : str
+    video_extension : str
         Extension of the results of videos.
     numbered : bool
         Number results that would still have the same name, instead of raising. A later run with more files may number
@@ -261,21 +261,26 @@ def name_results(
         If two files would still have the same result.
     """
 
-    def extension(source: Place, place: PurePath) -> str:
-        if is_video(place):
-            return video_suffix
-        if format == "same" and place.suffix.lower() in _ANIMATED and isinstance(source, Path) and has_frames(source):
+    def extension(source: Place, relative: PurePath) -> str:
+        if is_video(relative):
+            return video_extension
+        if (
+            format == "same"
+            and relative.suffix.lower() in _ANIMATED
+            and isinstance(source, Path)
+            and has_frames(source)
+        ):
             return FORMATS["tiff"]  # It holds all frames.
-        return FORMATS.get(format or "png") or choose_extension(place.name)
+        return FORMATS.get(format or "png") or choose_extension(relative.name)
 
-    files = [(source, place, place.with_suffix(extension(source, place))) for source, place in sources]
-    short = Counter(str(target).casefold() for _, target in {(place, target) for _, place, target in files})
+    files = [(source, relative, relative.with_suffix(extension(source, relative))) for source, relative in sources]
+    short = Counter(str(target).casefold() for _, target in {(relative, target) for _, relative, target in files})
     taken: dict[str, PurePath] = {}
     named: dict[Place, Place] = {}
     jobs = []
-    for source, place, target in files:
+    for source, relative, target in files:
         if short[str(target).casefold()] > 1:
-            target = place.with_name(place.name + target.suffix)
+            target = relative.with_name(relative.name + target.suffix)
         wanted = target
         for number in count(2):
             earlier = taken.get(str(target).casefold())
@@ -283,7 +288,7 @@ def name_results(
                 break
             target = wanted.with_stem(f"{wanted.stem}-{number}")
         taken[str(target).casefold()] = target
-        job = Job(source, tuple(join_place(output, target.with_stem(target.stem + ending)) for ending in endings))
+        job = Job(source, tuple(join_place(output, target.with_stem(target.stem + suffix)) for suffix in name_suffixes))
         for result in job.targets:
             if result in named:
                 raise UsageError(f"{named[result]} and {source} would both become {result}: colorize them separately")

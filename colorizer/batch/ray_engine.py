@@ -21,7 +21,7 @@ import cv2
 from colorizer.batch.options import PaintOptions
 from colorizer.batch.plan import DEEPER, Job, UsageError, check_apart, find_files, is_image, is_video, name_results
 from colorizer.batch.report import Outcome
-from colorizer.batch.run import Rest, run_images, skip
+from colorizer.batch.run import JobsByStatus, run_images, skip
 from colorizer.batch.storage import Entry, Place, is_folder, join_place, list_folder
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
@@ -76,9 +76,9 @@ class FolderPlan:
             raise UsageError(f"the output {self.output} must be a folder")
         check_apart(self.source, self.output)
         others = []
-        for place, files in find_files(self.source, self.output, self.recursive):
+        for folder, files in find_files(self.source, self.output, self.recursive):
             for file in files:
-                path = join_place(self.source, place / file.name)
+                path = join_place(self.source, folder / file.name)
                 _refuse_video(path)
                 if not is_image(PurePath(file.name)):
                     others.append(path)
@@ -98,9 +98,9 @@ class FolderPlan:
         """
         chunk: list[tuple[Job, bool]] = []
         size = 0
-        for place, files in find_files(self.source, self.output, self.recursive):
+        for folder, files in find_files(self.source, self.output, self.recursive):
             images = [file for file in files if is_image(PurePath(file.name))]
-            for job, is_done, file_size in self._jobs(place, images):
+            for job, is_done, file_size in self._jobs(folder, images):
                 chunk.append((job, is_done and not self.overwrite))
                 size += file_size
                 if len(chunk) == self.chunk_files or size >= _CHUNK_BYTES:
@@ -109,11 +109,11 @@ class FolderPlan:
         if chunk:
             yield chunk
 
-    def _jobs(self, place: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
+    def _jobs(self, folder: PurePath, images: list[Entry]) -> Iterator[tuple[Job, bool, int]]:
         """Make the jobs of a folder; yield each with whether its results exist, and the size of its file."""
-        sources = [(join_place(self.source, place / image.name), place / image.name) for image in images]
-        jobs = name_results(sources, self.output, self.format, self.options.endings)
-        existing = {file.name for file in list_folder(join_place(self.output, place))[0]} if images else set()
+        sources = [(join_place(self.source, folder / image.name), folder / image.name) for image in images]
+        jobs = name_results(sources, self.output, self.format, self.options.name_suffixes)
+        existing = {file.name for file in list_folder(join_place(self.output, folder))[0]} if images else set()
         for job, image in zip(jobs, images, strict=True):
             yield job, all(PurePosixPath(target).name in existing for target in job.targets), image.size
 
@@ -149,9 +149,9 @@ class Worker:
         return {"outcomes": [pickle.dumps(list(self._run(pickle.loads(chunk)))) for chunk in batch["chunk"]]}
 
     def _run(self, chunk: list[tuple[Job, bool]]) -> Iterator[Outcome]:
-        rest = Rest.of(chunk, self._digest)
-        yield from skip(rest.finished)
-        yield from run_images(rest.new, rest.outdated, self._model, self._options, self._digest)
+        grouped = JobsByStatus.of(chunk, self._digest)
+        yield from skip(grouped.finished)
+        yield from run_images(grouped.new, grouped.outdated, self._model, self._options, self._digest)
 
 
 def run_on_cluster(

@@ -38,7 +38,7 @@ _REDONE = "redone, since the source, the settings or the weights have changed"
 
 
 @dataclass(frozen=True)
-class Rest:
+class JobsByStatus:
     """The jobs of a run: new ones, ones to redo, and ones to skip."""
 
     new: list[Job]
@@ -46,12 +46,14 @@ class Rest:
     finished: list[Job]
 
     @classmethod
-    def of(cls, jobs: Iterable[tuple[Job, bool]], digest: str) -> "Rest":
+    def of(cls, jobs: Iterable[tuple[Job, bool]], digest: str) -> "JobsByStatus":
         """Group jobs, each with whether its results exist, by whether the results are up to date with the digest."""
-        rest = cls([], [], [])
+        grouped = cls([], [], [])
         for job, is_done in jobs:
-            (rest.new if not is_done else rest.outdated if job.is_outdated(digest) else rest.finished).append(job)
-        return rest
+            (grouped.new if not is_done else grouped.outdated if job.is_outdated(digest) else grouped.finished).append(
+                job
+            )
+        return grouped
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def run_jobs(
     """
     remove_leftovers([target for job in jobs for target in job.targets if isinstance(target, Path)])
     fetchers, readers, writers = (ThreadPoolExecutor(count) for count in (_FETCHES, count_cores(), count_cores()))
-    coming = ((job, fetched, _weigh(job, fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
+    coming = ((job, fetched, _estimate_cost(job, fetched, max_pixels)) for job, fetched in _fetch_ahead(jobs, fetchers))
     upcoming = next(coming, None)
     room = _PIXELS_IN_FLIGHT
     ahead: deque[tuple[Job, int, Future[_Picture]]] = deque()
@@ -116,24 +118,24 @@ def run_jobs(
     try:
         while upcoming or ahead or behind:
             while upcoming and (upcoming[2] <= room or not (ahead or behind)):
-                job, fetched, weight = upcoming
-                ahead.append((job, weight, readers.submit(_read, job, fetched, max_pixels, accept_truncated)))
-                room -= weight
+                job, fetched, cost = upcoming
+                ahead.append((job, cost, readers.submit(_read, job, fetched, max_pixels, accept_truncated)))
+                room -= cost
                 upcoming = next(coming, None)
             batch: list[tuple[Job, int, _Picture]] = []
             while ahead and (not batch or (ahead[0][2].done() and len(batch) < _BATCH and _is_small(batch[-1][2]))):
-                job, weight, reading = ahead.popleft()
+                job, cost, reading = ahead.popleft()
                 try:
-                    batch.append((job, weight, reading.result()))
+                    batch.append((job, cost, reading.result()))
                 except ERRORS as error:
-                    room += weight
+                    room += cost
                     yield Outcome(job, "failed", explain(error))
             started = time.perf_counter()
             painted = _paint_each(paint, [picture.pixels for _, _, picture in batch]) if batch else []
             seconds = (time.perf_counter() - started) / max(len(batch), 1)
-            for (job, weight, picture), results in zip(batch, painted, strict=True):
+            for (job, cost, picture), results in zip(batch, painted, strict=True):
                 if isinstance(results, Exception):
-                    room += weight
+                    room += cost
                     yield Outcome(job, "failed", explain(results), picture.pixels.shape[:2])
                     continue
                 size, notes = picture.pixels.shape[:2], tuple(picture.metadata.get("notes", ()))
@@ -142,18 +144,18 @@ def run_jobs(
                     try:
                         contents = _paint_pages(job, picture, results, paint, max_pixels, mark)
                     except ERRORS as error:
-                        room += weight
+                        room += cost
                         yield replace(outcome, status="failed", reason=explain(error))
                         continue
                     outcome = replace(outcome, notes=tuple(note for note in notes if "the first of" not in note))
-                    behind.append((outcome, weight, writers.submit(_write_contents, job, contents)))
+                    behind.append((outcome, cost, writers.submit(_write_contents, job, contents)))
                     continue
                 metadata = mark(picture.metadata)
-                behind.append((outcome, weight, writers.submit(_write, job, results, metadata)))
+                behind.append((outcome, cost, writers.submit(_write, job, results, metadata)))
             batch, painted = [], []  # Don't keep written pictures in memory until the next batch.
             while behind and (behind[0][2].done() or not ahead):
-                outcome, weight, writing = behind.popleft()
-                room += weight
+                outcome, cost, writing = behind.popleft()
+                room += cost
                 yield _finish(outcome, writing)
     finally:
         for pool in (fetchers, readers, writers):
@@ -169,7 +171,7 @@ def _fetch_ahead(jobs: Sequence[Job], pool: ThreadPoolExecutor) -> Iterator[tupl
     yield from coming
 
 
-def _weigh(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
+def _estimate_cost(job: Job, fetched: Future[Path | bytes], max_pixels: int) -> int:
     """Estimate from a file's header how much memory it will take, in pixels; each additional result adds a third."""
     height, width = (fetched.exception() is None and read_size(fetched.result(), max_pixels=max_pixels)) or (0, 0)
     pixels = height * width if height * width <= max_pixels else 0

@@ -44,9 +44,9 @@ def parse_place(text: str) -> Place:
     return f"{scheme}://{rest.strip('/')}"
 
 
-def join_place(folder: Place, place: PurePath) -> Place:
+def join_place(folder: Place, relative: PurePath) -> Place:
     """Join a folder and the relative path of a file or folder in it."""
-    return folder / place if isinstance(folder, Path) else "/".join([folder, *place.parts])
+    return folder / relative if isinstance(folder, Path) else "/".join([folder, *relative.parts])
 
 
 def real_path(path: Place) -> Path:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from colorizer.batch.options import PaintOptions, check_model
 from colorizer.batch.plan import Job, UsageError, check_writable, plan_jobs
 from colorizer.batch.report import Outcome, pass_over
-from colorizer.batch.run import Rest, run_images, skip
+from colorizer.batch.run import JobsByStatus, run_images, skip
 from colorizer.batch.storage import Place, lies_within, parse_place, real_path
 from colorizer.batch.videos import MISSING, can_read_videos, check_videos, run_frame, run_videos
 from colorizer.cli.options import Commands, Options, add_detail, add_model, add_vividness
@@ -258,9 +258,9 @@ def _run_here(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterato
     for place in (*options.inputs, options.output):
         if isinstance(place, str):
             raise UsageError(f"{place} is in an object store, which only --engine ray reads and writes")
-    video_suffix = ".png" if options.frame is not None else ".mkv" if options.lossless else ".mp4"
+    video_extension = ".png" if options.frame is not None else ".mkv" if options.lossless else ".mp4"
     jobs, others = plan_jobs(
-        options.inputs, options.output, options.format, options.recursive, paint.endings, video_suffix
+        options.inputs, options.output, options.format, options.recursive, paint.name_suffixes, video_extension
     )
     jobs = _check_videos(jobs, options, paint)
     if options.report and real_path(options.report) in {
@@ -271,16 +271,16 @@ def _run_here(options: argparse.Namespace, paint: PaintOptions) -> tuple[Iterato
     digest = ""
     with suppress(ModelError):  # Without a model, existing results count as up to date.
         digest = paint.digest(options.model)
-    rest = Rest.of(((job, job.is_done and not options.overwrite) for job in jobs), digest)
-    outcomes = skip(rest.finished)
-    if rest.new or rest.outdated:
+    grouped = JobsByStatus.of(((job, job.is_done and not options.overwrite) for job in jobs), digest)
+    outcomes = skip(grouped.finished)
+    if grouped.new or grouped.outdated:
         model = Colorizer.load(options.model)
         check_model(model, paint)
-        videos = [job for job in rest.new if job.is_video]
+        videos = [job for job in grouped.new if job.is_video]
         if options.frame is not None:
             return chain(outcomes, run_frame(videos[0], model, paint, options.frame)), len(jobs)
-        images = [job for job in rest.new if not job.is_video]
-        outcomes = chain(outcomes, run_images(images, rest.outdated, model, paint, digest))
+        images = [job for job in grouped.new if not job.is_video]
+        outcomes = chain(outcomes, run_images(images, grouped.outdated, model, paint, digest))
         if videos:
             outcomes = chain(outcomes, run_videos(videos, model, paint, lossless=options.lossless, follow=_follow))
     return chain(outcomes, map(pass_over, others)), len(jobs) + len(others)

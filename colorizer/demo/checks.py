@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 MAX_UPLOAD = 110_000_000
 """Limit of an upload request, in bytes; there is another limit for each file."""
-MAX_QUESTION = 1_000_000
+MAX_REQUEST = 1_000_000
 """Limit of any other request, in bytes: it contains only file names and numbers."""
 FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
 """Paths of files; Gradio serves them under both."""
@@ -29,15 +29,15 @@ _MAX_TEXT_LENGTH = 100
 _NUMBERS = ("fn_index", "trigger_id")
 
 
-class Refused(Exception):  # noqa: N818  It is an answer, not an error.
-    """A request that is refused; with ``closes``, its connection is closed after the answer."""
+class RequestRefused(Exception):  # noqa: N818  It is a response, not an error.
+    """A request that is refused; with ``closes``, its connection is closed after the response."""
 
     def __init__(self, status: int, words: str, closes: bool = False) -> None:
         self.status, self.words = status, words
         self._headers = {"connection": "close"} if closes else None
 
-    def answer(self, path: str) -> Response:
-        """Answer in the form that Gradio's page shows: plain text for uploads, JSON with a ``detail`` for all else."""
+    def response(self, path: str) -> Response:
+        """Build the response that Gradio's page shows: plain text for uploads, JSON with a ``detail`` for all else."""
         if path.rstrip("/").endswith("/upload"):
             return PlainTextResponse(self.words, self.status, self._headers)
         return JSONResponse({"detail": self.words}, self.status, self._headers)
@@ -49,9 +49,9 @@ def check_path(path: str) -> None:
     file = FILE.search(lowered)
     elsewhere = file is not None and ("://" in file[1] or ":/" in file[1][:8])
     if "/proxy=" in lowered or "/process_recording" in lowered or elsewhere:
-        raise Refused(403, "only files on this server can be read")
+        raise RequestRefused(403, "only files on this server can be read")
     if "\0" in path:
-        raise Refused(400, "no such path")
+        raise RequestRefused(400, "no such path")
 
 
 def check_ranges(headers: Mapping[str, str]) -> None:
@@ -61,17 +61,17 @@ def check_ranges(headers: Mapping[str, str]) -> None:
         return
     found = _RANGES.fullmatch(ranges.strip())
     if not found or (found[2] and int(found[1]) > int(found[2])):
-        raise Refused(416, "ask for one range of bytes at a time")
+        raise RequestRefused(416, "ask for one range of bytes at a time")
 
 
 def check_upload(headers: Mapping[str, str]) -> None:
     """Refuse an upload that isn't a multipart form."""
     kind = headers.get("content-type", "")
     if not kind.startswith("multipart/form-data") or "boundary=" not in kind:
-        raise Refused(400, "send files as multipart/form-data")
+        raise RequestRefused(400, "send files as multipart/form-data")
 
 
-async def read_question(limited: Receive, receive: Receive, path: str, functions: Collection[Any] = ()) -> Receive:
+async def read_request(limited: Receive, receive: Receive, path: str, functions: Collection[Any] = ()) -> Receive:
     """Read and check a JSON request before Gradio sees it.
 
     Parameters
@@ -90,7 +90,7 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
 
     Raises
     ------
-    Refused
+    RequestRefused
         If the request is invalid.
     """
     body, more = b"", True
@@ -100,14 +100,14 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
             return limited
         body, more = body + message.get("body", b""), message.get("more_body", False)
     try:
-        question = json.loads(body) if body else {}
+        request = json.loads(body) if body else {}
     except RecursionError as error:
-        raise Refused(400, "nested too deeply") from error
+        raise RequestRefused(400, "nested too deeply") from error
     except ValueError:
-        question = {}  # Gradio itself refuses what isn't JSON.
-    _check_fields(question)
-    _check_addresses(question)
-    _check_values(question, path, functions)
+        request = {}  # Gradio itself refuses what isn't JSON.
+    _check_fields(request)
+    _check_addresses(request)
+    _check_values(request, path, functions)
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -116,47 +116,47 @@ async def read_question(limited: Receive, receive: Receive, path: str, functions
     return replay
 
 
-def _check_fields(question: Any) -> None:
+def _check_fields(request: Any) -> None:
     """Refuse fields of types that Gradio's page never sends: some would raise errors in the server."""
-    if not isinstance(question, dict):
-        raise Refused(400, "the request must be a JSON object")
+    if not isinstance(request, dict):
+        raise RequestRefused(400, "the request must be a JSON object")
     for name in _TEXTS:
-        value = question.get(name)
+        value = request.get(name)
         if value is not None and not (isinstance(value, str) and len(value) <= _MAX_TEXT_LENGTH):
-            raise Refused(400, f"{name} is invalid")
+            raise RequestRefused(400, f"{name} is invalid")
     for name in _NUMBERS:
-        value = question.get(name)
+        value = request.get(name)
         if value is not None and not (type(value) is int and 0 <= value < 2**31):
-            raise Refused(400, f"{name} is invalid")
-    if not isinstance(question.get("data", []), list | dict):
-        raise Refused(400, "data must be a list")
+            raise RequestRefused(400, f"{name} is invalid")
+    if not isinstance(request.get("data", []), list | dict):
+        raise RequestRefused(400, "data must be a list")
 
 
-def _check_values(question: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
+def _check_values(request: Mapping[str, Any], path: str, functions: Collection[Any]) -> None:
     """Refuse too few values, and selections without a choice: Gradio would notice only when it runs the function."""
     named = _BY_NAME.search(path)
     if not named and not _BY_NUMBER.search(path):
         return
     for function in functions:
-        if function.api_name != named[1] if named else function._id != question.get("fn_index"):
+        if function.api_name != named[1] if named else function._id != request.get("fn_index"):
             continue
         # Programs, which call functions by name, don't send session state.
         needed = sum(not (named and block.skip_api) for block in function.inputs)
-        values = question.get("data", [])
+        values = request.get("data", [])
         if isinstance(values, list) and len(values) < needed:
-            raise Refused(400, f"{function.api_name} takes {needed} values, and data has {len(values)}")
-        chosen = question.get("event_data")
+            raise RequestRefused(400, f"{function.api_name} takes {needed} values, and data has {len(values)}")
+        chosen = request.get("event_data")
         is_choice = isinstance(chosen, dict) and {"index", "value"} <= chosen.keys()
         if function.collects_event_data and not is_choice:
-            raise Refused(400, "event_data must have the index and value of what was chosen")
+            raise RequestRefused(400, "event_data must have the index and value of what was chosen")
 
 
-def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: list[Refused]) -> Receive:
+def limit_body(headers: Mapping[str, str], receive: Receive, limit: int, refused: list[RequestRefused]) -> Receive:
     """Limit the size of a request's body and the time it takes.
 
     A refusal while the application reads the body is added to `refused`, since the application may swallow the error.
     """
-    refusal = Refused(413, f"the request is larger than {limit / 1e6:.0f} MB")
+    refusal = RequestRefused(413, f"the request is larger than {limit / 1e6:.0f} MB")
     declared = headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > limit:
         raise refusal
@@ -166,7 +166,7 @@ def counted(headers: Mapping[str, str], receive: Receive, limit: int, refused: l
         nonlocal received, is_whole
         if is_whole:  # The application now waits for the connection to close.
             return await receive()
-        slow = Refused(408, "too slow; try again over a better connection")
+        slow = RequestRefused(408, "too slow; try again over a better connection")
         try:
             async with asyncio.timeout(_PAUSE):
                 message = await receive()
@@ -194,10 +194,10 @@ def _check_addresses(value: Any) -> None:
     elif isinstance(value, dict):
         path, url = value.get("path"), value.get("url")
         if isinstance(path, str) and _ADDRESS.match(path):
-            raise Refused(403, "upload a file, not a URL")
+            raise RequestRefused(403, "upload a file, not a URL")
         if isinstance(url, str) and url.strip().lower().startswith("data:"):
             is_drawing = url.strip().lower().startswith("data:image/svg")  # Gradio's page sends an SVG file like this.
             drawing = "SVG drawings can't be colorized: upload a photo, for example as JPEG or PNG"
-            raise Refused(403, drawing if is_drawing else "upload a file, not a data: URL")
+            raise RequestRefused(403, drawing if is_drawing else "upload a file, not a data: URL")
         for item in value.values():
             _check_addresses(item)

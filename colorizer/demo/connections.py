@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_PENDING = 100
 """Connections per address that haven't sent a complete request head; beyond that, the oldest is closed."""
-PATIENCE = 10.0
+HEADER_TIMEOUT = 10.0
 """Seconds that a connection has to send the head of its first request."""
 
 
@@ -26,53 +26,53 @@ def name_visitor(address: str) -> str:
     return address
 
 
-def bound_connections(config: Any, most_silent: int = MAX_PENDING, patience: float = PATIENCE) -> None:
+def limit_connections(config: Any, max_pending: int = MAX_PENDING, timeout: float = HEADER_TIMEOUT) -> None:
     """Make a server close connections that would exhaust its descriptors.
 
     Parameters
     ----------
     config : uvicorn.Config
         The server's; the server may be running already, and the limits hold for connections accepted from now on.
-    most_silent : int
+    max_pending : int
         See `MAX_PENDING`.
-    patience : float
-        See `PATIENCE`.
+    timeout : float
+        See `HEADER_TIMEOUT`.
     """
     base: Any = config.http_protocol_class
-    silent: dict[str, dict[Any, None]] = {}  # By visitor, the oldest first.
+    pending: dict[str, dict[Any, None]] = {}  # By visitor, the oldest first.
 
     class Bounded(base):
-        """A connection that is closed if it stays silent."""
+        """A connection that is closed unless it sends the head of a request in time."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
             peer = transport.get_extra_info("peername")
             self._visitor = name_visitor(str(peer[0])) if peer else ""
-            self._end = asyncio.get_running_loop().call_later(patience, transport.abort)
-            others = silent.setdefault(self._visitor, {})
+            self._end = asyncio.get_running_loop().call_later(timeout, transport.abort)
+            others = pending.setdefault(self._visitor, {})
             others[self] = None
-            if len(others) > most_silent:
+            if len(others) > max_pending:
                 # The oldest one goes: real visitors send their request at once.
                 next(iter(others)).drop()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             if self.cycle is not None:  # The head of a request has arrived.
-                self._speak()
+                self._mark_active()
 
         def connection_lost(self, error: Exception | None) -> None:
-            self._speak()
+            self._mark_active()
             super().connection_lost(error)
 
         def drop(self) -> None:
-            self._speak()
+            self._mark_active()
             self.transport.abort()
 
-        def _speak(self) -> None:
+        def _mark_active(self) -> None:
             self._end.cancel()
-            others = silent.get(self._visitor, {})
+            others = pending.get(self._visitor, {})
             others.pop(self, None)
             if not others:
-                silent.pop(self._visitor, None)
+                pending.pop(self._visitor, None)
 
     config.http_protocol_class = Bounded

@@ -27,7 +27,7 @@ from colorizer.imaging.decode import ImageError
 from colorizer.imaging.metadata import Metadata
 
 _PROCESSES = 2
-_PATIENCE = 60.0  # Seconds of wall-clock time for one file: a busy machine is slow.
+_WALL_SECONDS = 60.0  # Seconds of wall-clock time for one file: a busy machine is slow.
 _SPARE = 30_000_000  # Bytes beyond its limit at which a process is ended; normally the limit itself stops it first.
 
 
@@ -42,15 +42,15 @@ class _Child:
         """Decode a file; raise `ImageError` also if the process crashed or had to be ended."""
         with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
             output = Path(folder) / "pixels.npy"
-            question = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
-            answer = self._ask(question, path.name)
-            if "error" in answer:
-                raise ImageError(*answer["error"])
-            if "missing" in answer:
+            request = {"path": str(path), "output": str(output), "max_pixels": max_pixels, "seconds": seconds}
+            response = self._ask(request, path.name)
+            if "error" in response:
+                raise ImageError(*response["error"])
+            if "missing" in response:
                 raise FileNotFoundError(2, os.strerror(2), str(path))
-            return np.load(output, allow_pickle=False), unpack(answer["metadata"])
+            return np.load(output, allow_pickle=False), unpack(response["metadata"])
 
-    def _ask(self, question: dict[str, Any], name: str) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], name: str) -> dict[str, Any]:
         process = self.start()
         if process.stdin is None or process.stdout is None:  # For the type checker; both are pipes.
             raise OSError("the decoding process has no pipes")
@@ -59,17 +59,17 @@ class _Child:
             if not self._start:
                 process.stdout.readline()  # It is ready.
                 self._start = psutil.Process(process.pid).memory_info().rss
-            memory, seconds = self._start + MEMORY + _SPARE, question["seconds"] + 1
-            with Watch(process.pid, memory, seconds, _PATIENCE) as watch:
-                process.stdin.write(json.dumps(question) + "\n")
+            memory, seconds = self._start + MEMORY + _SPARE, request["seconds"] + 1
+            with Watch(process.pid, memory, seconds, _WALL_SECONDS) as watch:
+                process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
             ended = watch.ended
         except (BrokenPipeError, psutil.Error):  # It died while it was idle.
             pass
         if line:
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+            response: dict[str, Any] = json.loads(line)
+            return response
         self.close()
         reason, advice = ended or explain_end(process.wait())
         raise ImageError(f"{name} {reason}", advice)
@@ -89,7 +89,7 @@ class _Child:
             self._process = None
 
 
-class _Slots:
+class DecoderPool:
     """A fixed number of processes, at most one per visitor; one more file of each visitor may wait."""
 
     def __init__(self, count: int) -> None:
@@ -128,13 +128,13 @@ class _Slots:
             child.close()
 
 
-_SLOTS = _Slots(_PROCESSES)
-atexit.register(_SLOTS.close)
+_POOL = DecoderPool(_PROCESSES)
+atexit.register(_POOL.close)
 
 
 def start() -> None:
     """Start the processes, so that the first visitor doesn't wait for them."""
-    for child in _SLOTS.children:
+    for child in _POOL.children:
         child.start()
 
 
@@ -148,7 +148,7 @@ def decode(source: Path | bytes, max_pixels: int, *, seconds: int = SECONDS) -> 
     FileNotFoundError
         If the file has been deleted.
     """
-    with _SLOTS.take(_visitor()) as child:
+    with _POOL.take(_visitor()) as child:
         if not isinstance(source, bytes):
             return child.decode(source, max_pixels, seconds)
         with tempfile.TemporaryDirectory(prefix="colorizer-") as folder:
@@ -173,7 +173,7 @@ def _is_local(host: str) -> bool:
     return not host or host.startswith(("127.", "10.", "192.168.", "::1", "172."))
 
 
-class InTurn:
+class LockedModel:
     """A model that only one thread uses at a time; everything else about a visitor's photo runs in parallel."""
 
     _lock = threading.Lock()  # Shared by all models: a network uses all cores.

@@ -31,10 +31,10 @@ BYTES_VARIABLE, SECONDS_VARIABLE, LINES_VARIABLE = (
 """Environment variables: the largest video that is accepted, in megabytes, seconds, and lines of a 16:9 picture."""
 
 _RANGES = {BYTES_VARIABLE: (50, 1, 100), SECONDS_VARIABLE: (30, 1, 600), LINES_VARIABLE: (720, 36, 2160)}
-_MEMORY = 1_000_000_000  # Resident memory in bytes. At 720p, an encoder and its threads take a third of that.
-_TO_READ = 20  # Seconds of processor time for a preview frame.
-_TO_START, _A_FRAME = 30, 0.5  # Seconds of processor time for a video, plus an allowance per frame.
-_SLOWER = 8  # Wall-clock time over processor time: other processes use the processor, too.
+_MAX_MEMORY = 1_000_000_000  # Resident memory in bytes. At 720p, an encoder and its threads take a third of that.
+_PREVIEW_CPU_SECONDS = 20  # Seconds of processor time for a preview frame.
+_BASE_CPU_SECONDS, _FRAME_CPU_SECONDS = 30, 0.5  # Seconds of processor time for a video, plus an allowance per frame.
+_WALL_CLOCK_FACTOR = 8  # Wall-clock time over processor time: other processes use the processor, too.
 _STILLS_AT_ONCE = 2
 _GROWTH = 4  # A result may be this many times as large as the largest video that is accepted.
 _STILL = ".still.png"
@@ -79,9 +79,9 @@ def read_still(path: Path, limits: Limits) -> NDArray[np.uint8]:
     if not kept.exists():
         if not path.exists():
             raise FileNotFoundError(2, os.strerror(2), str(path))
-        question = {"path": str(path), "limits": asdict(limits), "target": None, "vividness": 0}
+        request = {"path": str(path), "limits": asdict(limits), "target": None, "vividness": 0}
         with _stills:
-            for _, arrays in _ask(question, _TO_READ):
+            for _, arrays in _ask(request, _PREVIEW_CPU_SECONDS):
                 write_whole(kept, encode_image(np.asarray(arrays[0], np.uint8), "PNG"))
     return decode(kept, 8 * limits.pixels)[0][:, :, :3]
 
@@ -116,9 +116,9 @@ def colorize_film(
     VideoError, FileNotFoundError, OSError
         If the video can't be colorized.
     """
-    seconds = _TO_START + round(_A_FRAME * limits.frames)
-    question = {"path": str(path), "limits": asdict(limits), "target": str(target), "vividness": vividness}
-    for message, _ in _ask(question, seconds, colorizer, visitor):
+    seconds = _BASE_CPU_SECONDS + round(_FRAME_CPU_SECONDS * limits.frames)
+    request = {"path": str(path), "limits": asdict(limits), "target": str(target), "vividness": vividness}
+    for message, _ in _ask(request, seconds, colorizer, visitor):
         yield message
 
 
@@ -131,25 +131,25 @@ def cancel(visitor: str) -> None:
 
 
 def _ask(
-    question: Message, seconds: int, colorizer: Colorizer | None = None, visitor: str = ""
+    request: Message, seconds: int, colorizer: Colorizer | None = None, visitor: str = ""
 ) -> Iterator[tuple[Message, list[NDArray[Any]]]]:
     """Send a request to a process and yield its messages; what it asks for in turn is answered here."""
-    name = Path(question["path"]).name
-    most_bytes = _GROWTH * 1_000_000 * _RANGES[BYTES_VARIABLE][2]
+    name = Path(request["path"]).name
+    max_bytes = _GROWTH * 1_000_000 * _RANGES[BYTES_VARIABLE][2]
     process: Popen[bytes] = spawn("colorizer.video.child")
-    questions, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+    requests, responses = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
     if visitor:
         with _lock:
             _running[visitor] = process
-    watch = Watch(process.pid, _MEMORY, seconds + 1, seconds * _SLOWER)
+    watch = Watch(process.pid, _MAX_MEMORY, seconds + 1, seconds * _WALL_CLOCK_FACTOR)
     try:
         with watch, suppress(BrokenPipeError):  # The process may end at any time.
-            send(questions, {**question, "processor_seconds": seconds, "most_bytes": most_bytes})
-            while (received := receive(answers)) is not None:
+            send(requests, {**request, "processor_seconds": seconds, "max_bytes": max_bytes})
+            while (received := receive(responses)) is not None:
                 message, arrays = received
                 if "predict" in message and colorizer is not None:
-                    chromas = colorizer.predict_chroma(arrays, vividness=question["vividness"])
-                    send(questions, {}, chromas)
+                    chromas = colorizer.predict_chroma(arrays, vividness=request["vividness"])
+                    send(requests, {}, chromas)
                     continue
                 _raise_error(message, name)
                 yield message, arrays

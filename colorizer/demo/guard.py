@@ -18,14 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colorizer.demo.checks import (
     FILE,
-    MAX_QUESTION,
+    MAX_REQUEST,
     MAX_UPLOAD,
-    Refused,
+    RequestRefused,
     check_path,
     check_ranges,
     check_upload,
-    counted,
-    read_question,
+    limit_body,
+    read_request,
 )
 from colorizer.demo.connections import name_visitor
 from colorizer.demo.server import MIN_SPACE
@@ -122,7 +122,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused: list[Refused] = []
+        refused: list[RequestRefused] = []
         visitor = self._visitor(scope)
         self._open[visitor] += 1
         try:
@@ -130,12 +130,12 @@ class Guard:
             check_path(scope["path"])
             check_ranges(Headers(scope=scope))
             if self._open[visitor] > _MAX_OPEN:
-                raise Refused(429, f"more than {_MAX_OPEN} requests are open; close some tabs", closes=True)
+                raise RequestRefused(429, f"more than {_MAX_OPEN} requests are open; close some tabs", closes=True)
             if scope["method"] == "POST":
                 self._requests.take(visitor, 1, "more than {limit} requests in a minute; wait a moment")
                 receive = await self._limit(scope, receive, refused, visitor)
             await self._app(scope, receive, _with_policy(scope["path"], send, refused))
-        except Refused as refusal:
+        except RequestRefused as refusal:
             refused.append(refusal)
         except ClientDisconnect:
             return  # The upload was interrupted: there is nobody to answer.
@@ -146,9 +146,9 @@ class Guard:
                 return
             if not refused:
                 if lack := describe_shortage(error):
-                    refused.append(Refused(507, f"The server has {lack} left; try again later"))
+                    refused.append(RequestRefused(507, f"The server has {lack} left; try again later"))
                 elif scope["method"] == "POST" and isinstance(error, _INVALID):
-                    refused.append(Refused(400, "this request is invalid"))
+                    refused.append(RequestRefused(400, "this request is invalid"))
                 else:
                     raise
         finally:
@@ -156,7 +156,7 @@ class Guard:
             if not self._open[visitor]:
                 del self._open[visitor]
         if refused:
-            await refused[0].answer(scope["path"])(scope, receive, send)
+            await refused[0].response(scope["path"])(scope, receive, send)
 
     def _visitor(self, scope: Scope) -> str:
         """Identify the visitor. Of the forwarded addresses, only the last public one can't be forged."""
@@ -173,21 +173,21 @@ class Guard:
         headers = Headers(scope=scope)
         name = _host_of(f"//{headers.get('host', '')}")
         if name not in self._hosts:
-            raise Refused(403, f"this server doesn't accept that host name; add it to {HOSTS_VARIABLE}")
+            raise RequestRefused(403, f"this server doesn't accept that host name; add it to {HOSTS_VARIABLE}")
         if scope["method"] in ("GET", "HEAD"):
             return
         origin = headers.get("origin")
         foreign = origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
         if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            raise Refused(403, "only this server's own page may send requests here")
+            raise RequestRefused(403, "only this server's own page may send requests here")
 
-    async def _limit(self, scope: Scope, receive: Receive, refused: list[Refused], visitor: str) -> Receive:
+    async def _limit(self, scope: Scope, receive: Receive, refused: list[RequestRefused], visitor: str) -> Receive:
         """Limit what is received; JSON requests are read and checked here, before Gradio sees them."""
         upload = scope["path"].rstrip("/").endswith("/upload")
-        limited = counted(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_QUESTION, refused)
+        limited = limit_body(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_REQUEST, refused)
         if not upload:
             blocks = getattr(scope.get("app"), "blocks", None)
-            return await read_question(limited, receive, scope["path"], blocks.fns.values() if blocks else ())
+            return await read_request(limited, receive, scope["path"], blocks.fns.values() if blocks else ())
         check_upload(Headers(scope=scope))
 
         async def metered() -> Message:
@@ -196,8 +196,8 @@ class Guard:
                 count = len(message.get("body", b""))
                 self._bytes.take(visitor, count, "more than {limit:,} bytes in an hour; try again later")
                 if self._folder and shutil.disk_usage(self._folder).free < MIN_SPACE:
-                    raise Refused(507, "The server has no disk space left; try again later")
-            except Refused as refusal:
+                    raise RequestRefused(507, "The server has no disk space left; try again later")
+            except RequestRefused as refusal:
                 refused.append(refusal)
                 raise
             return message
@@ -225,7 +225,7 @@ class Allowance:
         return len(self._taken)
 
     def take(self, visitor: str, amount: int, words: str) -> None:
-        """Use up part of a visitor's allowance; `Refused` with these words if that is too much."""
+        """Use up part of a visitor's allowance; `RequestRefused` with these words if that is too much."""
         if not self._limit:
             return
         now = time.monotonic()
@@ -234,7 +234,7 @@ class Allowance:
         since, taken = self._taken.get(visitor, (now, 0))
         self._taken[visitor] = (since, taken + amount)
         if taken + amount > self._limit:
-            raise Refused(429, words.format(limit=self._limit))
+            raise RequestRefused(429, words.format(limit=self._limit))
 
 
 def _host_of(address: str) -> str:
@@ -251,7 +251,7 @@ def _is_public(address: str) -> bool:
         return False
 
 
-def _with_policy(path: str, send: Send, refused: list[Refused]) -> Send:
+def _with_policy(path: str, send: Send, refused: list[RequestRefused]) -> Send:
     """Add security headers to each response; drop the response to a request that is refused."""
     policy = _FILE_POLICY if FILE.search(path) else _PAGE_POLICY
 

@@ -8,7 +8,7 @@ from gradio.utils import get_upload_folder
 
 from colorizer.demo import endpoints, errors, snippets
 from colorizer.demo.cleanup import sweeper
-from colorizer.demo.decoding import InTurn
+from colorizer.demo.decoding import LockedModel
 from colorizer.demo.films import read_limits
 from colorizer.demo.guard import Guard
 from colorizer.demo.style import CSS, HEAD, build_theme
@@ -16,7 +16,7 @@ from colorizer.demo.tabs import about, batch, cifar10, how_it_works, video, your
 from colorizer.files import resource_folder
 from colorizer.inference.colorizer import Colorizer
 
-_TOGETHER = 4  # Requests answered at once; each may hold a photo of hundreds of megabytes.
+_CONCURRENCY = 4  # Requests answered at once; each may hold a photo of hundreds of megabytes.
 _SESSIONS = 256  # Sessions that Gradio remembers; they hold no visitor's data.
 
 
@@ -27,7 +27,7 @@ class _Page(gr.Blocks):
         """Set up the queue, for Gradio's constructor: a second call, later, would build the application once more."""
         # Files are read and written in parallel, one per visitor; only the network takes one picture at a time, since
         # it uses all cores. The queue is short, so that nobody waits long.
-        return super().queue(max_size=16, default_concurrency_limit=_TOGETHER, api_open=False)
+        return super().queue(max_size=16, default_concurrency_limit=_CONCURRENCY, api_open=False)
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
         """Convert values from a request for the functions, as Gradio does; raise `gradio.Error` for invalid ones."""
@@ -54,8 +54,8 @@ def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:
     gradio.Blocks
         The demo, ready to be launched with `launch_options`.
     """
-    in_turn: Any = {name: InTurn(colorizer) for name, colorizer in colorizers.items()}
-    colorizers = in_turn
+    locked: Any = {name: LockedModel(colorizer) for name, colorizer in colorizers.items()}
+    colorizers = locked
     with _Page(title="Colorizer", analytics_enabled=False) as demo:
         gr.Markdown(
             "# Colorizer\n\nAdd color to a black-and-white photo. A small neural network suggests the colors; every "

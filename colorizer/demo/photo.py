@@ -97,7 +97,7 @@ class Photo:
         return photo
 
     @property
-    def ending(self) -> str:
+    def extension(self) -> str:
         """Extension of a result in the photo's own format."""
         return choose_extension(self.path.name)
 

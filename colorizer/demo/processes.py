@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-_GLANCE = 0.05  # Seconds between two checks of a process.
+_POLL_SECONDS = 0.05  # Seconds between two checks of a process.
 # Why a process was ended, and what to do.
 _LARGE = "takes too much memory to decode", "make it smaller first"
 _SLOW = "takes too long to decode", "save it again with standard settings, or make it smaller first"
@@ -41,7 +41,7 @@ class Watch:
         Limit of its resident memory, in bytes.
     seconds : float
         Limit of its processor time, from now on.
-    patience : float
+    wall_seconds : float
         Limit of wall-clock time, in seconds.
     ended : (str, str), optional
         Why it was ended, and what to do about that; None if it wasn't.
@@ -50,7 +50,7 @@ class Watch:
     number: int
     memory: int
     seconds: float
-    patience: float
+    wall_seconds: float
     ended: tuple[str, str] | None = None
     _done: threading.Event = field(default_factory=threading.Event)
 
@@ -66,11 +66,11 @@ class Watch:
         try:
             process = psutil.Process(self.number)
             worked = sum(process.cpu_times()[:2])
-            while not self._done.wait(_GLANCE):
-                waited += _GLANCE
+            while not self._done.wait(_POLL_SECONDS):
+                waited += _POLL_SECONDS
                 if process.memory_info().rss > self.memory:
                     self.ended = _LARGE
-                elif sum(process.cpu_times()[:2]) - worked > self.seconds or waited > self.patience:
+                elif sum(process.cpu_times()[:2]) - worked > self.seconds or waited > self.wall_seconds:
                     self.ended = _SLOW
                 if self.ended:
                     process.kill()

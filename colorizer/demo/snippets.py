@@ -62,7 +62,7 @@ def write_snippets(name: str, parameters: list[Mapping[str, Any]], address: str)
     }
     keywords = "".join(f"    {key}={_write(value, _write_python)},\n" for key, value in given.items())
     fields = "".join(f"    {key}: {_write(value, json.dumps)},\n" for key, value in given.items())
-    question = json.dumps(given)
+    arguments = json.dumps(given)
     return {
         "python": (
             "from gradio_client import Client, handle_file\n\n"
@@ -81,10 +81,10 @@ def write_snippets(name: str, parameters: list[Mapping[str, Any]], address: str)
         "bash": (
             f"FILE=$(curl -s -F files=@{EXAMPLE} {address}/gradio_api/upload | cut -d '\"' -f 2)\n\n"
             f'EVENT=$(curl -s {address}/gradio_api/call/v2{name} -H "Content-Type: application/json" \\\n'
-            f"""  -d '{question.replace(EXAMPLE, "'$FILE'")}' | cut -d '"' -f 4)\n\n"""
+            f"""  -d '{arguments.replace(EXAMPLE, "'$FILE'")}' | cut -d '"' -f 4)\n\n"""
             f"curl -s {address}/gradio_api/call{name}/$EVENT"
         ),
-        "cli": f"{{command}} predict {address} {name} '{question}'",
+        "cli": f"{{command}} predict {address} {name} '{arguments}'",
     }
 
 

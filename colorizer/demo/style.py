@@ -10,7 +10,7 @@ def read_asset(name: str) -> str:
     return Path(__file__).with_name("assets").joinpath(name).read_text("utf-8")
 
 
-HEAD = f"<script>{''.join(map(read_asset, ('take.js', 'share.js', 'dabs.js', 'stage.js', 'page.js')))}</script>"
+HEAD = f"<script>{''.join(map(read_asset, ('upload.js', 'share.js', 'dabs.js', 'stage.js', 'page.js')))}</script>"
 
 CSS = read_asset("page.css") + read_asset("stage.css")
 

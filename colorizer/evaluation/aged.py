@@ -15,7 +15,7 @@ from colorizer.inference.colorizer import Colorizer
 _KEPT = ("mse", "psnr", "delta_e", "auc", "colorfulness")
 
 
-class AgedFigures:
+class AgedMetrics:
     """Accumulates metrics of aged copies, chunk by chunk.
 
     Chroma is predicted from the aged copy and joined with the clean luma, so only the colors are measured.
@@ -48,15 +48,15 @@ class AgedFigures:
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Return the metrics of all images so far by version, named as in `colorizer.evaluation.evaluate.evaluate`."""
         baseline = float(np.mean([row["mse"] for row in self._gray]))
-        figures: dict[str, dict[str, float | None]] = {}
+        metrics: dict[str, dict[str, float | None]] = {}
         for version, rows in self._rows.items():
             means = {key: float(np.mean([row[key] for row in rows])) for key in _KEPT}
-            figures[version] = {
+            metrics[version] = {
                 "relative_mse": ratio(means["mse"], baseline),
                 "psnr_gain": psnr_gain(rows, self._gray)[0],
                 **means,
             }
-        return figures
+        return metrics
 
 
 def cut_chroma(chroma: NDArray[np.float32], shape: tuple[int, ...], window: Window) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from colorizer.data.dataset import ALL, DatasetError, ImageDataset
 from colorizer.data.sources import load_dataset
-from colorizer.evaluation.aged import AgedFigures
+from colorizer.evaluation.aged import AgedMetrics
 from colorizer.evaluation.image_errors import ImageErrors, save_errors
 from colorizer.evaluation.metrics import ChromaByLuma, compare, psnr, psnr_gain, ratio
 from colorizer.evaluation.unet_extras import AbilityFigures
@@ -139,7 +139,7 @@ class _Results:
         self._rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
         self._by_luma = ChromaByLuma()
         self._abilities = AbilityFigures(colorizer, detail) if abilities else None
-        self._aged = AgedFigures(colorizer, vividness, detail) if aged else None
+        self._aged = AgedMetrics(colorizer, vividness, detail) if aged else None
 
     def add(self, images: list[NDArray[np.uint8]]) -> None:
         colorize = self._colorizer.colorize_batch

@@ -138,14 +138,14 @@ def _walk(content: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_sequence_header(data: bytes) -> tuple[int, int]:
-    bits, place = int.from_bytes(data), 8 * len(data)
+    bits, position = int.from_bytes(data), 8 * len(data)
 
     def read(count: int) -> int:
-        nonlocal place
-        place -= count
-        if place < 0:
+        nonlocal position
+        position -= count
+        if position < 0:
             raise ValueError("the header of its stream is cut off")
-        return bits >> place & ((1 << count) - 1)
+        return bits >> position & ((1 << count) - 1)
 
     read(4)  # Profile, still picture.
     if read(1):  # Reduced header of a still picture.

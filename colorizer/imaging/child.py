@@ -38,21 +38,21 @@ def main() -> None:
     limit_memory(MEMORY)
     print(flush=True)  # An empty line says that the process is ready.
     for line in sys.stdin:
-        question = json.loads(line)
-        limit_time(question.pop("seconds"))
+        request = json.loads(line)
+        limit_time(request.pop("seconds"))
         try:
-            answer = _answer(**question)
+            response = _respond(**request)
         except ImageError as error:
-            answer = {"error": error.args}
+            response = {"error": error.args}
         except FileNotFoundError:
-            answer = {"missing": True}
+            response = {"missing": True}
         except MemoryError:
-            reason = f"{Path(question['path']).name} takes too much memory to decode"
-            answer = {"error": (reason, "make it smaller first")}
-        print(json.dumps(answer), flush=True)
+            reason = f"{Path(request['path']).name} takes too much memory to decode"
+            response = {"error": (reason, "make it smaller first")}
+        print(json.dumps(response), flush=True)
 
 
-def _answer(path: str, output: str, max_pixels: int) -> dict[str, Any]:
+def _respond(path: str, output: str, max_pixels: int) -> dict[str, Any]:
     image, metadata = decode_with_metadata(path, max_pixels=max_pixels, max_memory=_MEASURED)
     with Path(output).open("wb") as file:
         np.save(file, image, allow_pickle=False)

@@ -41,7 +41,9 @@ _ANIMATED = {"GIF", "WEBP", "PNG"}
 _COMPOSED = {"GIF", "PNG"}  # Their frames are decoded one by one and composited here.
 _OF_COLORS = {"icc_profile", "gamma", "transparency"}
 _BEGINNING = 1 << 16  # Bytes within which a PNG or WebP says that it is animated.
-_MAX_TEXT_BYTES = 16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
+_MAX_TEXT_BYTES = (
+    16_000_000  # Bytes of a text or color profile in a PNG; Pillow's limit of 1 MB is less than some need.
+)
 
 
 class ImageError(AdvisedError):

@@ -342,12 +342,12 @@ def _inspect_jpegxl(content: bytes) -> Facts:
         if size < 8 or (boxes := boxes + 1) > _MAX_SEGMENTS:
             raise ValueError("its boxes are damaged")
         at += size
-    bits, place = int.from_bytes(content[at + 2 : at + 48], "little"), 0
+    bits, position = int.from_bytes(content[at + 2 : at + 48], "little"), 0
 
     def read(count: int) -> int:
-        nonlocal place
-        place += count
-        return bits >> (place - count) & ((1 << count) - 1)
+        nonlocal position
+        position += count
+        return bits >> (position - count) & ((1 << count) - 1)
 
     def read_one_of(*choices: tuple[int, int]) -> int:
         """Read a number: two bits select an offset and the number of bits that follow, which are added to it."""

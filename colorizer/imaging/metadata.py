@@ -225,7 +225,7 @@ def save_options(metadata: Metadata, format: str) -> dict[str, Any]:
         exif = Image.Exif()
         if "exif" in options:
             exif.load(options["exif"])
-            keep_letters(exif)
+            preserve_text_bytes(exif)
             if ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif:
                 options["compression"] = "raw"  # The only way in which Pillow can write EXIF directories.
         if "xmp" in options:
@@ -240,15 +240,15 @@ def _add_texts(content: bytes, texts: dict[str, str]) -> bytes:
     """Add a PNG's texts to EXIF, unless their tags are already set."""
     exif = Image.Exif()
     exif.load(content)
-    keep_letters(exif)
+    preserve_text_bytes(exif)
     for name, text in texts.items():
         tag = _TEXT_TAGS.get(name)
         if tag is not None and tag not in exif:
-            exif[tag] = _Letters(text.encode("utf-8", "replace").decode("latin-1"))
+            exif[tag] = _Latin1Text(text.encode("utf-8", "replace").decode("latin-1"))
     return exif.tobytes() if exif else b""
 
 
-class _Letters(str):
+class _Latin1Text(str):
     """Text in EXIF. Pillow reads its bytes as Latin-1, but would write a "?" for each non-ASCII one."""
 
     __slots__ = ()
@@ -257,13 +257,13 @@ class _Letters(str):
         return super().encode("latin-1", errors)
 
 
-def keep_letters(exif: Image.Exif) -> None:
+def preserve_text_bytes(exif: Image.Exif) -> None:
     """Make Pillow write the text in EXIF with the same bytes that it was read from, whatever their encoding."""
     directories = [exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if tag in exif]
     for directory in (exif, *directories):
         for tag, value in list(directory.items()):
             if isinstance(value, str):
-                directory[tag] = _Letters(value)
+                directory[tag] = _Latin1Text(value)
 
 
 def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
@@ -287,7 +287,7 @@ def _read_exif(picture: Image.Image, width: int, height: int, dpi: tuple[float, 
             kept[directory] = 0  # A placeholder for the offset, which Pillow fills in.
     if dpi:  # WebP can't store it anywhere else.
         kept[_Tag.XResolution], kept[_Tag.YResolution], kept[_Tag.ResolutionUnit] = *dpi, 2
-    keep_letters(kept)
+    preserve_text_bytes(kept)
     return kept.tobytes() if kept else b""
 
 

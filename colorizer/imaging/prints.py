@@ -10,12 +10,12 @@ from colorizer.imaging.color import resize
 _SIDE = 256  # Long side at which pictures are analyzed: grain and JPEG blocks are averaged out.
 _MIN_SIDE = 64  # Smaller pictures aren't scans.
 _LIGHT = 150.0  # Paper is at least this light.
-_MAX_BORDER = 0.2  # Largest border, as a fraction of the side.
+_MAX_BORDER = 0.2  # As a fraction of the side.
 _EVEN, _PART = 7.0, 0.9  # The border is within 7 levels of its tone on 90% of each of its lines.
-_EDGE = 12.0  # The photograph's edge differs from the border by more than 12 levels
-_ALONG, _MIN_ALONG = 0.6, 0.2  # on 60% of all four sides, and 20% of each: a sky may be as light as paper.
-_PALE = 132  # A print is pale if its darkest and lightest places are fewer levels apart than this
-_BLACK = 25  # and even the darkest are at least this light.
+_EDGE = 12.0  # The photograph's edge differs from the border by more than 12 levels, see `_ALONG`.
+_ALONG, _MIN_ALONG = 0.6, 0.2  # It does so on 60% of all four sides, and 20% of each: a sky may be pale, too.
+_PALE = 132  # A print is pale if its darkest and lightest places are fewer levels apart than this.
+_BLACK = 25  # A pale print has no place that is darker than this.
 _CLIP = 0.005  # Fraction of the pixels that is darker, or lighter, than these places.
 _DARKEST, _LIGHTEST = 20, 235  # Levels of these places in a print that has not faded.
 _STRETCH = 2 / 3  # Part of the way there: beyond it, stronger grain costs what contrast gains.

@@ -153,13 +153,13 @@ class Layout:
         """Make a file whose only directory has these tags; everything else keeps its offset."""
         pointer, width = ("Q", 8) if self.big else ("I", 4)
         at = len(content) + len(content) % 2
-        place = at + (8 if self.big else 2) + len(tags) * (20 if self.big else 12) + width
+        offset = at + (8 if self.big else 2) + len(tags) * (20 if self.big else 12) + width
         entries, values = b"", list[bytes | memoryview]()
         for number, tag in sorted(tags.items()):
             if len(tag.data) > width:
-                inline, padding = struct.pack(self.order + pointer, place), bytes(len(tag.data) % 2)
+                inline, padding = struct.pack(self.order + pointer, offset), bytes(len(tag.data) % 2)
                 values += [tag.data, padding]
-                place += len(tag.data) + len(padding)
+                offset += len(tag.data) + len(padding)
             else:
                 inline = bytes(tag.data).ljust(width, b"\0")
             entries += struct.pack(self.order + ("HHQ" if self.big else "HHI"), number, tag.kind, tag.count) + inline

@@ -21,7 +21,7 @@ from PIL import Image
 from colorizer.imaging.facts import Cost, Facts, UnreadableError
 from colorizer.imaging.fax import FAX, decode_fax
 from colorizer.imaging.inspection import measure_part
-from colorizer.imaging.metadata import keep_letters
+from colorizer.imaging.metadata import preserve_text_bytes
 from colorizer.imaging.srgb import apply_palette, from_lab, to_bytes
 from colorizer.imaging.tags import Directory, DirectoryError, Layout, Tag, check_exif
 from colorizer.imaging.ycbcr import LIMITS, WEIGHTS, Units, from_ycbcr
@@ -497,6 +497,6 @@ class TiffPage:
             check_exif(rebuilt)
             exif = Image.Exif()
             exif.load(rebuilt)
-            keep_letters(exif)
+            preserve_text_bytes(exif)
             if exif:
                 picture.info["exif"] = exif.tobytes()

@@ -14,7 +14,7 @@ from colorizer.machine import count_cores
 GUIDED_SIDE = 256
 """Long side at which the guided filter works; a larger one takes more time without better results."""
 _CORRECTIONS = 3
-_TOGETHER = 16  # Number of small pictures joined at once, as channels of one picture.
+_BATCH_SIZE = 16  # Number of small pictures joined at once, as channels of one picture.
 _BLOCK_PIXELS = 1 << 18  # Pixels joined at a time: float planes of a whole 100-megapixel scan would take gigabytes.
 
 
@@ -56,7 +56,7 @@ def join_each(planes: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -
         if max(size) > GUIDED_SIDE or size[0] % low[0] or size[1] % low[1]:
             for luma, chroma in group:
                 yield from _join_stack(luma[..., None], chroma[:, :, None])
-        while part := list(islice(group, _TOGETHER)):
+        while part := list(islice(group, _BATCH_SIZE)):
             yield from _join_stack(*(np.stack(stack, axis=2) for stack in zip(*part, strict=True)))
 
 

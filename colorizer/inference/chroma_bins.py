@@ -91,7 +91,7 @@ def suppress_noise(chroma: NDArray[np.float32], noise: float, gain: float) -> ND
     return chroma * (np.float32(gain) * power / np.maximum(power + np.float32(noise) ** 2, np.float32(1e-12)))
 
 
-def spread(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
+def chroma_variance(probabilities: NDArray[np.float32], bins: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the variance of chroma, Cb and Cr together: (..., K) -> (...)."""
     return probabilities @ np.sum(bins**2, axis=1) - np.sum((probabilities @ bins) ** 2, axis=-1)
 

@@ -216,11 +216,11 @@ class Colorizer:
         _check_count(count)
         luma = _read_luma(image, max_pixels)
         view = View.of(luma, options.prepare)
-        fixed = view.enter(_parse(hints, luma))
+        view_hints = view.to_view(_parse(hints, luma))
         return [
-            view.leave(drawn)
+            view.from_view(drawn)
             for drawn in self._painter.draw_alternatives(
-                view.luma, count, detail=options.detail, hints=fixed, seed=seed
+                view.luma, count, detail=options.detail, hints=view_hints, seed=seed
             )
         ]
 
@@ -262,13 +262,13 @@ class Colorizer:
         options = ColorOptions(detail=detail, prepare=prepare)
         _check_count(count)
         luma = _read_luma(image, max_pixels)
-        place = parse_hint(x, y, "#000000", *luma.shape)
+        point = parse_hint(x, y, "#000000", *luma.shape)
         view = View.of(luma, options.prepare)
-        if not view.enter([place]):  # It is on the paper border.
+        if not view.to_view([point]):  # It is on the paper border.
             view = View.of(luma, prepare=False)
-        [placed] = view.enter([place])
+        [placed] = view.to_view([point])
         chromas = self._painter.suggest_colors(
-            view.luma, placed, count, detail=options.detail, hints=view.enter(_parse(hints, luma))
+            view.luma, placed, count, detail=options.detail, hints=view.to_view(_parse(hints, luma))
         )
         level = luma[int(y), int(x)]
         # Reduce the saturation of colors outside the RGB cube: clipping would change their luma.
@@ -404,9 +404,9 @@ class Colorizer:
         luma = _read_luma(image, max_pixels)
         view = View.of(luma, options.prepare)
         seen = self._painter.predict_uncertainty(
-            view.luma, detail=options.detail, hints=view.enter(_parse(hints, luma))
+            view.luma, detail=options.detail, hints=view.to_view(_parse(hints, luma))
         )
-        return resize(view.widen(seen), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
+        return resize(view.pad_to_image(seen), luma.shape[0], luma.shape[1], cv2.INTER_LINEAR)
 
     def _colorize(
         self,
@@ -428,9 +428,9 @@ class Colorizer:
                     _enlarge(picture, *luma.shape) for luma, picture in zip(lumas, pictures, strict=True)
                 )
             else:
-                fixed = [_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)]
+                parsed = [_parse(*pair) for pair in zip(hints[start : start + _BATCH], lumas, strict=True)]
                 chosen = alternatives[start : start + _BATCH] or [()] * len(lumas)
-                chromas = self._predict(lumas, options, fixed, chosen)
+                chromas = self._predict(lumas, options, parsed, chosen)
                 painted = join_each(zip(lumas, chromas, strict=True))
             results += [_with_alpha(rgb, image) for rgb, image in zip(painted, part, strict=True)]
         return results
@@ -446,11 +446,11 @@ class Colorizer:
         given: dict[str, Any] = {"vividness": options.vividness, "detail": options.detail}
         views = [View.of(luma, options.prepare) for luma in lumas]
         seen = [view.luma for view in views]
-        fixed, chosen = (
-            [view.enter(each) for view, each in zip(views, places, strict=True)] for places in (hints, alternatives)
+        view_hints, chosen = (
+            [view.to_view(each) for view, each in zip(views, points, strict=True)] for points in (hints, alternatives)
         )
-        chromas = self._painter.predict_chroma(seen, hints=fixed, alternatives=chosen, **given)
-        limited = [i for i, places in enumerate(fixed) if places and options.reach is not None]
+        chromas = self._painter.predict_chroma(seen, hints=view_hints, alternatives=chosen, **given)
+        limited = [i for i, points in enumerate(view_hints) if points and options.reach is not None]
         plain: dict[int, NDArray[np.float32]] = {}
         if limited:
             alone = self._painter.predict_chroma(
@@ -459,8 +459,8 @@ class Colorizer:
             plain = dict(zip(limited, alone, strict=True))
         for i, (view, chroma) in enumerate(zip(views, chromas, strict=True)):
             if i in plain and options.reach is not None:
-                chroma = limit_reach(view.luma, plain.pop(i), chroma, fixed[i], options.reach)
-            yield view.widen(chroma)
+                chroma = limit_reach(view.luma, plain.pop(i), chroma, view_hints[i], options.reach)
+            yield view.pad_to_image(chroma)
 
 
 def _check_count(count: int) -> None:

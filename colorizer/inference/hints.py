@@ -38,7 +38,9 @@ def parse_hint(x: float, y: float, color: str | Sequence[int], height: int, widt
     return Hint((int(x) + 0.5) / width, (int(y) + 0.5) / height, (cb, cr))
 
 
-def lay_hints(grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()) -> NDArray[np.float32]:
+def rasterize_hints(
+    grid: tuple[int, int], hints: Sequence[Hint] = (), drawn: Sequence[Hint] = ()
+) -> NDArray[np.float32]:
     """Place hints on a chroma grid: (h, w, 3) float32 Cb, Cr and mask.
 
     Hints in the same cell are averaged; drawn colors only fill cells without hints.

@@ -112,11 +112,11 @@ class LiteRTNetwork:
     def __init__(self, content: bytes) -> None:
         """Load the content of a ``.tflite`` file; raise `ValueError` if it is invalid."""
         self._content = content
-        self._wide = self._load(count_cores())
+        self._all_cores = self._load(count_cores())
         self._lock = threading.Lock()  # LiteRT serves one thread at a time.
-        self._narrow: SimpleQueue[Any] = SimpleQueue()
-        self.shapes = {name: _shape(details) for name, details in self._wide.get_input_details().items()}
-        self.outputs = {name: _shape(details) for name, details in self._wide.get_output_details().items()}
+        self._single_core: SimpleQueue[Any] = SimpleQueue()
+        self.shapes = {name: _shape(details) for name, details in self._all_cores.get_input_details().items()}
+        self.outputs = {name: _shape(details) for name, details in self._all_cores.get_output_details().items()}
 
     def run(self, *, one_core: bool = False, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run the network, see `Runtime`, and return its outputs by name; raise `ValueError` for wrong shapes."""
@@ -126,15 +126,15 @@ class LiteRTNetwork:
                 raise ValueError(f"{name} must have the shape {shape}, -1 for any length, got {given.shape}")
         if not one_core:
             with self._lock:
-                return self._wide(**inputs)
+                return self._all_cores(**inputs)
         try:
-            narrow = self._narrow.get_nowait()
+            runner = self._single_core.get_nowait()
         except Empty:
-            narrow = self._load(1)
+            runner = self._load(1)
         try:
-            return narrow(**inputs)
+            return runner(**inputs)
         finally:
-            self._narrow.put(narrow)
+            self._single_core.put(runner)
 
     def _load(self, cores: int) -> Any:
         from ai_edge_litert.interpreter import Interpreter

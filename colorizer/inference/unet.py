@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.imaging.color import resize
-from colorizer.inference.chroma_bins import moment_weights, rebalance, softmax, spread, suppress_noise, uncertainty
-from colorizer.inference.hints import Hint, enforce_hints, find_cell, lay_hints, shrink_hints
+from colorizer.inference.chroma_bins import (
+    chroma_variance,
+    moment_weights,
+    rebalance,
+    softmax,
+    suppress_noise,
+    uncertainty,
+)
+from colorizer.inference.hints import Hint, enforce_hints, find_cell, rasterize_hints, shrink_hints
 from colorizer.inference.painter import Alternative, Painter
 from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import Runtime, expect_memory, map_parallel
@@ -46,7 +53,7 @@ class UNetPainter(Painter):
 
     def __init__(self, runtime: Runtime, config: dict[str, Any]) -> None:
         self._runtime = runtime
-        self._feed = Preprocessing.from_config(config)
+        self._preprocessing = Preprocessing.from_config(config)
         self._bins = np.array(config["output"]["bins"], np.float32)
         self._prior = np.array(config["output"]["prior"], np.float32)
         self._exponent = float(config["output"]["vivid_exponent"])
@@ -68,8 +75,8 @@ class UNetPainter(Painter):
             raise ValueError(f"vivid_noise must lie in [0, 1], got {self._noise}")
         if not 0 <= self._gain <= _MAX_GAIN:
             raise ValueError(f"vivid_gain must lie in [0, {_MAX_GAIN}], got {self._gain}")
-        side = self._feed.multiple
-        grid = side // self._feed.stride
+        side = self._preprocessing.multiple
+        grid = side // self._preprocessing.stride
         try:
             logits = self._runtime(
                 np.full((1, side, side, 1), 0.5, np.float32), np.zeros((1, grid, grid, 3), np.float32)
@@ -96,14 +103,14 @@ class UNetPainter(Painter):
         hints = [()] * len(lumas) if hints is None else hints
         drawn = [()] * len(lumas) if alternatives is None else alternatives
         thumbnails = [self._shrink(luma, detail) for luma in lumas]
-        grids = map(self._feed.chroma_grid, thumbnails)
-        planes = [lay_hints(grid, *given) for grid, *given in zip(grids, hints, drawn, strict=True)]
+        grids = map(self._preprocessing.chroma_grid, thumbnails)
+        planes = [rasterize_hints(grid, *given) for grid, *given in zip(grids, hints, drawn, strict=True)]
         weights = moment_weights(self._bins, self._prior, vividness * self._exponent)
         moments = self._predict(thumbnails, planes, lambda *given, **cores: self._runtime(*given, weights, **cores))
         noise, gain = vividness * self._noise, 1 + vividness * (self._gain - 1)
-        for moment, fixed in zip(moments, hints, strict=True):
+        for moment, image_hints in zip(moments, hints, strict=True):
             chroma = suppress_noise(moment[..., :2] / moment[..., 2:], noise, gain)
-            yield enforce_hints(chroma, lay_hints(chroma.shape[:2], fixed)) if fixed else chroma
+            yield enforce_hints(chroma, rasterize_hints(chroma.shape[:2], image_hints)) if image_hints else chroma
 
     def draw_alternatives(
         self, luma: NDArray[np.uint8], count: int, *, detail: int | None, hints: Sequence[Hint], seed: int
@@ -121,7 +128,7 @@ class UNetPainter(Painter):
         drawn: list[Alternative] = [()] * count
         likelihoods = np.zeros(count)
         for turn in range(_ROUNDS):
-            planes = [lay_hints(self._feed.chroma_grid(thumbnail), hints, colors) for colors in drawn]
+            planes = [rasterize_hints(self._preprocessing.chroma_grid(thumbnail), hints, colors) for colors in drawn]
             distributions: Iterator[NDArray[np.float32]]
             if turn == 0:
                 # Stratified over the order of hues, so that no two results start with the same color.
@@ -141,7 +148,9 @@ class UNetPainter(Painter):
     ) -> NDArray[np.float32]:
         """List the most probable chroma values at a place: (n, 2) float32, at most `count`, none close to another."""
         thumbnail = self._shrink(luma, detail)
-        distribution = next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)]))
+        distribution = next(
+            self._distributions([thumbnail], [rasterize_hints(self._preprocessing.chroma_grid(thumbnail), hints)])
+        )
         # Without rebalancing, all suggestions would be shades of gray.
         weights = rebalance(distribution[find_cell(place, *distribution.shape[:2])], self._prior, self._exponent)
         chosen: list[NDArray[np.float32]] = []
@@ -156,23 +165,26 @@ class UNetPainter(Painter):
         """Estimate how uncertain the colors of a luma plane are: (h, w) in [0, 1] on the chroma grid."""
         thumbnail = self._shrink(luma, detail)
         return uncertainty(
-            next(self._distributions([thumbnail], [lay_hints(self._feed.chroma_grid(thumbnail), hints)])), self._bins
+            next(
+                self._distributions([thumbnail], [rasterize_hints(self._preprocessing.chroma_grid(thumbnail), hints)])
+            ),
+            self._bins,
         )
 
     @property
     def working_size(self) -> int:
         """Default long side of the thumbnail, in pixels."""
-        return self._feed.working_size
+        return self._preprocessing.working_size
 
     def _shrink(self, luma: NDArray[np.uint8], detail: int | None) -> NDArray[np.uint8]:
-        return self._feed.shrink(luma, self._feed.working_size if detail is None else detail)
+        return self._preprocessing.shrink(luma, self._preprocessing.working_size if detail is None else detail)
 
     def predict_distribution(
         self, luma: NDArray[np.uint8], *, detail: int | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Predict the distribution over chroma: bins (K, 2) and, on the chroma grid, probabilities (h, w, K)."""
         thumbnail = self._shrink(luma, detail)
-        plane = lay_hints(self._feed.chroma_grid(thumbnail))
+        plane = rasterize_hints(self._preprocessing.chroma_grid(thumbnail))
         return self._bins, next(self._distributions([thumbnail], [plane]))
 
     def _distributions(
@@ -191,9 +203,9 @@ class UNetPainter(Painter):
 
         The mirror images may be smaller, which is faster.
         """
-        mirrored_size, grid = self._feed.mirrored_size, self._feed.chroma_grid
+        mirrored_size, grid = self._preprocessing.mirrored_size, self._preprocessing.chroma_grid
         small = [
-            self._feed.shrink(seen, mirrored_size) if max(seen.shape) > mirrored_size > 0 else seen
+            self._preprocessing.shrink(seen, mirrored_size) if max(seen.shape) > mirrored_size > 0 else seen
             for seen in thumbnails
         ]
         small_hints = [shrink_hints(plane, grid(seen)) for plane, seen in zip(hints, small, strict=True)]
@@ -227,11 +239,11 @@ class UNetPainter(Painter):
     ) -> NDArray[np.float32]:
         """Run the network on planes of any size on the grid, padded by mirroring to a multiple that it accepts."""
         height, width = hints.shape[1:3]
-        bottom, right = (-side % self._feed.multiple for side in luma.shape[1:3])
+        bottom, right = (-side % self._preprocessing.multiple for side in luma.shape[1:3])
         if not bottom and not right:
             return run(luma, hints)
         luma = np.pad(luma, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="symmetric")
-        stride = self._feed.stride
+        stride = self._preprocessing.stride
         hints = np.pad(hints, ((0, 0), (0, bottom // stride), (0, right // stride), (0, 0)))
         return run(luma, hints)[:, :height, :width]
 
@@ -240,7 +252,7 @@ class UNetPainter(Painter):
 
         `chance`, in [0, 1), is a quantile of the distribution in the order of hues.
         """
-        uncertain = cv2.blur(spread(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
+        uncertain = cv2.blur(chroma_variance(distribution, self._bins), (3, 3)) * (plane[..., 2] == 0)
         row, column = np.unravel_index(int(np.argmax(uncertain)), uncertain.shape)
         order = np.argsort(np.arctan2(self._bins[:, 1], self._bins[:, 0]))
         order = order[distribution[row, column][order] > 0]

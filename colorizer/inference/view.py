@@ -39,7 +39,7 @@ class View:
         window = find_border(luma)
         return cls(stretch_pale(luma[window]), window, (height, width))
 
-    def enter(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+    def to_view(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
         """Map hints from the picture to the view; those on the border are dropped."""
         (top, left), (height, width) = self._corner, self.luma.shape
         placed = ((hint.x * self.shape[1] - left, hint.y * self.shape[0] - top, hint.chroma) for hint in hints)
@@ -47,7 +47,7 @@ class View:
             Hint(x / width, y / height, chroma) for x, y, chroma in placed if 0 <= x < width and 0 <= y < height
         )
 
-    def leave(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+    def from_view(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
         """Map hints from the view to the picture."""
         (top, left), (height, width) = self._corner, self.luma.shape
         return tuple(
@@ -55,7 +55,7 @@ class View:
             for hint in hints
         )
 
-    def widen(self, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
+    def pad_to_image(self, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
         """Extend chroma (h, w, 2) or another plane (h, w) of the view to the picture; the paper border is 0."""
         if self.luma.shape == self.shape:
             return chroma

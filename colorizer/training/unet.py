@@ -64,8 +64,8 @@ class ChromaLoss(keras.losses.Loss):
 
     def __init__(self, bins: NDArray[np.float32], perceptual: float = 0.0) -> None:
         super().__init__(name="chroma_loss")
-        self._perceptual = perceptual
-        self._judge = PerceptualLoss() if perceptual else None
+        self._perceptual_weight = perceptual
+        self._perceptual_loss = PerceptualLoss() if perceptual else None
         self._bins = bins
         self._matrix, self._bias = encoding_weights(bins)
         self._to_rgb = FROM_CHROMA.T / np.float32(255)
@@ -94,16 +94,16 @@ class ChromaLoss(keras.losses.Loss):
         # The value is that of the loss; the gradient with respect to the logits is the one above.
         linear = ops.sum(ops.stop_gradient(gradient) * y_pred, axis=-1)
         loss = ops.stop_gradient(loss - linear) + linear
-        if self._judge is None or not luma.shape[-1]:
+        if self._perceptual_loss is None or not luma.shape[-1]:
             return loss
-        judge = self._judge
-        judged = ops.cond(
+        perceptual_loss = self._perceptual_loss
+        perceptual = ops.cond(
             ops.shape(luma)[1] * STRIDE >= MIN_SIZE,
             # On half of the batch, where it takes half as long as the rest of the step.
-            lambda: judge(luma[::2], y_true[::2], ops.matmul(ops.softmax(y_pred[::2]), self._bins)),
+            lambda: perceptual_loss(luma[::2], y_true[::2], ops.matmul(ops.softmax(y_pred[::2]), self._bins)),
             lambda: ops.zeros_like(y_true[::2, 0, 0, 0]),
         )
-        return loss + self._perceptual * ops.mean(judged)
+        return loss + self._perceptual_weight * ops.mean(perceptual)
 
 
 class RelativeMSE(keras.metrics.Metric):

@@ -48,7 +48,7 @@ def main() -> None:
         os.sched_setaffinity(0, random.sample(sorted(os.sched_getaffinity(0)), _MAX_CORES))
     limit_memory(MEMORY)
     limit_time(request.pop("processor_seconds"))
-    _limit_file_size(request.pop("most_bytes"))
+    _limit_file_size(request.pop("max_bytes"))
     name = Path(request["path"]).name
     arrays: list[NDArray[Any]] = []
     try:

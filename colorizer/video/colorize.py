@@ -22,8 +22,8 @@ from colorizer.video.writing import Part, Plan, join_parts, open_encoder, plan_w
 
 PART_SECONDS = 10.0
 """Seconds per part; a run that is interrupted loses no more than that."""
-_BATCH = 8  # Frames per batch,
-_BATCH_PIXELS = 1 << 24  # and their pixels.
+_BATCH = 8  # Maximum number of frames per batch.
+_BATCH_PIXELS = 1 << 24  # Maximum number of pixels per batch.
 
 ReportProgress = Callable[[int, int | None], None]
 """Called with the number of finished frames, and the total, or None if that is unknown."""

@@ -26,11 +26,11 @@ Predict = Callable[[list[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
 
 EVERY = 3
 """The network sees every n-th frame; the others take their colors from those before."""
-_MEMORY = 24  # Maximum number of predictions in the running mean.
+_MAX_PREDICTIONS = 24  # In the running mean.
 _TOLERANCE = 8.0  # Levels by which the luma of a point may roughly change along the flow; grain adds to it.
 _SMOOTH = (5, 5)  # Box filter for luma differences, which removes most of the grain.
-_CUT = 0.2  # At a cut, the mean luma difference along the flow exceeds this fraction of the contrast,
-_CUT_LEVELS = 0.1  # and the distance between the luma histograms exceeds this.
+_CUT = 0.2  # At a cut, the mean luma difference along the flow exceeds this fraction of the contrast.
+_CUT_LEVELS = 0.1  # At a cut, the distance between the luma histograms also exceeds this.
 _NEW = 0.15  # Fraction of untrusted points above which the network sees a frame even if it isn't the n-th.
 _MIN_SIDE = 32  # Optical flow needs room: smaller pictures are assumed to be still.
 
@@ -110,23 +110,23 @@ class Steadier:
     def _follow(self, new: NDArray[np.uint8], old: NDArray[np.uint8]) -> "_Move | None":
         """Estimate where the points of a frame were in the one before; None at a cut."""
         height, width = new.shape
-        places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+        positions = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
         if min(height, width) >= _MIN_SIDE:
-            places += self._flow.calc(new, old, np.zeros_like(places))
-        warped = _warp(old, places, cv2.INTER_LINEAR)
+            positions += self._flow.calc(new, old, np.zeros_like(positions))
+        warped = _warp(old, positions, cv2.INTER_LINEAR)
         difference = np.abs(cv2.blur(new.astype(np.float32) - warped, _SMOOTH))
         if _is_cut(new, old, difference):
             return None
         trust = np.exp(-((difference / (_TOLERANCE + 2 * np.median(difference))) ** 2))
-        inside = (places >= -1).all(axis=-1) & (places[..., 0] <= width) & (places[..., 1] <= height)
-        return _Move(places, np.where(inside, trust, 0).astype(np.float32))
+        inside = (positions >= -1).all(axis=-1) & (positions[..., 0] <= width) & (positions[..., 1] <= height)
+        return _Move(positions, np.where(inside, trust, 0).astype(np.float32))
 
 
 @dataclass(frozen=True)
 class _Move:
     """Position (x, y) of each point in the frame before, (h, w, 2), and the trust in it, (h, w) in [0, 1]."""
 
-    places: NDArray[np.float32]
+    positions: NDArray[np.float32]
     trust: NDArray[np.float32]
 
 
@@ -146,9 +146,9 @@ def shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return resize(luma, height, width, cv2.INTER_AREA)
 
 
-def _warp(plane: NDArray[Any], places: NDArray[np.float32], interpolation: int) -> NDArray[Any]:
+def _warp(plane: NDArray[Any], positions: NDArray[np.float32], interpolation: int) -> NDArray[Any]:
     """Sample a plane of the frame before at the given positions."""
-    x, y = cv2.split(places)
+    x, y = cv2.split(positions)
     return np.asarray(cv2.remap(plane, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE))
 
 
@@ -159,9 +159,9 @@ def _mix(
     if before is None or move is None:
         assert chroma is not None
         return State(small, chroma, np.ones(small.shape, np.float32), 1 if before is None else before.index + 1)
-    mean = _warp(before.chroma, move.places, cv2.INTER_CUBIC)
-    count = _warp(before.count, move.places, cv2.INTER_LINEAR) * move.trust
+    mean = _warp(before.chroma, move.positions, cv2.INTER_CUBIC)
+    count = _warp(before.count, move.positions, cv2.INTER_LINEAR) * move.trust
     if chroma is not None:
         mean = (mean * count[..., None] + chroma) / (count[..., None] + 1)
-        count = np.minimum(count + 1, _MEMORY)
+        count = np.minimum(count + 1, _MAX_PREDICTIONS)
     return State(small, mean, count, before.index + 1)

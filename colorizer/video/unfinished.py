@@ -102,8 +102,8 @@ class Unfinished:
         while self._name(".npz").exists() and self._name(".packets").exists():
             self._count += 1
 
-    def _name(self, ending: str, number: int | None = None) -> Path:
-        return self.folder / f"{self._count if number is None else number:06}{ending}"
+    def _name(self, extension: str, number: int | None = None) -> Path:
+        return self.folder / f"{self._count if number is None else number:06}{extension}"
 
     def parts(self) -> list[Path]:
         """List the finished parts, in order."""

@@ -190,7 +190,7 @@ def test_report_has_no_formulas(tmp_path: Path):
         ({"a.txt": b"x"}, Limits(), "there are no images in a.zip"),
     ],
 )
-def test_limits(tmp_path: Path, entries: dict[str, bytes], limits: Limits, message: str):
+def test_unsuitable_archives_are_refused(tmp_path: Path, entries: dict[str, bytes], limits: Limits, message: str):
     with pytest.raises(ArchiveError, match=message):
         colorize_archive([_zip(tmp_path / "a.zip", entries)], tmp_path / "out.zip", _invert, limits)
 

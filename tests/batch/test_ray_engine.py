@@ -73,7 +73,7 @@ def test_plan_is_that_of_the_single_machine(tmp_path, recursive, format, options
     output = scans / "out"  # Within the input.
     (output / "1").mkdir(parents=True)
     (output / "1" / "010.png").write_bytes(b"of an earlier run")
-    jobs, _ = plan_jobs([scans], output, format, recursive, options.endings)
+    jobs, _ = plan_jobs([scans], output, format, recursive, options.name_suffixes)
     plan = FolderPlan(scans, output, options, format, recursive, chunk_files=4)
     plan.check()
     chunks = list(plan.chunks())
@@ -126,7 +126,7 @@ def test_two_files_that_would_have_the_same_result(tmp_path):
         (["scans", "--output", "out", "--engine", "ray", "--recursive"], "use the local engine, or move videos to"),
     ],
 )
-def test_refusals(tmp_path, monkeypatch, capsys, arguments, said):
+def test_what_the_ray_engine_cannot_do_is_refused(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scans" / "in").mkdir(parents=True)
     (tmp_path / "scans" / "a.png").write_bytes(encode(random_images(1)[0]))
@@ -138,7 +138,7 @@ def test_refusals(tmp_path, monkeypatch, capsys, arguments, said):
     assert not (tmp_path / "out").exists()
 
 
-def test_without_ray(tmp_path, monkeypatch, capsys):
+def test_missing_ray_is_explained(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)  # Importing it fails as if it were not installed.
     assert main(["colorize", str(tmp_path), "--output", str(tmp_path / "out"), "--engine", "ray"]) == 2
     assert capsys.readouterr().err == (
@@ -241,7 +241,7 @@ def test_what_fails_on_the_cluster_as_a_whole_is_told_in_a_line(tmp_path, capsys
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_buckets(tmp_path, monkeypatch, capsys, cluster, scheme):
+def test_images_in_buckets_are_colorized(tmp_path, monkeypatch, capsys, cluster, scheme):
     monkeypatch.chdir(tmp_path)
     archive = f"{scheme}://scans/archive"
     scans = make_scans(tmp_path / "scans", 24)

@@ -84,7 +84,7 @@ def test_an_object_that_is_not_there(stores, scheme):
         put(f"{scheme}://nobucket/a.png", b"a")
 
 
-def test_places():
+def test_parse_place():
     assert parse_place("a/b.png") == Path("a/b.png")
     assert parse_place("s3://bucket/a/b/") == "s3://bucket/a/b"
     assert lies_within("s3://bucket/a/b", "s3://bucket/a")

@@ -13,7 +13,7 @@ from benchmarks.prints import main, summarize
 from colorizer.imaging.aging import VERSIONS
 
 
-def test_ratios_are_of_sums_and_of_the_changed_copies():
+def test_summary_divides_summed_errors():
     record = summarize([(False, [1.0, 0.9, 0.9]), (True, [3.0, 3.1, 1.5])])
     assert (record["copies"], record["changed"]) == (2, 1)
     assert record["relative MSE without, all"] == 1
@@ -22,7 +22,7 @@ def test_ratios_are_of_sums_and_of_the_changed_copies():
     assert summarize([(False, [1.0, 1.0, 1.0])])["relative MSE with, changed"] is None
 
 
-def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_benchmark_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder, output = tmp_path / "photos", tmp_path / "prints.json"
     folder.mkdir()
     for name in ("cat", "coffee"):

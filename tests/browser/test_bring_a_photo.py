@@ -97,7 +97,7 @@ def test_drop_a_gray_file_anywhere(page: Page, colorizer: Colorizer, tmp_path: P
 
 
 @desktop
-def test_paste(page: Page, colorizer: Colorizer):
+def test_a_pasted_photo_is_colorized(page: Page, colorizer: Colorizer):
     for name in ("00_cat", "01_ship"):
         path = ROOT / f"samples/cifar10/{name}.png"
         page.evaluate(
@@ -109,7 +109,7 @@ def test_paste(page: Page, colorizer: Colorizer):
 
 
 @desktop
-def test_example(page: Page, colorizer: Colorizer):
+def test_an_example_is_colorized(page: Page, colorizer: Colorizer):
     page.locator(".examples button:has(img[alt^=Chelsea])").click()
     wait_for(page, "cat")
     np.testing.assert_array_equal(download_exact(page), colorizer.colorize(ROOT / "samples/photos/cat.jpg"))
@@ -147,7 +147,7 @@ def _wait_until_held(page: Page, held: list[Route]) -> Route:
         if held:
             return held[0]
         page.wait_for_timeout(100)
-    raise AssertionError("nothing was asked")
+    raise AssertionError("nothing was requested")
 
 
 @desktop
@@ -155,17 +155,17 @@ def test_a_photo_is_not_blamed_for_the_one_before(page: Page, tmp_path: Path):
     (tmp_path / "holiday.png").write_bytes(b"words, not pixels")
     page.evaluate(
         """() => {
-            const {paint} = window.stage.answers;
-            window.stage.answers.paint = (answer) => { paint(answer); window.told = answer.error; };
+            const {paint} = window.stage.handlers;
+            window.stage.handlers.paint = (response) => { paint(response); window.told = response.error; };
         }"""
     )
-    question = _hold(page, "queue/join")
+    request = _hold(page, "queue/join")
     page.set_input_files("#photo-file", tmp_path / "holiday.png")
-    _wait_until_held(page, question)
+    _wait_until_held(page, request)
     upload = _hold(page, "upload")
     page.set_input_files("#photo-file", ROOT / "samples/photos/cat.jpg")
     _wait_until_held(page, upload)
-    question[0].continue_()
+    request[0].continue_()
     page.wait_for_function("window.told?.startsWith('holiday.png')", timeout=180_000)
     expect(page.locator(".problem")).to_be_hidden()
     upload[0].continue_()
@@ -176,11 +176,11 @@ def test_a_photo_is_not_blamed_for_the_one_before(page: Page, tmp_path: Path):
 @desktop
 def test_what_is_on_the_screen_is_downloaded(page: Page):
     bring(page, ROOT / "samples/photos/cat.jpg")
-    question = _hold(page, "queue/join")
+    request = _hold(page, "queue/join")
     page.set_input_files("#photo-file", ROOT / "samples/photos/coffee.jpg")
-    _wait_until_held(page, question)
+    _wait_until_held(page, request)
     assert download(page, ".download").suggested_filename == "cat-color.jpg"
-    question[0].continue_()
+    request[0].continue_()
     wait_for(page, "coffee")
 
 
@@ -195,8 +195,8 @@ def test_file_that_browsers_can_not_show(page: Page, tmp_path: Path, name: str):
     expect(page.locator(".before")).to_have_js_property("naturalWidth", 451)
     page.wait_for_timeout(500)
     assert len(sent) == 1, "colorized more than once"
-    ending = "tiff" if name.endswith("tiff") else "jpg"
-    assert download(page, ".download").suggested_filename == f"{path.stem}-color.{ending}"
+    extension = "tiff" if name.endswith("tiff") else "jpg"
+    assert download(page, ".download").suggested_filename == f"{path.stem}-color.{extension}"
 
 
 def test_refusals_stand_in_the_drop_zone(page: Page, tmp_path: Path):

@@ -36,7 +36,7 @@ def test_the_result_is_on_the_screen(page: Page, tmp_path: Path, shape: tuple[in
     assert box["width"] / box["height"] == pytest.approx(shape[1] / shape[0], rel=0.02)
 
 
-def test_it_opens_finished(page: Page):
+def test_page_opens_with_a_colorized_example(page: Page):
     assert is_on_screen(page, ".frame")
     after = page.locator(AFTER)
     assert after.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
@@ -86,7 +86,7 @@ def test_the_first_view_is_light(browser: Browser, demo_url: str):
     page.close()
 
 
-def test_no_barriers(page: Page, axe: Path, tmp_path: Path):
+def test_no_accessibility_violations(page: Page, axe: Path, tmp_path: Path):
     page.add_script_tag(path=axe)
     # On a busy machine, the previous theme's colors would still be fading out when axe runs.
     page.add_style_tag(content="*, *::before, *::after { transition: none !important }")

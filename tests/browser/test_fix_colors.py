@@ -12,7 +12,7 @@ from colorizer.imaging.color import to_chroma
 pytestmark = pytest.mark.slow  # Minutes, all together.
 
 
-def test_the_walk_of_a_visitor(page: Page, colorizer: Colorizer):
+def test_colorize_correct_choose_version_download(page: Page, colorizer: Colorizer):
     """Colorize a photo, correct a color, choose another version, download."""
     photo = ROOT / "samples/photos/cat.jpg"
     bring(page, photo)

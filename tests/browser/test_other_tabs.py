@@ -39,7 +39,7 @@ def _test_pixels(page: Page, name: str) -> np.ndarray:
 
 
 @desktop
-def test_a_film(page: Page, tmp_path: Path):
+def test_video_tab_preview_cancel_and_colorize(page: Page, tmp_path: Path):
     """A frame first, then the video; canceled once; other files are refused in place."""
     film = write_video(tmp_path / "garden.mp4", moving(75, 96, 128), sound="aac")
     page.get_by_role("tab", name="Video").click()

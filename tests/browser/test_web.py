@@ -121,7 +121,7 @@ def test_it_paints_what_python_paints(page: Page, colorizer: Colorizer, tmp_path
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 5), (33, 47), (95, 97), (300, 20), (257, 600), (801, 1003)])
-def test_any_size(page: Page, colorizer: Colorizer, tmp_path: Path, size: tuple[int, int]):
+def test_web_matches_python_at_any_size(page: Page, colorizer: Colorizer, tmp_path: Path, size: tuple[int, int]):
     path = tmp_path / "image.png"
     path.write_bytes(encode(np.asarray(Image.fromarray(random_images(1, 64)[0]).resize(size[::-1]))))
     assert_equal(colorize(page, path), colorizer.colorize(path))

@@ -133,7 +133,7 @@ def test_folder_that_can_not_be_read_is_named(scans, tmp_path, monkeypatch, caps
         (["scans/a.png", "--output", "o.png", "--seed", "-1"], "seed must be at least 0, got -1"),
     ],
 )
-def test_nonsense_is_refused_with_a_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
+def test_invalid_arguments_are_refused_with_one_line(scans, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "twins").mkdir()
@@ -342,7 +342,7 @@ def test_evaluate_refuses_the_folder_that_was_trained_on(tmp_path, capsys):
     assert main(command) == 0
 
 
-def test_evaluate_knows_that_the_autoencoder_has_one_answer(cifar_folder, tmp_path, capsys):
+def test_evaluate_abilities_rejects_autoencoder(cifar_folder, tmp_path, capsys):
     command = ["evaluate", "--model", "autoencoder", "--data", str(cifar_folder), "--output", str(tmp_path / "m.json")]
     assert main([*command, "--abilities"]) == 2
     assert "the U-Net" in capsys.readouterr().err

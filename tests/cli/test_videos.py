@@ -78,7 +78,9 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, capsys, result: s
         (["film.mp4", "--output", "film.mp4", "--overwrite"], "would overwrite"),
     ],
 )
-def test_nonsense_is_refused_with_a_line(tmp_path: Path, monkeypatch, capsys, arguments: list, words: str) -> None:
+def test_invalid_video_arguments_are_refused_with_one_line(
+    tmp_path: Path, monkeypatch, capsys, arguments: list, words: str
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from colorizer.demo.connections import bound_connections, name_visitor
+from colorizer.demo.connections import limit_connections, name_visitor
 
 
 @contextlib.contextmanager
@@ -28,7 +28,7 @@ def _serve(**bounds) -> Iterator[int]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    bound_connections(config, **bounds)
+    limit_connections(config, **bounds)
     yield port
     server.should_exit = True
     thread.join()
@@ -43,20 +43,20 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def test_silent_connections_are_few_and_end():
-    with _serve(most_silent=3, patience=1) as port, contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(4)]
-        silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # The head never ends.
-        assert _is_closed(silent[0])  # At once; the others after the timeout.
+    with _serve(max_pending=3, timeout=1) as port, contextlib.ExitStack() as stack:
+        pending = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(4)]
+        pending[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # The head never ends.
+        assert _is_closed(pending[0])  # At once; the others after the timeout.
         assert httpx.get(f"http://127.0.0.1:{port}").text == "here"
-        assert all(map(_is_closed, silent[1:]))
+        assert all(map(_is_closed, pending[1:]))
         # Connections that sent a request no longer count, and are not closed.
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             for _ in range(5):
                 assert client.get("/").text == "here"
 
 
-def test_a_connection_that_spoke_stays():
-    with _serve(most_silent=3, patience=0.2) as port, socket.create_connection(("127.0.0.1", port)) as spoken:
+def test_connection_with_headers_is_not_dropped():
+    with _serve(max_pending=3, timeout=0.2) as port, socket.create_connection(("127.0.0.1", port)) as spoken:
         spoken.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
         time.sleep(0.6)
         spoken.sendall(b"12345")
@@ -72,5 +72,5 @@ def test_a_connection_that_spoke_stays():
         ("testclient", "testclient"),
     ],
 )
-def test_visitors_have_names(address: str, name: str):
+def test_ipv6_addresses_are_grouped_by_64_prefix(address: str, name: str):
     assert name_visitor(address) == name

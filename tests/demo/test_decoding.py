@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak of mem
 @pytest.fixture(scope="module", autouse=True)
 def ended():
     yield
-    decoding._SLOTS.close()
+    decoding._POOL.close()
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -143,26 +143,26 @@ def test_no_file_takes_more_memory_than_the_limit(tmp_path, make):
 
 
 def test_a_visitor_has_one_file_read_and_one_waiting(tmp_path, monkeypatch):
-    slots = decoding._Slots(2)
+    pool = decoding.DecoderPool(2)
     held = threading.Event()
 
     def hold() -> None:
-        with slots.take("a"):
+        with pool.take("a"):
             held.wait(20)
 
     threads = [threading.Thread(target=hold) for _ in range(2)]
     for thread in threads:
         thread.start()
-    while slots._turns.get("a", (None, 0))[1] < 2:
+    while pool._turns.get("a", (None, 0))[1] < 2:
         time.sleep(0.01)
-    with pytest.raises(ImageError, match="two of your files"), slots.take("a"):
+    with pytest.raises(ImageError, match="two of your files"), pool.take("a"):
         pass
-    with slots.take("b"):  # Another visitor doesn't wait.
+    with pool.take("b"):  # Another visitor doesn't wait.
         pass
     held.set()
     for thread in threads:
         thread.join()
-    assert not slots._turns
+    assert not pool._turns
 
 
 def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
@@ -178,11 +178,11 @@ def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
             decoding.decode(path, MAX_PIXELS)
         ended.append(name)
 
-    for child in decoding._SLOTS.children:  # As in the demo, both processes have started.
+    for child in decoding._POOL.children:  # As in the demo, both processes have started.
         child.decode(quick, MAX_PIXELS, 60)
     threads = [threading.Thread(target=bring, args=("a", slow)), threading.Thread(target=bring, args=("b", quick))]
     threads[0].start()
-    while not decoding._SLOTS._turns:
+    while not decoding._POOL._turns:
         time.sleep(0.01)
     threads[1].start()
     for thread in threads:
@@ -205,12 +205,12 @@ def test_the_worst_file_costs_another_visitor_less_than_a_second(tmp_path, monke
             decoding.decode(path, MAX_PIXELS)
         return time.monotonic() - started
 
-    for child in decoding._SLOTS.children:  # As in the demo, both processes have started.
+    for child in decoding._POOL.children:  # As in the demo, both processes have started.
         child.decode(photo, MAX_PIXELS, 60)
     alone = bring("b", photo)
     thread = threading.Thread(target=bring, args=("a", worst))
     thread.start()
-    while not decoding._SLOTS._turns:
+    while not decoding._POOL._turns:
         time.sleep(0.01)
     beside = bring("b", photo)
     print(f"{alone:.3f} s alone, {beside:.3f} s beside the worst file")
@@ -232,7 +232,7 @@ def test_the_network_is_used_by_one_at_a_time():
             time.sleep(0.02)
             inside -= 1
 
-    model = decoding.InTurn(Model())
+    model = decoding.LockedModel(Model())
     threads = [threading.Thread(target=model.colorize) for _ in range(4)]
     for thread in threads:
         thread.start()

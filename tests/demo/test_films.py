@@ -12,7 +12,7 @@ import pytest
 from video_files import OneColor, moving, read_frames, write_video
 
 from colorizer.demo import films
-from colorizer.demo.decoding import InTurn
+from colorizer.demo.decoding import LockedModel
 from colorizer.demo.errors import as_gradio_errors
 from colorizer.demo.tabs import video
 from colorizer.imaging.decode import ImageError
@@ -51,8 +51,8 @@ def test_the_network_is_held_for_some_frames_only(film: Path, tmp_path: Path):
             return super().predict_chroma(lumas, **options)
 
     told = []
-    for message in films.colorize_film(film, tmp_path / "color.mp4", InTurn(Model()), 0.3, LIMITS, "a"):
-        assert not InTurn._lock.locked()  # A visitor with a photo isn't blocked.
+    for message in films.colorize_film(film, tmp_path / "color.mp4", LockedModel(Model()), 0.3, LIMITS, "a"):
+        assert not LockedModel._lock.locked()  # A visitor with a photo isn't blocked.
         told.append(message)
     assert max(asked) <= 8
     assert told[-1]["done"]["frames"] == len(read_frames(tmp_path / "color.mp4")) == 30
@@ -62,7 +62,7 @@ def test_the_network_is_held_for_some_frames_only(film: Path, tmp_path: Path):
 
 
 def test_a_film_is_canceled_and_others_go_on(film: Path, tmp_path: Path):
-    progress = films.colorize_film(film, tmp_path / "color.mp4", InTurn(OneColor()), 0.3, LIMITS, "a")
+    progress = films.colorize_film(film, tmp_path / "color.mp4", LockedModel(OneColor()), 0.3, LIMITS, "a")
     next(progress)
     films.cancel("b")
     next(progress)
@@ -73,7 +73,7 @@ def test_a_film_is_canceled_and_others_go_on(film: Path, tmp_path: Path):
 
 
 def test_a_film_that_nobody_waits_for_is_ended(film: Path, tmp_path: Path):
-    progress = films.colorize_film(film, tmp_path / "color.mp4", InTurn(OneColor()), 0.3, LIMITS, "a")
+    progress = films.colorize_film(film, tmp_path / "color.mp4", LockedModel(OneColor()), 0.3, LIMITS, "a")
     next(progress)
     progress.close()
     assert not children()
@@ -82,12 +82,12 @@ def test_a_film_that_nobody_waits_for_is_ended(film: Path, tmp_path: Path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
 def test_a_crash_and_too_much_time_are_told_in_words(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    progress = films.colorize_film(film, tmp_path / "color.mp4", InTurn(OneColor()), 0.3, LIMITS, "a")
+    progress = films.colorize_film(film, tmp_path / "color.mp4", LockedModel(OneColor()), 0.3, LIMITS, "a")
     next(progress)
     children()[0].send_signal(11)
     with pytest.raises(VideoError, match=r"^garden\.mp4 can't be decoded"):
         list(progress)
-    monkeypatch.setattr(films, "_SLOWER", 0)
+    monkeypatch.setattr(films, "_WALL_CLOCK_FACTOR", 0)
     with pytest.raises(VideoError, match=r"^garden\.mp4 takes too long"):
         films.read_still(film, LIMITS)
 
@@ -96,7 +96,7 @@ def test_a_process_that_ends_beside_another_is_told_in_words(film: Path, monkeyp
     other = write_video(film.with_name("meadow.mp4"), moving(30))
     receive_soon = films.receive
 
-    def receive_nothing(answers):
+    def receive_nothing(responses):
         monkeypatch.setattr(films, "receive", receive_soon)
         films.read_still(film, LIMITS)  # Another visitor's, in the meantime.
 
@@ -154,8 +154,8 @@ def write_playlists(folder: Path, private: Path, address: str) -> None:
         f"m=video {address[-5:]} RTP/AVP 96\na=rtpmap:96 H264/90000\n",
     }.items():
         for place, name in ((private.name, "file"), (target, "address")):
-            for ending in ("mp4", extension):
-                (folder / f"{kind}-{name}.{ending}").write_text(text.replace("{}", place))
+            for suffix in ("mp4", extension):
+                (folder / f"{kind}-{name}.{suffix}").write_text(text.replace("{}", place))
     (folder / "image-%d.mp4").write_bytes(b"\x89PNG\r\n\x1a\n")
 
 
@@ -201,7 +201,7 @@ def test_messages_come_as_they_were_sent():
         b'{"arrays": []' + b" " * 200_000,
     ],
 )
-def test_invalid_messages_end_the_conversation(content: bytes):
+def test_receive_returns_none_for_invalid_messages(content: bytes):
     assert receive(io.BytesIO(content)) is None
 
 

@@ -48,7 +48,7 @@ def test_sorted_within_a_class():
 @pytest.mark.parametrize(
     ("number", "expected"), [(1, 1), (3, 3), (4, 3), (0, 1), (-5, 1), (None, 1), (2.0, 2), (1e12, 3)]
 )
-def test_pages(number: float | None, expected: int):
+def test_take_page_clamps_the_number(number: float | None, expected: int):
     rows = list(range(2 * PAGE + 1))
     page, shown, pages = take_page(rows, number)
     assert (shown, pages) == (expected, 3)
@@ -62,9 +62,9 @@ def test_the_tab_shows_the_vividness_that_its_figures_are_of(demo_url: str):
     choosing = [each for each in config["dependencies"] if each["collects_event_data"]]
     [event] = [each["id"] for each in choosing if each["outputs"] == [result]]
     choice = {"index": 8, "value": {"caption": "cat, image 9"}}
-    question = {"session_hash": "tab", "fn_index": event, "data": [], "event_data": choice}
-    httpx.post(f"{demo_url}/gradio_api/queue/join", json=question, timeout=400).raise_for_status()
-    answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "tab"}, timeout=400).text
-    [shown] = re.findall("class='test-unet' src='data:image/png;base64,([^']+)'", answer)
+    body = {"session_hash": "tab", "fn_index": event, "data": [], "event_data": choice}
+    httpx.post(f"{demo_url}/gradio_api/queue/join", json=body, timeout=400).raise_for_status()
+    response = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "tab"}, timeout=400).text
+    [shown] = re.findall("class='test-unet' src='data:image/png;base64,([^']+)'", response)
     expected = Colorizer.load().colorize(ROOT / "samples/cifar10/08_cat.png", vividness=0)
     np.testing.assert_array_equal(decode_image(base64.b64decode(shown)), expected)

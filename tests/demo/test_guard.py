@@ -23,19 +23,19 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from colorizer.demo import launch_options
-from colorizer.demo.checks import Refused
+from colorizer.demo.checks import RequestRefused
 from colorizer.demo.guard import HOSTS_VARIABLE, RATE_VARIABLE, Allowance, Guard
 
 PUBLIC = "93.184.216.34"
 _MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
 
 
-async def _answer(request: Request) -> PlainTextResponse:
+async def _respond(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
 def _client(**options) -> TestClient:
-    app = Starlette(routes=[Route("/{path:path}", _answer, methods=["GET", "POST"])])
+    app = Starlette(routes=[Route("/{path:path}", _respond, methods=["GET", "POST"])])
     return TestClient(Guard(app, **options), headers=_MULTIPART)
 
 
@@ -54,11 +54,11 @@ def _client(**options) -> TestClient:
         "/gradio_api/process_recording",
     ],
 )
-def test_no_proxy(path: str):
+def test_proxy_routes_get_403(path: str):
     assert _client().get(path).status_code == 403
 
 
-def test_own_files_pass():
+def test_local_files_are_served():
     assert _client().get("/gradio_api/file=/somewhere/gradio/0a/image.png").status_code == 200
 
 
@@ -74,7 +74,7 @@ def test_own_files_pass():
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda file: [file], lambda file: [{"image": file}], lambda file: [[[file, "x"]]]])
-def test_addresses_are_no_files(file: dict, wrap):
+def test_urls_as_files_are_refused(file: dict, wrap):
     body = json.dumps({"data": wrap(file), "fn_index": 0})
     assert _client().post("/gradio_api/queue/join", content=body).status_code == 403
 
@@ -118,8 +118,8 @@ def test_rate_is_limited_for_each_visitor():
     assert post("8.8.8.8") == 200
     assert client.get("/").status_code == 200
     # Gradio's page shows the detail of a JSON response, but the plain text for uploads.
-    question, upload = (client.post(path, headers={"x-forwarded-for": PUBLIC}) for path in ("/q/join", "/x/upload"))
-    assert question.json() == {"detail": "more than 3 requests in a minute; wait a moment"}
+    joined, upload = (client.post(path, headers={"x-forwarded-for": PUBLIC}) for path in ("/q/join", "/x/upload"))
+    assert joined.json() == {"detail": "more than 3 requests in a minute; wait a moment"}
     assert upload.text == "more than 3 requests in a minute; wait a moment"
 
 
@@ -152,7 +152,7 @@ def test_without_a_proxy_forwarded_addresses_count_nothing(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("error", "words"), [(OSError(errno.ENOSPC, "x"), "no disk space"), (MemoryError(), "no memory")]
 )
-def test_what_the_server_lacks_is_told(error: Exception, words: str):
+def test_out_of_memory_or_disk_gets_507(error: Exception, words: str):
     async def fail(request: Request) -> PlainTextResponse:
         raise error
 
@@ -162,7 +162,7 @@ def test_what_the_server_lacks_is_told(error: Exception, words: str):
     assert (response.status_code, response.text) == (507, f"The server has {words} left; try again later")
 
 
-def test_browsers_are_bound():
+def test_responses_have_security_headers():
     client = _client()
     page, file, other = (client.get(path) for path in ("/", "/gradio_api/file=/x/evil.html", "/gradio_api/file/x.html"))
     assert other.headers["content-security-policy"] == file.headers["content-security-policy"]
@@ -226,11 +226,11 @@ def test_an_allowance_forgets_visitors_in_constant_time(monkeypatch: pytest.Monk
         allowance.take(str(i), 1, "")
     assert len(allowance) <= 6_001  # Those of the last minute.
     assert steps < 20_000  # Each entry is dropped once, without a scan of all the others.
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         allowance.take("19999", 1, "too much")
 
 
-def test_hours_have_a_quota(monkeypatch: pytest.MonkeyPatch):
+def test_hourly_upload_quota(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("colorizer.demo.guard._QUOTA", 1_500)
     client = _client()
     upload = {"content": bytes(1_000), "headers": _MULTIPART}
@@ -286,7 +286,7 @@ def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
         await asyncio.to_thread(leave.wait)
         return PlainTextResponse("")
 
-    routes = [Route("/wait", wait), Route("/", _answer)]
+    routes = [Route("/wait", wait), Route("/", _respond)]
     guard = Guard(Starlette(routes=routes), forwarded=True)
     with TestClient(guard) as client, ThreadPoolExecutor() as pool:
         headers = {"x-forwarded-for": PUBLIC}
@@ -301,7 +301,7 @@ def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "question",
+    "body",
     [
         [],
         "x",
@@ -316,8 +316,8 @@ def test_open_requests_are_counted_by_visitor(monkeypatch: pytest.MonkeyPatch):
         {"data": 5},
     ],
 )
-def test_invalid_requests_get_status_400(question: object):
-    assert _client().post("/gradio_api/queue/join", json=question).status_code == 400
+def test_invalid_requests_get_status_400(body: object):
+    assert _client().post("/gradio_api/queue/join", json=body).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_invalid_ranges_get_status_416(ranges: str):
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data"])
-def test_uploads_are_forms(kind: str):
+def test_non_multipart_uploads_get_400(kind: str):
     assert _client().post("/gradio_api/upload", content=b"x", headers={"content-type": kind}).status_code == 400
 
 
@@ -353,7 +353,7 @@ def test_a_body_must_keep_arriving(monkeypatch: pytest.MonkeyPatch):
         return {}
 
     for path in ("/gradio_api/upload", "/gradio_api/queue/join"):
-        app = Starlette(routes=[Route("/{path:path}", _answer, methods=["POST"])])
+        app = Starlette(routes=[Route("/{path:path}", _respond, methods=["POST"])])
         said = []
 
         async def send(message: dict, said: list = said) -> None:

@@ -99,7 +99,7 @@ def test_doubt_is_brighter_where_it_is_greater():
 
 
 @pytest.mark.parametrize("color", ["red", "#12", "rgb(1, 2)", "url(x)", "#30609g"])
-def test_no_colors_are_refused(color: str):
+def test_invalid_dab_colors_are_refused(color: str):
     with pytest.raises(ValueError, match="color must be #RRGGBB"):
         Dab(0.5, 0.5, color)
 

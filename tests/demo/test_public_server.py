@@ -15,13 +15,13 @@ _ENDPOINTS = ("colorize", "versions", "colorize_batch")
 _JSON = {"content-type": "application/json"}
 _FORM = {"content-type": "multipart/form-data; boundary=x"}
 _MALFORMED: list[tuple[str, dict]] = [
-    *(("queue/join", {"json": question}) for question in ({}, {"data": 5}, {"data": [], "fn_index": -1})),
+    *(("queue/join", {"json": body}) for body in ({}, {"data": 5}, {"data": [], "fn_index": -1})),
     *(("queue/join", {"content": body, "headers": _JSON}) for body in (b"{", b"[]", b"\xff", b"", b"[" * 50_000)),
     ("queue/join", {"json": {"data": [], "fn_index": 10**6, "session_hash": "a"}}),
     ("queue/join", {"content": b'{"data": [], "fn_index": 1e400}', "headers": _JSON}),
-    *(("call/colorize", {"json": question}) for question in ({}, {"data": "x"}, {"data": {"image": 5}})),
+    *(("call/colorize", {"json": body}) for body in ({}, {"data": "x"}, {"data": {"image": 5}})),
     *((f"call/{name}", {"json": {"data": data}}) for name in _ENDPOINTS for data in ([], [None])),
-    *(("call/v2/colorize", {"json": question}) for question in ({}, {"none": 1}, {"image": None, "none": 2})),
+    *(("call/v2/colorize", {"json": body}) for body in ({}, {"none": 1}, {"image": None, "none": 2})),
     *((f"{route}/none", {"json": {"data": []}}) for route in ("call", "call/v2", "run", "api")),
     *(("upload", {"content": body, "headers": _FORM}) for body in (b"x", b"--x\r\n\r\n--x--")),
     ("upload", {"content": b"x"}),
@@ -42,13 +42,13 @@ def test_malformed_questions_are_refused(demo_url: str, path: str, given: dict):
 def test_what_waits_can_be_canceled(demo_url: str):
     config = httpx.get(f"{demo_url}/config").json()["dependencies"]
     event = next(event["id"] for event in config if event["inputs"])
-    question = {"session_hash": "a", "fn_index": event, "event_id": "b"}  # As the page asks: without values.
-    assert httpx.post(f"{demo_url}/gradio_api/cancel", json=question).status_code == 200
+    body = {"session_hash": "a", "fn_index": event, "event_id": "b"}  # As the page asks: without values.
+    assert httpx.post(f"{demo_url}/gradio_api/cancel", json=body).status_code == 200
 
 
 def test_too_few_values_are_counted(demo_url: str):
-    answer = httpx.post(f"{demo_url}/gradio_api/call/colorize", json={"data": [None, "unet"]})
-    assert answer.json() == {"detail": "colorize takes 7 values, and data has 2"}
+    response = httpx.post(f"{demo_url}/gradio_api/call/colorize", json={"data": [None, "unet"]})
+    assert response.json() == {"detail": "colorize takes 7 values, and data has 2"}
 
 
 @pytest.mark.parametrize("value", [None, {"a": 1}])
@@ -56,13 +56,13 @@ def test_senseless_values_are_answered_in_words(demo_url: str, value: object):
     """For each function of the page and the API; the fixture checks that the log has no traceback."""
     for event in httpx.get(f"{demo_url}/config").json()["dependencies"]:
         if event["backend_fn"] and event["inputs"]:
-            question = {"session_hash": "senseless", "fn_index": event["id"], "data": [value] * len(event["inputs"])}
-            asked = httpx.post(f"{demo_url}/gradio_api/queue/join", json=question)
-            assert asked.status_code == 200, (event["api_name"], asked.text)
-            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "senseless"}, timeout=400)
-            assert "process_completed" in answer.text
-            assert '"error":null' not in answer.text, (event["api_name"], answer.text)
-            assert str(ROOT) not in answer.text
+            body = {"session_hash": "senseless", "fn_index": event["id"], "data": [value] * len(event["inputs"])}
+            joined = httpx.post(f"{demo_url}/gradio_api/queue/join", json=body)
+            assert joined.status_code == 200, (event["api_name"], joined.text)
+            response = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "senseless"}, timeout=400)
+            assert "process_completed" in response.text
+            assert '"error":null' not in response.text, (event["api_name"], response.text)
+            assert str(ROOT) not in response.text
 
 
 @pytest.mark.parametrize("choice", [None, 5, {}, {"index": 0, "value": 5}, {"index": 0, "value": {"caption": "x"}}])
@@ -71,13 +71,13 @@ def test_senseless_choices_are_refused(demo_url: str, choice: object):
     choosing = [event["id"] for event in config if event["collects_event_data"]]
     assert len(choosing) == 2
     for event in choosing:
-        question = {"session_hash": "choice", "fn_index": event, "data": [], "event_data": choice}
-        asked = httpx.post(f"{demo_url}/gradio_api/queue/join", json=question)
-        if asked.status_code == 200:
-            answer = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "choice"}, timeout=400)
-            assert "There is no" in answer.text
+        body = {"session_hash": "choice", "fn_index": event, "data": [], "event_data": choice}
+        joined = httpx.post(f"{demo_url}/gradio_api/queue/join", json=body)
+        if joined.status_code == 200:
+            response = httpx.get(f"{demo_url}/gradio_api/queue/data", params={"session_hash": "choice"}, timeout=400)
+            assert "There is no" in response.text
         else:
-            _check(asked)
+            _check(joined)
 
 
 @pytest.mark.parametrize("path", ["file=", "file=%00", "queue/data", "upload_progress", "stream/a/b/0/x", "call/x"])
@@ -96,10 +96,10 @@ def test_an_unknown_event_gets_status_404(demo_url: str):
     assert "404" in httpx.get(f"{demo_url}/gradio_api/call/colorize/none").text
 
 
-def _check(answer: httpx.Response) -> None:
-    assert 400 <= answer.status_code < 500
-    assert "Traceback" not in answer.text
-    assert str(ROOT) not in answer.text
+def _check(response: httpx.Response) -> None:
+    assert 400 <= response.status_code < 500
+    assert "Traceback" not in response.text
+    assert str(ROOT) not in response.text
 
 
 @pytest.fixture

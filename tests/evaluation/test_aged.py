@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import random_images
 
-from colorizer.evaluation.aged import AgedFigures, cut_chroma
+from colorizer.evaluation.aged import AgedMetrics, cut_chroma
 from colorizer.evaluation.metrics import compare
 from colorizer.imaging.aging import VERSIONS
 from colorizer.imaging.color import gray_copy, to_chroma
@@ -25,7 +25,7 @@ class Knowing:
 
 
 def measure(model: Knowing, truths: list[np.ndarray]) -> dict:
-    figures = AgedFigures(model, 0, 128)
+    figures = AgedMetrics(model, 0, 128)
     figures.add(truths, [compare(truth, gray_copy(truth)) for truth in truths])
     return figures.summary()
 

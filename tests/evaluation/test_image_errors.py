@@ -57,7 +57,7 @@ def test_evaluate_records_each_image(model: Path, cifar_folder: Path):
     assert find_errors(model, dataset.sha256) is None
 
 
-def test_errors_of_vivid_results_are_not_taken(model: Path, cifar_folder: Path):
+def test_find_errors_ignores_records_at_nonzero_vividness(model: Path, cifar_folder: Path):
     arguments = ["evaluate", "--model", str(model), "--data", str(cifar_folder), "--per-image", "--vividness", "0.5"]
     assert main([*arguments, "--output", str(model / "metrics.json")]) == 0
     assert find_errors(model, load_dataset(str(cifar_folder), "test").sha256) is None

@@ -65,7 +65,7 @@ GRAYS = np.repeat(np.arange(16, dtype=np.uint8) * 17, 4).tobytes()
     ],
     ids=["rows padded to a byte", "the second row alone", "jumps of 4 bits", "jumps of 8 bits", "literal pixels"],
 )
-def test_runs(content, expected):
+def test_bmp_rle_decoding(content, expected):
     assert np.array_equal(decode_image(content)[..., 0], np.uint8(expected) * 17)
 
 

@@ -159,7 +159,7 @@ def blp(side: int, jpeg: bytes) -> bytes:
     return header + struct.pack("<16I16II", 160, *[0] * 15, len(jpeg), *[0] * 15, 0) + jpeg
 
 
-def test_a_texture_is_as_large_as_its_header_says():
+def test_blp_and_dds_with_mismatched_sizes_are_refused():
     """Pillow makes room for the former first, and decodes a JPEG of any size to the latter's layout."""
     picture = Image.fromarray(random_images(1, 16)[0])
     assert decode_image(blp(16, pillow(picture, "JPEG"))).shape == (16, 16, 3)

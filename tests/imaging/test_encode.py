@@ -37,4 +37,4 @@ def test_the_same_format_has_one_answer_in_folders_archives_and_the_demo(tmp_pat
     (outcome,) = colorize_archive([path], tmp_path / "out.zip", lambda image, job: image)
     photo = Photo.open(path, 10**6)
     assert image_format(path) == "JPEG"
-    assert {job.targets[0].suffix, outcome.job.targets[0].suffix, photo.ending} == {".png"}
+    assert {job.targets[0].suffix, outcome.job.targets[0].suffix, photo.extension} == {".png"}

@@ -220,7 +220,7 @@ def test_transparent_color():
     assert decode_image(encode(array[..., 0], transparency=4))[..., 3].tolist() == [[255, 0]]
 
 
-def test_cmyk():
+def test_cmyk_decodes_to_rgb():
     inks = Image.fromarray(RGB).convert("CMYK")
     expected = np.asarray(inks.convert("RGB")).astype(int)
     for format in ("TIFF", "JPEG"):  # Pillow writes CMYK in JPEG as Adobe does: inverted.
@@ -338,7 +338,7 @@ FULL = LADDER + bytes(1024 - len(LADDER))
         pytest.param(bmp(32, 0, bytes(np.repeat(np.uint8([4, 5, 6, 7, 0, 1, 2, 3]) * 17, 4))), id="32 bits"),
     ],
 )
-def test_bmp(content):
+def test_bmp_variants_are_decoded(content):
     expected = gray(np.uint8([[0, 17, 34, 51], [68, 85, 102, 119]]))
     assert np.abs(decode_image(content)[..., :3].astype(int) - expected).max() <= 4
 
@@ -483,7 +483,7 @@ def test_jpeg_stored_otherwise_gives_the_same(options):
     assert np.array_equal(decode_image(pillow(picture, "JPEG", **options)), decode_image(pillow(picture, "JPEG")))
 
 
-def test_psd():
+def test_psd_is_decoded():
     assert np.array_equal(decode_image(photoshop(RGB)), RGB)
     inks = Image.fromarray(RGB).convert("CMYK")
     assert np.array_equal(decode_image(photoshop(255 - np.asarray(inks), 4)), np.asarray(inks.convert("RGB")))

@@ -13,7 +13,7 @@ from colorizer.imaging.decode import ImageError, decode_image, decode_with_metad
 
 @pytest.mark.parametrize("compression", [1, 5, 8])
 @pytest.mark.parametrize("rows", [7, 21])
-def test_sizes_of_strips_are_missing(compression: int, rows: int):
+def test_missing_strip_byte_counts_are_inferred(compression: int, rows: int):
     """Some writers leave them out; what is cut off is told all the same."""
     content = tiff(RGB, t259=compression, t278=rows).replace(struct.pack("<HH", 279, 4), struct.pack("<HH", 280, 4))
     assert np.array_equal(decode_image(content), RGB)
@@ -23,7 +23,7 @@ def test_sizes_of_strips_are_missing(compression: int, rows: int):
 
 @pytest.mark.parametrize("kind", [8, 9], ids=["CIELab", "ICCLab"])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_lab(kind: int, bits: int):
+def test_lab_tiff_decodes_to_srgb(kind: int, bits: int):
     profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     lab = ImageCms.profileToProfile(Image.fromarray(RGB), *profiles, outputMode="LAB")
     array = np.asarray(lab).copy()  # With signed a and b, as in a TIFF.
@@ -53,7 +53,7 @@ def subsampled_tiff(across: int, down: int, rows: int, **tags: int | tuple[int, 
 @pytest.mark.parametrize(
     ("across", "down", "rows"), [(1, 1, 100), (2, 1, 20), (2, 2, 100), (2, 2, 20), (4, 2, 5), (4, 4, 20), (1, 2, 4)]
 )
-def test_ycbcr(across: int, down: int, rows: int, compression: int):
+def test_ycbcr_tiff_decodes_to_rgb(across: int, down: int, rows: int, compression: int):
     """Each strip begins a new row of units, even if the last one has rows to spare."""
     truth = np.asarray(Image.fromarray(YCBCR, "YCbCr").convert("RGB")).astype(int)
     decoded = decode_image(subsampled_tiff(across, down, rows, t259=compression))

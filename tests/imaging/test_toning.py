@@ -36,7 +36,7 @@ def test_toned_prints(photo, tone: str):
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
-def test_photographs(photo):
+def test_only_the_gray_photograph_is_monochrome(photo):
     assert is_monochrome(decode_image(photo)) == (photo.stem == GRAY)
 
 
@@ -48,6 +48,6 @@ def test_a_few_pixels_off_are_no_color():
     assert not is_monochrome(image)
 
 
-def test_any_size():
+def test_is_monochrome_takes_any_size():
     for shape in ((1, 1), (1, 500), (3, 2)):
         assert is_monochrome(np.full((*shape, 3), 90, np.uint8))

@@ -4,12 +4,12 @@ from colorizer.imaging.color import FROM_CHROMA
 from colorizer.inference.chroma_bins import (
     STEP,
     build_bins,
+    chroma_variance,
     encoding_weights,
     measure_prior,
     moment_weights,
     rebalance,
     softmax,
-    spread,
     suppress_noise,
     uncertainty,
 )
@@ -28,7 +28,7 @@ def test_mean_of_soft_encoding_is_the_chroma():
     chroma = np.random.default_rng(0).uniform(-0.2, 0.2, (1000, 2)).astype(np.float32)
     encoded = softmax(chroma @ matrix + bias)
     assert np.abs(encoded @ bins - chroma).max() < 0.05 * STEP
-    assert np.allclose(spread(encoded, bins), 2 * (STEP / 2) ** 2, rtol=0.2)
+    assert np.allclose(chroma_variance(encoded, bins), 2 * (STEP / 2) ** 2, rtol=0.2)
 
 
 def test_prior_counts_colors():

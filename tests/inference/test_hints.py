@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from colorizer.inference.hints import Hint, enforce_hints, lay_hints
+from colorizer.inference.hints import Hint, enforce_hints, rasterize_hints
 
 
 @pytest.mark.parametrize("places", [[(0.5, 0.5)], [(0.2, 0.5), (0.25, 0.5), (0.9, 0.1)]])
 def test_what_the_network_misses_at_hints_is_corrected_there_and_nearby(places):
     chroma = np.zeros((24, 24, 2), np.float32)
-    plane = lay_hints((24, 24), [Hint(x, y, (0.1, -0.2)) for x, y in places])
+    plane = rasterize_hints((24, 24), [Hint(x, y, (0.1, -0.2)) for x, y in places])
     corrected = enforce_hints(chroma, plane)
     hinted = plane[..., 2] > 0
     assert np.allclose(corrected[hinted], (0.1, -0.2), atol=1e-5)

@@ -84,7 +84,7 @@ def test_parts_of_other_weights_are_refused(tmp_path: Path):
         LatentSpace(copy)
 
 
-def test_a_strip():
+def test_draw_strip_layout():
     pictures = random_images(3, 8)
     strip = draw_strip(pictures, factor=2, gap=1)
     assert strip.shape == (16, 2 * (3 * 9 - 1), 3)

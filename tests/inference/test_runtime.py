@@ -88,7 +88,7 @@ def test_any_size_and_batch_in_any_order(unet):
     assert np.array_equal(logits, alone)
 
 
-def test_a_batch_is_its_images(unet):
+def test_batch_matches_single_images(unet):
     luma, hints = planes(5, 3, 2)
     one_by_one = np.concatenate([unet(luma[i : i + 1], hints[i : i + 1]) for i in range(5)])
     assert np.abs(unet(luma, hints) - one_by_one).max() < 1e-3
@@ -132,7 +132,7 @@ def test_lack_of_memory_in_the_network_is_told_as_such(model, monkeypatch):
         raise RuntimeError("failed to reshape")  # LiteRT's words, as for a wrong size.
 
     with monkeypatch.context() as patched:
-        patched.setattr(colorizer._painter._runtime._network, "_wide", fail)
+        patched.setattr(colorizer._painter._runtime._network, "_all_cores", fail)
         with pytest.raises(MemoryError):
             colorizer.colorize(image)
     assert np.array_equal(colorizer.colorize(image), expected)
@@ -160,7 +160,7 @@ def test_parts_come_in_order_and_errors_come_through(monkeypatch):
             list(map_parallel(work, range(7)))
 
 
-def test_a_size_that_does_not_halve_is_refused_and_the_next_image_is_colored(unet):
+def test_invalid_input_size_raises_and_runtime_stays_usable(unet):
     luma, hints = planes(1, 2, 2)
     expected = unet(luma, hints)
     with pytest.raises(RuntimeError) as caught:

@@ -240,7 +240,7 @@ def test_palette_at_the_border_and_beyond(colorizer):
         ({"hints": [(0, 0, (1, 2, 300))]}, "from 0 to 255"),
     ],
 )
-def test_nonsense_is_refused(colorizer, options, words):
+def test_invalid_options_are_refused(colorizer, options, words):
     with pytest.raises(ValueError, match=words):
         colorizer.colorize(CAT, **options)
 
@@ -254,7 +254,7 @@ def test_a_count_below_one_is_refused(colorizer, count):
         colorizer.suggest_colors(CAT, 0, 0, count=count)
 
 
-def test_the_autoencoder_has_none_of_this():
+def test_autoencoder_rejects_unet_features():
     autoencoder = Colorizer.load("autoencoder")
     for ask in (
         autoencoder.uncertainty,

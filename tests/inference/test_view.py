@@ -27,12 +27,12 @@ def test_hints_and_chroma_keep_their_places(print_of: np.ndarray):
     view = View.of(print_of[..., 0], prepare=True)
     assert view.luma.shape < view.shape
     hints = (Hint(0.25, 0.5, (0.1, 0.2)), Hint(0.7, 0.3, (0, 0)))
-    for hint, back in zip(hints, view.leave(view.enter(hints)), strict=True):
+    for hint, back in zip(hints, view.from_view(view.to_view(hints)), strict=True):
         assert (back.x, back.y) == pytest.approx((hint.x, hint.y))
-    assert view.enter([Hint(0.01, 0.5, (0, 0))]) == ()  # On the paper.
+    assert view.to_view([Hint(0.01, 0.5, (0, 0))]) == ()  # On the paper.
     # A ramp in the view is the same ramp in the picture.
     columns = (np.arange(64, dtype=np.float32) + 0.5) / 64
-    wide = view.widen(np.dstack([np.tile(columns, (48, 1))] * 2))
+    wide = view.pad_to_image(np.dstack([np.tile(columns, (48, 1))] * 2))
     left, right = view.window[1].start, view.window[1].stop
     places = (np.arange(wide.shape[1]) + 0.5) * view.shape[1] / wide.shape[1]
     inside = (places > left + 4) & (places < right - 4)
@@ -73,7 +73,7 @@ def test_hints_and_versions_of_a_print(colorizer: Colorizer, print_of: np.ndarra
     assert np.abs(to_chroma(result[:6, :6])).max() < 0.02
     [drawn] = colorizer.draw_alternatives(print_of, 1)
     view = View.of(print_of[..., 0], prepare=True)
-    assert len(view.enter(drawn)) == len(drawn)  # None of its colors is on the paper.
+    assert len(view.to_view(drawn)) == len(drawn)  # None of its colors is on the paper.
     [version] = colorizer.colorize_alternatives(print_of, 1)
     np.testing.assert_array_equal(version, colorizer.colorize(print_of, alternative=drawn))
 

@@ -13,7 +13,7 @@ from colorizer.models.layer_table import list_layers
 from colorizer.models.unet import STRIDE, build_unet
 
 
-def test_an_autoencoder():
+def test_list_layers_of_an_autoencoder():
     model = build_autoencoder(16, 8, (4, 6))
     rows = list_layers(model)
     assert [row["part"] for row in rows] == ["encoder"] * 4 + ["decoder"] * 5

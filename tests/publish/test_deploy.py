@@ -112,7 +112,9 @@ def test_requirements_follow_extras_and_markers(tmp_path: Path):
         (["push", "ada/net", "--model", "gan"], "no model 'gan'"),
     ],
 )
-def test_nonsense_is_refused(hub: Hub, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str):
+def test_invalid_publish_arguments_are_refused_with_one_line(
+    hub: Hub, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+):
     assert main(arguments) == 2
     message = capsys.readouterr().err
     assert words in message
@@ -133,6 +135,6 @@ def test_space_of_the_current_folder_and_model_without_its_files(tmp_path: Path,
         plan_model("ada/net", str(tmp_path))
 
 
-def test_an_installed_package_is_no_space(tmp_path: Path):
+def test_deploy_requires_a_clone(tmp_path: Path):
     with pytest.raises(ValueError, match="installed package"):
         plan_space("ada/demo", root=tmp_path)

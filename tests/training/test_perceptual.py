@@ -40,7 +40,7 @@ def test_the_loss_is_zero_for_true_colors_and_grows_with_the_error(square, monke
 
 
 @pytest.mark.slow
-def test_it_is_added_to_the_loss_of_large_squares_alone(square):
+def test_perceptual_loss_applies_only_to_crops_of_min_size(square):
     bins = build_bins()
     rng = np.random.default_rng(0)
     for size in (MIN_SIZE, MIN_SIZE - 32):

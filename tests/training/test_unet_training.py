@@ -186,7 +186,7 @@ def test_the_rate_rises_stays_and_falls_to_zero():
     assert float(ConstantWithCooldown(0.01, steps=1000, cooldown=0)(999)) == pytest.approx(0.01)
 
 
-def test_steps_are_scaled_by_variable():
+def test_optimizer_applies_factor_per_variable():
     variables = [keras.Variable(np.zeros(2, np.float32)) for _ in range(2)]
     optimizer = ScaledAdamW([1.0, 0.25], 0.1, weight_decay=0)
     optimizer.apply([ops.ones(2), ops.ones(2)], variables)

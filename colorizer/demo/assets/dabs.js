@@ -138,9 +138,9 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
         find(".stage").classList.remove("picking");
     }
 
-    function suggest(answer) {
+    function suggest(response) {
         const dab = dabs[current];
-        if (dab && dab.x === answer.x && dab.y === answer.y) offer(answer.colors);
+        if (dab && dab.x === response.x && dab.y === response.y) offer(response.colors);
     }
 
     function offer(colors) {

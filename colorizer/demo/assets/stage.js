@@ -1,5 +1,5 @@
 // The tab Your photo: opens a photo, shows the result, and keeps the visitor's choices. The server only makes pictures:
-// `request` makes the requests to it, and `answers` handles its responses.
+// `request` makes the requests to it, and `handlers` has the functions for its responses, by kind.
 function startStage(element, props, trigger) {
     const options = props.options;
     const find = (selector) => element.querySelector(selector);
@@ -12,7 +12,7 @@ function startStage(element, props, trigger) {
     let view = options.opening;
     let version = null;  // The colors of the version that is shown; null for the first.
     let versions = [];
-    let asked = 0;
+    let latest = 0;
     let model = options.model;
     let mode = "compare";
     let sideBySide = null;  // A file to share, made in advance.
@@ -29,34 +29,34 @@ function startStage(element, props, trigger) {
 
     // ---- Requests and responses
 
-    function request(answer) {
+    function request(kind) {
         // What is on the screen is what is downloaded, even if another photo is on its way.
-        const coming = answer === "download" ? null : candidate;
+        const coming = kind === "download" ? null : candidate;
         const own = coming ? {dabs: [], current: -1, version: null, drawn: 0}
             : {...dabs.chosen(), version, drawn: versions.length};
         return {
-            id: asked, photo: coming ?? photo, ...own, model, vividness: Number(vividness.value),
+            id: latest, photo: coming ?? photo, ...own, model, vividness: Number(vividness.value),
             detail: Number(detail.value), reach: Number(reach.value), prepare: find(".prepare").checked,
         };
     }
 
     function paint() {
-        asked += 1;
+        latest += 1;
         say("Colorizing…");
         trigger("input");
     }
 
     const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-    const answers = {
-        paint(answer) {
-            if (answer.id === asked) quiet();
-            if (answer.error) {
-                if (answer.id !== asked) return;  // There is a newer request.
+    const handlers = {
+        paint(response) {
+            if (response.id === latest) quiet();
+            if (response.error) {
+                if (response.id !== latest) return;  // There is a newer request.
                 candidate = null;
-                return refuse(answer.error);
+                return refuse(response.error);
             }
-            if (candidate && same(answer.photo, candidate)) {
+            if (candidate && same(response.photo, candidate)) {
                 [photo, candidate, version, versions] = [candidate, null, null, []];
                 dabs.forget();
                 find(".position").value = 50;
@@ -64,24 +64,24 @@ function startStage(element, props, trigger) {
                 drawVersions();
                 setMode(mode === "versions" ? "compare" : mode);
             }
-            if (!same(answer.photo, photo)) return;  // It is about a photo that was replaced.
-            view = answer;
+            if (!same(response.photo, photo)) return;  // It is about a photo that was replaced.
+            view = response;
             show();
         },
-        suggest: (answer) => dabs.suggest(answer),
-        versions(answer) {
+        suggest: (response) => dabs.suggest(response),
+        versions(response) {
             find(".ask").disabled = false;
-            if (answer.error) return refuse(answer.error);
-            if (!same(answer.photo, photo)) return;
-            versions.push(...answer.versions);
-            find(".doubt img").src = answer.doubt;
+            if (response.error) return refuse(response.error);
+            if (!same(response.photo, photo)) return;
+            versions.push(...response.versions);
+            find(".doubt img").src = response.doubt;
             find(".doubt").hidden = false;
             drawVersions();
         },
-        download(answer) {
+        download(response) {
             ready();
-            if (answer.error) return refuse(answer.error);
-            saveFile(answer.url, answer.name);
+            if (response.error) return refuse(response.error);
+            saveFile(response.url, response.name);
         },
     };
 
@@ -284,14 +284,14 @@ function startStage(element, props, trigger) {
     // ---- Opening a photo
 
     const isShown = () => stage.offsetParent !== null;
-    takePhotos(element, options, {
+    handleUploads(element, options, {
         isShown, accept, refuse,
         begin() {
-            asked += 1;  // Responses still to come are about the previous photo.
+            latest += 1;  // Responses still to come are about the previous photo.
             say("Uploading…");
-            return asked;
+            return latest;
         },
-        isLatest: (number) => number === asked,
+        isLatest: (number) => number === latest,
         opened(file) {
             candidate = file;
             paint();
@@ -361,5 +361,5 @@ function startStage(element, props, trigger) {
     setMode("compare");
     drawVersions();
     show();
-    window.stage = {request, answers, failed, refuse, isShown};
+    window.stage = {request, handlers, failed, refuse, isShown};
 }

@@ -229,7 +229,9 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State, chosen: 
     with gr.Row(equal_height=False, elem_id="move"):
         moved = build_panel("The decoded picture", "The picture decoded from the changed vector", elem_id="moved")
         with gr.Column():
-            sliders = [gr.Slider(-_MAX_DEVIATIONS, _MAX_DEVIATIONS, 0, step=0.1, label=label, buttons=[]) for label in labels]
+            sliders = [
+                gr.Slider(-_MAX_DEVIATIONS, _MAX_DEVIATIONS, 0, step=0.1, label=label, buttons=[]) for label in labels
+            ]
             reset = gr.Button("Reset to the image's own numbers", size="md", elem_id="move-reset")
 
     def paint(latent: NDArray[np.float32] | None, *steps: float) -> Any:

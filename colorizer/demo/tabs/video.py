@@ -38,14 +38,14 @@ class _Tab:
 
     def __init__(self, colorizer: Colorizer) -> None:
         self.colorizer = colorizer
-        self.limits, self.most_bytes = films.read_limits()
+        self.limits, self.max_bytes = films.read_limits()
         self.jobs: dict[str, str] = {}  # The job of each visitor, running or waiting, by session.
 
     def lay_out(self) -> None:
         limits = self.limits
         self.hint = gr.Markdown(
             f"Choose a short video (MP4, MOV, MKV, WebM, AVI or MPEG): at most {limits.seconds:g} seconds, "
-            f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {self.most_bytes // 1_000_000} MB. Its sound is "
+            f"{16 * limits.lines // 9:,} × {limits.lines} pixels and {self.max_bytes // 1_000_000} MB. Its sound is "
             "kept. For longer videos, use the command line: "
             "`colorizer colorize film.mp4 --output film-color.mp4`",
             elem_classes=["hint"],
@@ -187,7 +187,7 @@ class _Tab:
     def _find(self, given: Any) -> Path:
         if not given:
             raise gr.Error("Choose a video first.", print_exception=False)
-        check_size(Path(given), self.most_bytes)
+        check_size(Path(given), self.max_bytes)
         return Path(given)
 
     def _settle(self) -> dict[Any, Any]:

@@ -1,7 +1,7 @@
 """The tab *Your photo*: a photo in, its color version out, with corrections by hand.
 
 The browser keeps the visitor's choices (``stage.js``) and sends all of them with each request; the server keeps only
-the file and, for speed, previews. So each function here turns one request into one answer, both JSON.
+the file and, for speed, previews. So each function here turns one request into one response, both JSON.
 """
 
 import base64
@@ -75,7 +75,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Question:
+class Request:
     """A request of the browser: a photo with the visitor's choices, and how to colorize it."""
 
     photo: Photo
@@ -86,12 +86,12 @@ class Question:
     stem: str
 
     @classmethod
-    def read(cls, asked: Any, colorizers: Mapping[str, Colorizer]) -> "Question":
+    def read(cls, data: Any, colorizers: Mapping[str, Colorizer]) -> "Request":
         """Parse an untrusted request; raise `gradio.Error` if it is invalid."""
-        if not isinstance(asked, Mapping) or not isinstance(asked.get("photo"), Mapping):
+        if not isinstance(data, Mapping) or not isinstance(data.get("photo"), Mapping):
             raise gr.Error("This request has no photo; reload the page.", print_exception=False)
-        colorizer, options = read_settings(colorizers, asked)
-        given = asked["photo"]
+        colorizer, options = read_settings(colorizers, data)
+        given = data["photo"]
         if "example" in given:
             example = errors.pick(EXAMPLES, given["example"])
             path, words, credit = example.path(str(given["example"])), example.title, example.credit
@@ -101,7 +101,7 @@ class Question:
         with errors.as_gradio_errors(advice="Try another file, such as a JPEG or PNG."):
             photo = Photo.open(path, MAX_PIXELS)
         with errors.as_gradio_errors():
-            photo = photo.change(_read_dabs(asked.get("dabs")), _read_version(asked.get("version")))
+            photo = photo.change(_read_dabs(data.get("dabs")), _read_version(data.get("version")))
         caption = f"{credit} · {photo.size[1]:,} × {photo.size[0]:,}"
         return cls(photo, colorizer, options, words, caption, path.stem)
 
@@ -132,7 +132,7 @@ def _is_hint(numbers: list[float]) -> bool:
     return (
         len(numbers) == 4
         and all(map(math.isfinite, numbers))
-        and all(0 <= place < 1 for place in numbers[:2])
+        and all(0 <= position < 1 for position in numbers[:2])
         and all(abs(chroma) <= 1 for chroma in numbers[2:])
     )
 
@@ -143,37 +143,37 @@ def _write_version(alternative: Alternative) -> list[list[float]]:
 
 def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
-    answers = _Answers(colorizers)
-    stage = _build_stage(colorizers, answers)
+    handlers = _Handlers(colorizers)
+    stage = _build_stage(colorizers, handlers)
     credits = "".join(f"<li>{example.title}: {example.credit}</li>" for example in EXAMPLES.values())
     gr.HTML(f"<details id='credits'><summary>About the examples</summary><ul>{credits}</ul></details>")
-    # Each event by Gradio's name, the function that answers it, and what the page does with the answer.
-    for event, function, answer in (
-        (stage.input, answers.paint, "paint"),
-        (stage.select, answers.suggest, "suggest"),
-        (stage.expand, answers.draw, "versions"),
-        (stage.download, answers.save, "download"),
-        (stage.copy, answers.save_png, "download"),
+    # Each event by Gradio's name, the function that handles it, and the kind of request, which the page knows.
+    for event, function, kind in (
+        (stage.input, handlers.paint, "paint"),
+        (stage.select, handlers.suggest, "suggest"),
+        (stage.expand, handlers.draw, "versions"),
+        (stage.download, handlers.save, "download"),
+        (stage.copy, handlers.save_png, "download"),
     ):
         channel = gr.JSON(visible="hidden")
         done = event(
-            _answered(function),
+            _with_errors(function),
             channel,
             channel,
-            js=f"() => [window.stage.request('{answer}')]",
+            js=f"() => [window.stage.request('{kind}')]",
             show_progress="hidden",
             # Of several changes in quick succession, only the last request counts: it has all choices.
             trigger_mode="always_last",
             **NETWORK,
         )
-        done.success(None, channel, None, js=f"(answer) => window.stage.answers.{answer}(answer)", **QUIET)
-        done.failure(None, None, None, js=f"() => window.stage.failed('{answer}')", **QUIET)
+        done.success(None, channel, None, js=f"(response) => window.stage.handlers.{kind}(response)", **QUIET)
+        done.failure(None, None, None, js=f"() => window.stage.failed('{kind}')", **QUIET)
 
 
-def _build_stage(colorizers: Mapping[str, Colorizer], answers: "_Answers") -> gr.HTML:
+def _build_stage(colorizers: Mapping[str, Colorizer], handlers: "_Handlers") -> gr.HTML:
     """Build the widget that the browser's code fills, with the picture of the opening page already in it."""
     first = default_model(colorizers)
-    opening = answers.read({"photo": {"example": OPENING}, "dabs": [], "model": first})
+    opening = handlers.read({"photo": {"example": OPENING}, "dabs": [], "model": first})
     pictures = _paint(opening)  # Made once, here, and shared by all visitors.
     stage = gr.HTML(
         html_template=read_asset("stage.html"),
@@ -203,96 +203,96 @@ def _build_stage(colorizers: Mapping[str, Colorizer], answers: "_Answers") -> gr
     return stage
 
 
-class _Answers:
-    """The functions that answer the browser's requests."""
+class _Handlers:
+    """The functions that handle the browser's requests."""
 
     def __init__(self, colorizers: Mapping[str, Colorizer]) -> None:
         self.colorizers = colorizers
 
-    def read(self, asked: Any) -> Question:
+    def read(self, data: Any) -> Request:
         """Parse a request."""
-        return Question.read(asked, self.colorizers)
+        return Request.read(data, self.colorizers)
 
-    def paint(self, asked: Any) -> Json:
+    def paint(self, data: Any) -> Json:
         """Colorize a preview of the photo."""
-        question = self.read(asked)
-        return _describe(question, _paint(question), asked["photo"])
+        request = self.read(data)
+        return _describe(request, _paint(request), data["photo"])
 
-    def suggest(self, asked: Any) -> Json:
+    def suggest(self, data: Any) -> Json:
         """Suggest colors for the place of a dab."""
-        question = self.read(asked)
-        dabs, current = question.photo.dabs, asked.get("current")
-        if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in question.colorizer.abilities:
+        request = self.read(data)
+        dabs, current = request.photo.dabs, data.get("current")
+        if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in request.colorizer.abilities:
             return {"colors": []}
-        dab, options = dabs[current], question.options
+        dab, options = dabs[current], request.options
         with errors.as_gradio_errors():
-            colors = question.photo.suggest_colors(
-                question.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
+            colors = request.photo.suggest_colors(
+                request.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
             )
         return {"x": dab.x, "y": dab.y, "colors": colors}
 
-    def draw(self, asked: Any) -> Json:
+    def draw(self, data: Any) -> Json:
         """Draw more versions to choose from, and a map of the uncertainty."""
-        question = self.read(asked)
-        drawn = asked.get("drawn") or 0
+        request = self.read(data)
+        drawn = data.get("drawn") or 0
         if not isinstance(drawn, int) or not 0 <= drawn < _MAX_VERSIONS:
             raise gr.Error(f"There are at most {_MAX_VERSIONS} versions of a photo.", print_exception=False)
         seed = drawn // _VERSIONS
-        photo, colorizer, options = question.photo, question.colorizer, question.options
+        photo, colorizer, options = request.photo, request.colorizer, request.options
         detail, prepare = options["detail"], options["prepare"]
         versions = []
         with errors.as_gradio_errors():
             drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, prepare)
             for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
                 result = photo.change(photo.dabs, each).colorize(colorizer, **options)
-                picture = save_preview(fit_within(result, _VERSION_SIDE), f"{question.stem}-version-{i}")
+                picture = save_preview(fit_within(result, _VERSION_SIDE), f"{request.stem}-version-{i}")
                 versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
             doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail, prepare))
-        picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{question.stem}-doubt")
-        return {"photo": asked["photo"], "versions": versions, "doubt": address(picture)}
+        picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{request.stem}-doubt")
+        return {"photo": data["photo"], "versions": versions, "doubt": address(picture)}
 
-    def save(self, asked: Any, ending: str | None = None) -> Json:
+    def save(self, data: Any, extension: str | None = None) -> Json:
         """Colorize the whole photo into a file to download."""
-        question = self.read(asked)
+        request = self.read(data)
         with errors.as_gradio_errors():
-            result, metadata = question.photo.colorize_full(question.colorizer, MAX_PIXELS, **question.options)
-        name = f"{question.stem}-color{ending or question.photo.ending}"
-        metadata = mark(metadata, str(asked.get("model")), question.options)
+            result, metadata = request.photo.colorize_full(request.colorizer, MAX_PIXELS, **request.options)
+        name = f"{request.stem}-color{extension or request.photo.extension}"
+        metadata = mark(metadata, str(data.get("model")), request.options)
         return {"url": address(save_picture(result, name, metadata)), "name": name}
 
-    def save_png(self, asked: Any) -> Json:
+    def save_png(self, data: Any) -> Json:
         """Colorize the whole photo into a PNG, to copy."""
-        return self.save(asked, ".png")
+        return self.save(data, ".png")
 
 
-def _answered(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
+def _with_errors(function: Callable[[Any], Json]) -> Callable[[Any], Json]:
     """Return an error as a response, which the page shows in the drop zone."""
 
-    def answer(asked: Any) -> Json:
-        echo = {"id": asked.get("id"), "photo": asked.get("photo")} if isinstance(asked, Mapping) else {}
+    def handle(data: Any) -> Json:
+        echo = {"id": data.get("id"), "photo": data.get("photo")} if isinstance(data, Mapping) else {}
         try:
-            return {**function(asked), **echo}
+            return {**function(data), **echo}
         except gr.Error as error:
             return {**echo, "error": error.message}
 
-    return answer
+    return handle
 
 
-def _paint(question: Question) -> dict[str, str | None]:
+def _paint(request: Request) -> dict[str, str | None]:
     """Colorize a preview; return the files of the pictures that the page shows."""
     with errors.as_gradio_errors():
-        result = question.photo.colorize(question.colorizer, **question.options)
-    preview, stem = question.photo.preview, question.stem
+        result = request.photo.colorize(request.colorizer, **request.options)
+    preview, stem = request.photo.preview, request.stem
     return {
         "before": save_preview(to_gray(preview), f"{stem}-gray"),
         "after": save_preview(result, f"{stem}-color"),
-        "truth": save_preview(preview, stem) if question.photo.has_color else None,
+        "truth": save_preview(preview, stem) if request.photo.has_color else None,
     }
 
 
-def _describe(question: Question, pictures: Mapping[str, str | None], photo: Json) -> Json:
+def _describe(request: Request, pictures: Mapping[str, str | None], photo: Json) -> Json:
     """Collect what the page shows of a photo."""
-    preview, (height, width) = question.photo.preview, question.photo.size
+    preview, (height, width) = request.photo.preview, request.photo.size
     return {
         "photo": photo,
         **{name: path and address(path) for name, path in pictures.items()},
@@ -301,10 +301,10 @@ def _describe(question: Question, pictures: Mapping[str, str | None], photo: Jso
         "small": is_pixelated(preview),
         "fullWidth": width,
         "fullHeight": height,
-        "format": EXTENSIONS[question.photo.ending.lower()].replace("WEBP", "WebP"),
-        "title": question.title,
-        "caption": question.caption,
-        "stem": question.stem,
+        "format": EXTENSIONS[request.photo.extension.lower()].replace("WEBP", "WebP"),
+        "title": request.title,
+        "caption": request.caption,
+        "stem": request.stem,
     }
 
 

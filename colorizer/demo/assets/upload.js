@@ -1,6 +1,6 @@
 // Ways to open a photo: choosing it, dropping it anywhere on the page, and pasting. `begin` returns the number of an
 // upload, `isLatest` tells whether a newer one has begun, `opened` gets the file on the server, `failed` and `refuse` an error.
-function takePhotos(element, options, {isShown, accept, refuse, begin, isLatest, opened, failed}) {
+function handleUploads(element, options, {isShown, accept, refuse, begin, isLatest, opened, failed}) {
     const find = (selector) => element.querySelector(selector);
     const stage = find(".stage"), fileInput = find("input[type=file]");
 
