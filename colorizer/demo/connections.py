@@ -26,6 +26,14 @@ def name_visitor(address: str) -> str:
     return address
 
 
+def is_public(address: str) -> bool:
+    """Whether an address is reachable from the whole internet; others may be those of a proxy with many visitors."""
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False
+
+
 def limit_connections(config: Any, max_pending: int = MAX_PENDING, timeout: float = HEADER_TIMEOUT) -> None:
     """Make a server close connections that would exhaust its descriptors.
 

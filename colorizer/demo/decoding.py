@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from colorizer.demo.connections import is_public, name_visitor
 from colorizer.demo.processes import Watch, explain_end, spawn
 from colorizer.imaging.child import MEMORY, SECONDS, unpack
 from colorizer.imaging.decode import ImageError
@@ -166,11 +167,9 @@ def _visitor() -> str:
     if request is None:
         return ""
     host = str(getattr(getattr(request, "client", None), "host", "") or "")
-    return f"{host} {getattr(request, 'session_hash', '') or ''}" if _is_local(host) else host
-
-
-def _is_local(host: str) -> bool:
-    return not host or host.startswith(("127.", "10.", "192.168.", "::1", "172."))
+    if is_public(host):
+        return name_visitor(host)
+    return f"{host} {getattr(request, 'session_hash', '') or ''}"
 
 
 class LockedModel:

@@ -1,6 +1,5 @@
 """Refuse invalid or excessive requests before Gradio sees them, and add security headers to all responses."""
 
-import ipaddress
 import os
 import shutil
 import time
@@ -27,7 +26,7 @@ from colorizer.demo.checks import (
     limit_body,
     read_request,
 )
-from colorizer.demo.connections import name_visitor
+from colorizer.demo.connections import is_public, name_visitor
 from colorizer.demo.server import MIN_SPACE
 from colorizer.machine import describe_shortage
 
@@ -162,7 +161,7 @@ class Guard:
         """Identify the visitor. Of the forwarded addresses, only the last public one can't be forged."""
         forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._forwarded else ""
         for address in reversed(forwarded.split(",")):
-            if _is_public(address.strip()):
+            if is_public(address.strip()):
                 return name_visitor(address.strip())
         return name_visitor(scope["client"][0]) if scope.get("client") else ""
 
@@ -242,13 +241,6 @@ def _host_of(address: str) -> str:
         return (urlsplit(address).hostname or "").lower()
     except ValueError:
         return ""
-
-
-def _is_public(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError:
-        return False
 
 
 def _with_policy(path: str, send: Send, refused: list[RequestRefused]) -> Send:

@@ -9,12 +9,14 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
 import psutil
 import pytest
 from conftest import encode, random_images
+from gradio.context import LocalContext
 from image_files import bmp, camera_exif, pillow
 from PIL import Image
 
@@ -163,6 +165,20 @@ def test_a_visitor_has_one_file_read_and_one_waiting(tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert not pool._turns
+
+
+@pytest.mark.parametrize(
+    ("host", "visitor"),
+    [
+        ("172.200.3.4", "172.200.3.4"),  # Not all of 172.* is private.
+        ("2a00:1450:4001:800::200e", "2a00:1450:4001:800::/64"),
+        *((host, f"{host} tab") for host in ("127.0.0.1", "172.17.0.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1")),
+    ],
+)
+def test_visitors_behind_a_private_address_are_told_apart_by_session(monkeypatch, host: str, visitor: str):
+    request = SimpleNamespace(client=SimpleNamespace(host=host), session_hash="tab")
+    monkeypatch.setattr(LocalContext, "request", SimpleNamespace(get=lambda default: request))
+    assert decoding._visitor() == visitor
 
 
 def test_another_visitor_does_not_wait_for_a_slow_file(tmp_path, monkeypatch):
