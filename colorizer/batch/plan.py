@@ -138,7 +138,7 @@ def plan_jobs(
         if output.suffix.lower() not in written:
             raise UsageError(f"can't write {output.name}: a result's extension is one of {', '.join(written)}")
         if format is not None:
-            raise UsageError(f"format {format} is for folders; {output.name} names its format itself")
+            raise UsageError(f"format {format} applies only to folders; the extension of {output.name} sets the format")
         jobs = [Job(inputs[0], tuple(output.with_stem(output.stem + suffix) for suffix in name_suffixes))]
         others: list[Path] = []
     else:

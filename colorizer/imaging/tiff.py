@@ -200,11 +200,9 @@ class TiffPage:
         if self._photometric in (32803, 34892):
             raise UnreadableError("is a camera's raw file", "develop it to JPEG or TIFF first")
         if compression not in _PLAIN and compression not in _PICTURES and compression != _OLD_JPEG:
-            refuse(
-                f"{_OTHERS[compression]} compression" if compression in _OTHERS else f"compression type {compression}"
-            )
-        if (kind := self._photometric) not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
-            refuse(f"{_NAMES[kind]} colors" if kind in _NAMES else f"photometric interpretation {kind}")
+            refuse(_OTHERS.get(compression, f"type {compression}") + " compression")
+        if self._photometric not in (0, 1, 2, 3, 4, 5, 6, 8, 9):
+            refuse(_NAMES.get(self._photometric, f"type {self._photometric}") + " colors")
         if self._format not in (_UNSIGNED, _SIGNED, _FLOAT, _UNKNOWN):
             refuse("complex numbers")
         if self._format == _FLOAT and self._bits not in (16, 24, 32, 64):
