@@ -13,6 +13,7 @@ References
 ----------
 M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019.
 R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow Blog, 2020: the Lite variant.
+G. Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016.
 M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018: the blocks.
 """
 
@@ -121,11 +122,19 @@ def apply_stem(luma: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU(max_value=6, name="stem_relu")(x)
 
 
-def apply_stages(x: keras.KerasTensor, first: int, last: int, variant: str = "lite0") -> keras.KerasTensor:
-    """Apply the stages from `first` to `last`, inclusive and counted from 1."""
-    for stage in _list_blocks(variant)[first - 1 : last]:
+def apply_stages(
+    x: keras.KerasTensor, first: int, last: int, variant: str = "lite0", drop_path: float = 0.0
+) -> keras.KerasTensor:
+    """Apply the stages from `first` to `last`, inclusive and counted from 1.
+
+    `drop_path`, in [0, 1), is the rate of stochastic depth in the network's last block; it is proportionally lower in
+    earlier ones.
+    """
+    stages = _list_blocks(variant)
+    deepest = stages[-1][-1].number
+    for stage in stages[first - 1 : last]:
         for block in stage:
-            x = _apply_block(x, block)
+            x = _apply_block(x, block, drop_path * block.number / deepest)
     return x
 
 
@@ -238,7 +247,7 @@ def load_imagenet_weights(model: keras.Model, variant: str = "lite0") -> dict[st
     return ratios
 
 
-def _apply_block(x: keras.KerasTensor, block: _Block) -> keras.KerasTensor:
+def _apply_block(x: keras.KerasTensor, block: _Block, drop_path: float) -> keras.KerasTensor:
     name = f"block{block.number}"
     channels = x.shape[-1]
     y = x
@@ -251,5 +260,7 @@ def _apply_block(x: keras.KerasTensor, block: _Block) -> keras.KerasTensor:
     y = layers.ReLU(max_value=6, name=f"{name}_depthwise_relu")(y)
     y = layers.Conv2D(block.width, 1, name=f"{name}_project")(y)
     if block.stride == 1 and channels == block.width:
+        if drop_path:
+            y = layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
         y = layers.Add(name=f"{name}_add")([x, y])
     return y

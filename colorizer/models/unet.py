@@ -34,7 +34,9 @@ MULTIPLE = 32
 """Height and width of luma must be multiples of this."""
 
 
-def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout: float = 0.1) -> keras.Model:
+def build_unet(
+    bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout: float = 0.1, drop_path: float = 0.0
+) -> keras.Model:
     """Build the U-Net with random weights.
 
     Parameters
@@ -45,6 +47,8 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
         Channels of the decoder at 1/4, 1/8, 1/16 and 1/32.
     dropout : float
         Dropout rate of the encoder's last features, in [0, 1).
+    drop_path : float
+        Rate of stochastic depth in the encoder, see `colorizer.models.efficientnet_lite.apply_stages`.
 
     Returns
     -------
@@ -70,9 +74,9 @@ def build_unet(bins: int, widths: tuple[int, ...] = (48, 64, 128, 256), dropout:
     # === Encoder ===
     quarter = apply_stages(apply_stem(luma), 1, 2)
     quarter = layers.Add(name="encoder_hinted")([quarter, _project_hints(fixed, quarter.shape[-1], "encoder_hints")])
-    eighth = apply_stages(quarter, 3, 3)
-    sixteenth = apply_stages(eighth, 4, 5)
-    x = _normalize(apply_stages(sixteenth, 6, 7), 2.6, "encoder32")
+    eighth = apply_stages(quarter, 3, 3, drop_path=drop_path)
+    sixteenth = apply_stages(eighth, 4, 5, drop_path=drop_path)
+    x = _normalize(apply_stages(sixteenth, 6, 7, drop_path=drop_path), 2.6, "encoder32")
 
     # === The whole image ===
     x = layers.Dropout(dropout, name="dropout")(x)

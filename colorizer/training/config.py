@@ -39,6 +39,7 @@ class TrainConfig:
     widths: tuple[int, ...] = _option((48, 64, 128, 256), "channels of the decoder at 1/4, 1/8, 1/16 and 1/32", "unet")
     working_size: int = _option(224, "height and width of the training crops; small images get smaller crops", "unet")
     dropout: float = _option(0.1, "dropout rate after the encoder", "unet")
+    drop_path: float = _option(0.0, "rate of stochastic depth in the encoder's last block", "unet")
     weight_decay: float = _option(0.05, "weight decay", "unet")
     cooldown: float = _option(
         0.2, "fraction of the steps, at the end, over which the learning rate decays to 0", "unet"
@@ -93,8 +94,9 @@ class TrainConfig:
             raise TrainingError(f"cooldown must lie in [0, 1], got {self.cooldown}")
         if not 0 <= self.frozen_stages <= 7:
             raise TrainingError(f"frozen_stages must be from 0 to 7, got {self.frozen_stages}")
-        if not 0 <= self.dropout < 1:
-            raise TrainingError(f"dropout must lie in [0, 1), got {self.dropout}")
+        for name in ("dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if not (self.perceptual >= 0 and math.isfinite(self.perceptual)):
             raise TrainingError(f"perceptual must not be negative, got {self.perceptual}")
         if not 0 < self.validation < 1:

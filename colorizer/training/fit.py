@@ -175,8 +175,13 @@ def _build(recipe: Recipe, precision: str) -> keras.Model:
 
 
 def _start_from(model: keras.Model, init: str) -> None:
-    """Load the weights of a ``model.keras`` into a model."""
+    """Load the weights of a ``model.keras`` into a model, by the names of its layers."""
     try:
-        model.set_weights(keras.models.load_model(init, compile=False).get_weights())
+        given = {layer.name: layer for layer in keras.models.load_model(init, compile=False).layers if layer.weights}
+        layers = {layer.name: layer for layer in model.layers if layer.weights}
+        if other := sorted(given.keys() ^ layers.keys()):
+            raise ValueError(f"only one of them has a layer {other[0]!r}")
+        for name, layer in layers.items():
+            layer.set_weights(given[name].get_weights())
     except Exception as error:
         raise TrainingError(f"init {init} doesn't fit this model: {error}".splitlines()[0]) from error

@@ -161,7 +161,7 @@ class UNetRecipe(Recipe):
         self._ratios: dict[str, float] = {}
 
     def build(self) -> keras.Model:
-        return build_unet(len(self._bins), self.config.widths, self.config.dropout)
+        return build_unet(len(self._bins), self.config.widths, self.config.dropout, self.config.drop_path)
 
     def prepare(self, model: keras.Model) -> None:
         config = self.config

@@ -37,6 +37,17 @@ def test_hints_enter_the_encoder_and_the_decoder_and_change_nothing_at_first(mod
         layer.set_weights(before)
 
 
+def test_stochastic_depth_leaves_out_blocks_in_training_alone(model):
+    dropping = build_unet(7, (8, 8, 8, 8), dropout=0, drop_path=0.9)
+    dropping.set_weights(model.get_weights())
+    given = planes(2 * MULTIPLE, 2 * MULTIPLE)
+    plain = np.asarray(model(given)["chroma"])
+    assert np.array_equal(np.asarray(dropping(given)["chroma"]), plain)
+    trained = np.asarray(dropping(given, training=True)["chroma"])
+    assert not np.allclose(trained, plain)
+    assert not np.allclose(trained[0] - plain[0], trained[1] - plain[1])  # Each image has its own blocks.
+
+
 @pytest.mark.parametrize("widths", [(), (8, 0, 8, 8), (4,) * 5])
 def test_senseless_widths_are_refused(widths):
     with pytest.raises(ValueError, match="widths"):

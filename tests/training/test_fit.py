@@ -175,6 +175,9 @@ def test_training_starts_from_given_weights(config, tmp_path):
     assert record["init_sha256"] == hashlib.sha256(start.read_bytes()).hexdigest()
     with pytest.raises(TrainingError, match="doesn't fit"):
         fit(replace(config, init=str(start), latent_dim=9, output=str(tmp_path / "other")))
+    save_model(build_unet(7, (4, 4, 4, 4)), start)
+    with pytest.raises(TrainingError, match="doesn't fit this model: only one of them has a layer"):
+        fit(replace(config, init=str(start), output=str(tmp_path / "unet")))
 
 
 @pytest.mark.slow

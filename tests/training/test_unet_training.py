@@ -49,7 +49,7 @@ def config(tmp_path: Path) -> TrainConfig:
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the network by a small one with the same inputs and outputs, since tracing takes a minute."""
 
-    def build(bins: int, widths: tuple[int, ...], dropout: float) -> keras.Model:
+    def build(bins: int, widths: tuple[int, ...], dropout: float, drop_path: float) -> keras.Model:
         luma, hints = keras.Input((None, None, 1), name="luma"), keras.Input((None, None, 3), name="hints")
         x = layers.Conv2D(8, STRIDE, STRIDE, activation="relu", name="shrunk")(luma)
         x = layers.Dropout(dropout, name="dropout")(layers.Concatenate(name="hinted")([x, hints]))
