@@ -40,7 +40,7 @@ WORKING_SIZE = 256
 MIRRORED_SIZE = 192
 """Long side at which their mirror images are: errors at two sizes are less correlated, and the smaller is faster."""
 
-_SQUARED_ERROR = 60.0  # Weight of the squared error in RGB, relative to the cross-entropy.
+_SQUARED_ERROR = 120.0  # Weight of the squared error in RGB, relative to the cross-entropy.
 _ENCODER_RATE = 0.3  # Learning rate of the pretrained encoder, relative to that of the rest.
 _EMA_MOMENTUM = 0.999
 _CLIP_NORM = 2.0

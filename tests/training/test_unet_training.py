@@ -145,7 +145,7 @@ def test_the_gradient_in_closed_form_is_that_of_the_loss():
         encoded = ops.softmax(ops.matmul(chroma, matrix) + bias)
         entropy = ops.categorical_crossentropy(encoded, logits, from_logits=True)
         difference = ops.matmul(ops.matmul(ops.softmax(logits), bins) - chroma, FROM_CHROMA.T / 255)
-        return float(ops.mean(entropy + 60 * ops.mean(ops.square(difference), axis=-1)))
+        return float(ops.mean(entropy + 120 * ops.mean(ops.square(difference), axis=-1)))
 
     loss = ChromaLoss(bins)
     assert float(loss(chroma, logits)) == pytest.approx(plain(logits), rel=1e-5)
