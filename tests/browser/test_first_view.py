@@ -7,7 +7,7 @@ from conftest import ROOT, encode, install_package, random_images
 from playwright.sync_api import Browser, Page, Response, expect
 from video_files import moving, write_video
 
-from browser.conftest import AFTER, bring, is_on_screen
+from browser.conftest import AFTER, bring, desktop, is_on_screen
 
 pytestmark = pytest.mark.slow  # Minutes, all together.
 
@@ -47,6 +47,15 @@ def test_page_opens_with_a_colorized_example(page: Page):
     tops = {round(buttons.nth(i).bounding_box()["y"]) for i in range(buttons.count())}
     assert len(tops) == 1, "the examples stand in one row"
     expect(page.locator("#credits li").first).to_be_hidden()
+
+
+@desktop
+def test_checked_boxes_can_be_seen(page: Page):
+    """Gradio's style draws a white mark on the page's own white."""
+    for name in ("U-Net", "Prepare old prints: ignore a paper border, restore faded contrast"):
+        box = page.locator(".stage").get_by_label(name)
+        expect(box).to_be_checked()
+        expect(box).to_have_css("appearance", "auto")
 
 
 def test_the_slider_by_keys_and_by_touch(page: Page):
