@@ -141,6 +141,8 @@ def _colorize_entry(
     """Colorize an image; return the outcome and the encoded result, which is empty if it failed."""
     started = time.perf_counter()
     try:
+        if entry.damage:
+            raise ImageError(entry.damage)
         image, metadata = decode(entry.source(), max_pixels=limits.pixels)
         format = EXTENSIONS[Path(job.targets[0]).suffix.lower()]
         content = encode_image(colorize(image, job), format, mark(metadata))
@@ -165,7 +167,7 @@ def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
         archive = archives.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         damage = f"{path.name} is a damaged archive: {error}; pack it again"
-        yield _Entry(own_name, 0, _refuse(damage), damage=damage)
+        yield _Entry(own_name, 0, lambda: path, damage=damage)
         return
     extensions = readable_extensions()
     for member in archive.infolist():
@@ -174,13 +176,6 @@ def _list_entries(path: Path, archives: ExitStack) -> Iterator[_Entry]:
         if name and not member.is_dir() and not hidden:
             is_image = Path(name).suffix.lower() in extensions
             yield _Entry(name, member.file_size, _reader(archive, member), is_image)
-
-
-def _refuse(reason: str) -> Callable[[], bytes]:
-    def read() -> bytes:
-        raise ImageError(reason)
-
-    return read
 
 
 def _check_directory(path: Path) -> None:
