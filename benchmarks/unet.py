@@ -108,7 +108,7 @@ def _training(precision: str) -> Callable[[], Any]:
     """Prepare steps of a training as ``train.py`` has it, on one batch of the project's samples over and over."""
     config = TrainConfig(model="unet", working_size=TRAINING_SIZE, batch_size=TRAINING_BATCH)
     samples = load_dataset(str(ROOT / "samples/cifar10"), "test")
-    recipe = UNetRecipe(config, [split_validation(samples, config.validation, config.seed)])
+    recipe = UNetRecipe(config, [split_validation(samples, config.validation)])
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     model = recipe.build()
     keras.config.set_dtype_policy("float32")

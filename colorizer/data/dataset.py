@@ -127,8 +127,11 @@ class ImageDataset:
         }
 
 
-def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
-    """Split validation images off a training split.
+def split_validation(dataset: ImageDataset, fraction: float) -> tuple[ImageDataset, ImageDataset]:
+    """Split validation images off a training split, always the same ones.
+
+    They don't depend on the seed of a training run: a run that starts from the weights of another one, with another
+    seed, has the same validation images, which those weights were not trained on.
 
     Parameters
     ----------
@@ -136,8 +139,6 @@ def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple
         The training split.
     fraction : float
         Fraction of the images to use for validation, in (0, 1).
-    seed : int
-        Random seed; the same seed selects the same images.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def split_validation(dataset: ImageDataset, fraction: float, seed: int) -> tuple
             f"validation takes {fraction:g} of {len(dataset)} images, which leaves {len(dataset) - count} for training "
             f"and {count} for validation; both need at least one"
         )
-    order = np.random.default_rng(seed).permutation(len(dataset))
+    order = np.random.default_rng(0).permutation(len(dataset))
     return dataset.take(np.sort(order[count:])), dataset.take(np.sort(order[:count]))
 
 

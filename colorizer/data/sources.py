@@ -72,7 +72,7 @@ def load_dataset(data: str = "cifar10", split: str = "train", *, download: bool 
     return dataset
 
 
-def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
+def load_parts(data: str, fraction: float) -> tuple[ImageDataset, ImageDataset]:
     """Load training and validation images.
 
     Validation images come from the split ``validation`` if the dataset has one, and are otherwise split off the
@@ -82,7 +82,7 @@ def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, Ima
     ----------
     data : str
         As in `load_dataset`.
-    fraction, seed : float, int
+    fraction : float
         As in `colorizer.data.dataset.split_validation`.
 
     Returns
@@ -101,7 +101,7 @@ def load_parts(data: str, fraction: float, seed: int) -> tuple[ImageDataset, Ima
             return train, load_dataset(data, "validation")
         except NoSplitError:
             pass
-    return split_validation(train, fraction, seed)
+    return split_validation(train, fraction)
 
 
 # === CIFAR-10: local folder, Hub, Keras ===

@@ -61,7 +61,7 @@ def fit(config: TrainConfig) -> Path:
     keras.utils.set_random_seed(config.seed)
     precision = resolve_precision(config.precision)
     # A dataset that is named twice, so that its images count twice, is read once.
-    parts = {name: load_parts(name, config.validation, config.seed) for name in dict.fromkeys(config.data)}
+    parts = {name: load_parts(name, config.validation) for name in dict.fromkeys(config.data)}
     sets = hold_out([parts[name] for name in config.data], config.hold_out)
     recipe = RECIPES[config.model](config, sets)
     model = _build(recipe, precision)

@@ -205,15 +205,14 @@ def test_without_download_nothing_is_fetched(monkeypatch, tmp_path):
         load_dataset("cifar10", "test", download=False)
 
 
-def test_validation_is_the_same_for_the_same_seed(cifar_folder):
+def test_validation_images_are_always_the_same(cifar_folder):
     dataset = load_dataset(str(cifar_folder))
-    train, validation = split_validation(dataset, 0.25, seed=3)
+    train, validation = split_validation(dataset, 0.25)
     assert (len(train), len(validation)) == (30, 10)
     assert set(train.ids) | set(validation.ids) == set(dataset.ids)
-    assert split_validation(dataset, 0.25, seed=3)[1].ids == validation.ids
-    assert split_validation(dataset, 0.25, seed=4)[1].ids != validation.ids
+    assert split_validation(dataset, 0.25)[1].ids == validation.ids
     with pytest.raises(DatasetError, match="40 for training and 0"):
-        split_validation(dataset, 0.001, seed=0)
+        split_validation(dataset, 0.001)
 
 
 def test_names_of_classes_in_a_hub_header(tmp_path):
@@ -262,17 +261,17 @@ def test_a_folder_without_splits_is_taken_whole(tmp_path):
 def test_a_split_of_validation_is_validated_on(tmp_path):
     for split, count in (("train", 8), ("valid", 3)):
         write_parquet(tmp_path / f"{split}.parquet", [encode(image) for image in IMAGES[:count]])
-    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    train, validation = load_parts(str(tmp_path), 0.25)
     assert (len(train), len(validation), validation.split) == (8, 3, "validation")
     (tmp_path / "valid.parquet").unlink()
-    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    train, validation = load_parts(str(tmp_path), 0.25)
     assert (len(train), len(validation), validation.split) == (6, 2, "train")
 
 
 def test_a_folder_without_splits_is_divided(tmp_path):
     for i in range(4):
         (tmp_path / f"{i}.png").write_bytes(encode(IMAGES[i]))
-    train, validation = load_parts(str(tmp_path), 0.25, 0)
+    train, validation = load_parts(str(tmp_path), 0.25)
     assert sorted(train.ids + validation.ids) == [f"{i}.png" for i in range(4)]
     assert len(validation) == 1
 
@@ -281,14 +280,14 @@ def test_a_broken_split_of_validation_is_no_absent_one(tmp_path):
     write_parquet(tmp_path / "train.parquet", [encode(image) for image in IMAGES[:4]])
     (tmp_path / "valid.parquet").write_bytes(b"broken")
     with pytest.raises(DatasetError, match=r"valid\.parquet can't be read"):
-        load_parts(str(tmp_path), 0.25, 0)
+        load_parts(str(tmp_path), 0.25)
 
 
 def test_groups_are_held_out_of_training_only(tmp_path):
     cells = [{"bytes": encode(image), "path": path} for image, path in zip(IMAGES, PATHS, strict=False)]
     for split in ("train", "valid"):
         pq.write_table(pa.table({"image": cells}), tmp_path / f"{split}.parquet")
-    parts = load_parts(str(tmp_path), 0.25, 0)
+    parts = load_parts(str(tmp_path), 0.25)
     ((train, validation),) = hold_out([parts], ["rooms"])
     assert (train.groups, validation.groups) == (["street"], ["rooms", "rooms", "street"])
     assert hold_out([parts], []) == [parts]

@@ -87,7 +87,7 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
 
 def test_training_starts_from_the_pretrained_encoder(config):
     config = replace(config, from_scratch=False, frozen_stages=2)
-    recipe = UNetRecipe(config, [load_parts(folder, config.validation, config.seed) for folder in config.data])
+    recipe = UNetRecipe(config, [load_parts(folder, config.validation) for folder in config.data])
     model = recipe.build()
     recipe.prepare(model)
     kernel = read_folded()["block9_expand"][0]
