@@ -147,7 +147,7 @@ def test_models_are_a_choice_only_if_several(
     models: list[str], colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    from colorizer.demo import build_demo
+    from colorizer.demo.page import build_demo
 
     components = build_demo(dict.fromkeys(models, colorizer)).get_config_file()["components"]
     [stage] = [component["props"] for component in components if component["props"].get("elem_id") == "stage"]

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from conftest import ROOT
 
-from colorizer.demo import launch_options
+from colorizer.demo.page import launch_options
 from colorizer.inference.checkpoint import Checkpoint
 
 README = (ROOT / "README.md").read_text()

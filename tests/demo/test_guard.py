@@ -22,9 +22,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from colorizer.demo import launch_options
 from colorizer.demo.checks import RequestRefused
 from colorizer.demo.guard import HOSTS_VARIABLE, RATE_VARIABLE, Allowance, Guard
+from colorizer.demo.page import launch_options
 
 PUBLIC = "93.184.216.34"
 _MULTIPART = {"content-type": "multipart/form-data; boundary=x"}

@@ -1,7 +1,7 @@
 """The page as Gradio describes it to the browser."""
 
 from colorizer import Colorizer
-from colorizer.demo import build_demo
+from colorizer.demo.page import build_demo
 
 
 def test_no_event_waits_for_a_change_of_state():

@@ -60,7 +60,8 @@ def test_the_command_line_imports_nothing_heavy(tmp_path):
 def test_the_demo_needs_neither_tensorflow_nor_scikit_image():
     code = (
         "import sys; from colorizer import Colorizer; from colorizer.inference.checkpoint import list_models; "
-        "from colorizer.demo import build_demo; build_demo({model: Colorizer.load(model) for model in list_models()}); "
+        "from colorizer.demo.page import build_demo; "
+        "build_demo({model: Colorizer.load(model) for model in list_models()}); "
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'skimage')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=400).returncode == 0
