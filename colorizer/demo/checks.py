@@ -151,15 +151,12 @@ def _check_values(request: Mapping[str, Any], path: str, functions: Collection[A
             raise RequestRefused(400, "event_data must have the index and value of what was chosen")
 
 
-def limit_body(headers: Mapping[str, str], receive: Receive, limit: int, refused: list[RequestRefused]) -> Receive:
-    """Limit the size of a request's body and the time it takes.
-
-    A refusal while the application reads the body is added to `refused`, since the application may swallow the error.
-    """
-    refusal = RequestRefused(413, f"the request is larger than {limit / 1e6:.0f} MB")
+def limit_body(headers: Mapping[str, str], receive: Receive, limit: int) -> Receive:
+    """Limit the size of a request's body and the time it takes; reading beyond that raises `RequestRefused`."""
+    large = RequestRefused(413, f"the request is larger than {limit / 1e6:.0f} MB")
     declared = headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > limit:
-        raise refusal
+        raise large
     began, received, is_whole = time.monotonic(), 0, False
 
     async def receive_soon() -> Message:
@@ -171,16 +168,13 @@ def limit_body(headers: Mapping[str, str], receive: Receive, limit: int, refused
             async with asyncio.timeout(_PAUSE):
                 message = await receive()
         except TimeoutError:
-            refused.append(slow)
             raise slow from None
         if time.monotonic() - began > _PAUSE + received / _MIN_SPEED:
-            refused.append(slow)
             raise slow
         received += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)
         if received > limit:
-            refused.append(refusal)
-            raise refusal
+            raise large
         return message
 
     return receive_soon

@@ -183,21 +183,21 @@ class Guard:
     async def _limit(self, scope: Scope, receive: Receive, refused: list[RequestRefused], visitor: str) -> Receive:
         """Limit what is received; JSON requests are read and checked here, before Gradio sees them."""
         upload = scope["path"].rstrip("/").endswith("/upload")
-        limited = limit_body(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_REQUEST, refused)
+        limited = limit_body(Headers(scope=scope), receive, MAX_UPLOAD if upload else MAX_REQUEST)
         if not upload:
             blocks = getattr(scope.get("app"), "blocks", None)
             return await read_request(limited, receive, scope["path"], blocks.fns.values() if blocks else ())
         check_upload(Headers(scope=scope))
 
         async def metered() -> Message:
-            message = await limited()
             try:
+                message = await limited()
                 count = len(message.get("body", b""))
                 self._bytes.take(visitor, count, "more than {limit:,} bytes in an hour; try again later")
                 if self._folder and shutil.disk_usage(self._folder).free < MIN_SPACE:
                     raise RequestRefused(507, "The server has no disk space left; try again later")
             except RequestRefused as refusal:
-                refused.append(refusal)
+                refused.append(refusal)  # The application may swallow the error.
                 raise
             return message
 
