@@ -127,26 +127,25 @@ class Photo:
             raise ValueError(f"a photo can have {MAX_DABS} dabs of color, got {len(dabs)}")
         return replace(self, dabs=tuple(dabs), alternative=alternative)
 
-    def suggest_colors(self, colorizer: Colorizer, x: float, y: float, detail: int, prepare: bool = True) -> list[str]:
-        """List the colors that the model finds likely at a place, regardless of a dab there."""
+    def suggest_colors(self, colorizer: Colorizer, x: float, y: float, **options: Any) -> list[str]:
+        """List the colors that the model finds likely at a place, with keywords of `Colorizer.suggest_colors`.
+
+        A dab at that place doesn't count.
+        """
         height, width = self.preview.shape[:2]
         others = tuple(dab for dab in self.dabs if (dab.x, dab.y) != (x, y))
         hints = _to_hints(others, height, width)
-        return colorizer.suggest_colors(
-            self.preview, int(x * width), int(y * height), detail=detail, hints=hints, prepare=prepare
-        )
+        return colorizer.suggest_colors(self.preview, int(x * width), int(y * height), hints=hints, **options)
 
-    def draw_alternatives(
-        self, colorizer: Colorizer, count: int, detail: int, seed: int, prepare: bool = True
-    ) -> list[Alternative]:
-        """Draw other versions, for `change`, the most probable first."""
+    def draw_alternatives(self, colorizer: Colorizer, count: int, **options: Any) -> list[Alternative]:
+        """Draw other versions, for `change`, with keywords of `Colorizer.draw_alternatives`."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
-        return colorizer.draw_alternatives(self.preview, count, detail=detail, hints=hints, prepare=prepare, seed=seed)
+        return colorizer.draw_alternatives(self.preview, count, hints=hints, **options)
 
-    def uncertainty(self, colorizer: Colorizer, detail: int, prepare: bool = True) -> NDArray[np.float32]:
-        """Estimate the uncertainty of the preview's colors: (H, W) float32, see `Colorizer.uncertainty`."""
+    def uncertainty(self, colorizer: Colorizer, **options: Any) -> NDArray[np.float32]:
+        """Estimate the uncertainty of the preview's colors, as `Colorizer.uncertainty` does with these keywords."""
         hints = _to_hints(self.dabs, *self.preview.shape[:2])
-        return colorizer.uncertainty(self.preview, detail=detail, hints=hints, prepare=prepare)
+        return colorizer.uncertainty(self.preview, hints=hints, **options)
 
     def _colorize(
         self, image: NDArray[np.uint8], colorizer: Colorizer, options: Mapping[str, Any]

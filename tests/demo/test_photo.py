@@ -77,12 +77,12 @@ def test_dabs_are_hints_and_survive_a_model_without(tmp_path: Path):
     np.testing.assert_array_equal(dabbed.colorize_full(colorizer, MAX_PIXELS, vividness=0.5)[0], expected)
     autoencoder = Colorizer.load("autoencoder")
     np.testing.assert_array_equal(dabbed.colorize(autoencoder, vividness=0.5), autoencoder.colorize(image))
-    assert dabbed.suggest_colors(colorizer, 0.999, 0.999, 96) == colorizer.suggest_colors(
+    assert dabbed.suggest_colors(colorizer, 0.999, 0.999, detail=96) == colorizer.suggest_colors(
         image, 63, 47, detail=96, hints=[(40, 9, "#3060a0")]
     )
     # Suggestions for a place don't depend on the dab that is there.
-    assert dabbed.suggest_colors(colorizer, *place, 96) == photo.suggest_colors(colorizer, *place, 96)
-    alternative, *others = dabbed.draw_alternatives(colorizer, 4, 96, seed=1)
+    assert dabbed.suggest_colors(colorizer, *place, detail=96) == photo.suggest_colors(colorizer, *place, detail=96)
+    alternative, *others = dabbed.draw_alternatives(colorizer, 4, detail=96, seed=1)
     assert [alternative, *others] == colorizer.draw_alternatives(
         image, 4, detail=96, hints=[(40, 9, "#3060a0")], seed=1
     )

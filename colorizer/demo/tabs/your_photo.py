@@ -85,6 +85,11 @@ class Request:
     caption: str
     stem: str
 
+    @property
+    def view(self) -> dict[str, Any]:
+        """The options for everything but colorizing: how the network sees the photo."""
+        return {name: self.options[name] for name in ("detail", "prepare")}
+
     @classmethod
     def read(cls, data: Any, colorizers: Mapping[str, Colorizer]) -> "Request":
         """Parse an untrusted request; raise `gradio.Error` if it is invalid."""
@@ -224,11 +229,9 @@ class _Handlers:
         dabs, current = request.photo.dabs, data.get("current")
         if not isinstance(current, int) or not 0 <= current < len(dabs) or "hints" not in request.colorizer.abilities:
             return {"colors": []}
-        dab, options = dabs[current], request.options
+        dab = dabs[current]
         with errors.as_gradio_errors():
-            colors = request.photo.suggest_colors(
-                request.colorizer, dab.x, dab.y, options["detail"], options["prepare"]
-            )
+            colors = request.photo.suggest_colors(request.colorizer, dab.x, dab.y, **request.view)
         return {"x": dab.x, "y": dab.y, "colors": colors}
 
     def draw(self, data: Any) -> Json:
@@ -238,16 +241,14 @@ class _Handlers:
         if not isinstance(drawn, int) or not 0 <= drawn < _MAX_VERSIONS:
             raise gr.Error(f"There are at most {_MAX_VERSIONS} versions of a photo.", print_exception=False)
         seed = drawn // _VERSIONS
-        photo, colorizer, options = request.photo, request.colorizer, request.options
-        detail, prepare = options["detail"], options["prepare"]
-        versions = []
+        photo, colorizer, versions = request.photo, request.colorizer, []
         with errors.as_gradio_errors():
-            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, detail, seed, prepare)
+            drawn_now = photo.draw_alternatives(colorizer, _VERSIONS, seed=seed, **request.view)
             for i, each in enumerate(drawn_now, seed * _VERSIONS + 1):
-                result = photo.change(photo.dabs, each).colorize(colorizer, **options)
+                result = photo.change(photo.dabs, each).colorize(colorizer, **request.options)
                 picture = save_preview(fit_within(result, _VERSION_SIDE), f"{request.stem}-version-{i}")
                 versions.append({"url": address(picture), "colors": _write_version(each), "words": f"Version {i}"})
-            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, detail, prepare))
+            doubt = draw_doubt(photo.preview, photo.uncertainty(colorizer, **request.view))
         picture = save_preview(fit_within(doubt, _DOUBT_SIDE), f"{request.stem}-doubt")
         return {"photo": data["photo"], "versions": versions, "doubt": address(picture)}
 
