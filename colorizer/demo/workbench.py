@@ -85,43 +85,35 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     return colorizers[model], options
 
 
-class Settings:
-    """A row of widgets for the settings of a model.
+def build_settings(colorizers: Mapping[str, Colorizer]) -> list[Any]:
+    """Build a row of widgets for the settings of a model; return the inputs for model, color strength and detail."""
+    first = default_model(colorizers)
+    options: dict[str, Any] = {"buttons": [], "visible": "hints" in colorizers[first].abilities}
+    with gr.Row():
+        model = gr.Radio(
+            [(title(name), name) for name in colorizers],
+            value=first,
+            label="Model",
+            visible=len(colorizers) > 1,
+            elem_id="batch-model",
+        )
+        vividness = gr.Slider(
+            *(0, 1, DEFAULT_VIVIDNESS),
+            step=0.05,
+            label="Color strength, 0 to 1",
+            elem_id="batch-vividness",
+            **options,
+        )
+        detail = gr.Slider(
+            *(*DETAIL_RANGE, default_detail(colorizers[first])),
+            step=16,
+            label="Detail (model's input size, px)",
+            elem_id="batch-detail",
+            **options,
+        )
 
-    Attributes
-    ----------
-    widgets : list
-        The inputs for model, color strength and detail.
-    """
+    def show(model: str) -> list[Any]:
+        return [gr.update(visible="hints" in pick(colorizers, model).abilities)] * 2
 
-    def __init__(self, colorizers: Mapping[str, Colorizer]) -> None:
-        first = default_model(colorizers)
-        options: dict[str, Any] = {"buttons": [], "visible": "hints" in colorizers[first].abilities}
-        with gr.Row(elem_classes=["settings"]):
-            model = gr.Radio(
-                [(title(name), name) for name in colorizers],
-                value=first,
-                label="Model",
-                visible=len(colorizers) > 1,
-                elem_id="batch-model",
-            )
-            vividness = gr.Slider(
-                *(0, 1, DEFAULT_VIVIDNESS),
-                step=0.05,
-                label="Color strength, 0 to 1",
-                elem_id="batch-vividness",
-                **options,
-            )
-            detail = gr.Slider(
-                *(*DETAIL_RANGE, default_detail(colorizers[first])),
-                step=16,
-                label="Detail (model's input size, px)",
-                elem_id="batch-detail",
-                **options,
-            )
-        self.widgets: list[Any] = [model, vividness, detail]
-
-        def show(model: str) -> list[Any]:
-            return [gr.update(visible="hints" in pick(colorizers, model).abilities)] * 2
-
-        model.change(show, model, [vividness, detail], queue=False, **QUIET)
+    model.change(show, model, [vividness, detail], queue=False, **QUIET)
+    return [model, vividness, detail]

@@ -17,7 +17,7 @@ from colorizer.batch.storage import Place
 from colorizer.demo.decoding import decode
 from colorizer.demo.errors import MAX_BYTES, as_gradio_errors, check_size
 from colorizer.demo.widgets import save_preview
-from colorizer.demo.workbench import QUIET, Settings, mark, read_settings
+from colorizer.demo.workbench import QUIET, build_settings, mark, read_settings
 from colorizer.imaging.color import fit_within
 from colorizer.imaging.metadata import Metadata
 from colorizer.inference.colorizer import Colorizer
@@ -35,7 +35,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     """Build the tab inside the current `gradio.Blocks`."""
     gr.Markdown(_WORDS, elem_classes=["hint"])
     files = gr.File(label="Images or a ZIP archive", file_count="multiple", height=220, type="filepath", elem_id="many")
-    settings = Settings(colorizers)
+    settings = build_settings(colorizers)
     start = gr.Button("Colorize all", variant="primary", size="md", elem_id="start-many")
     # Plain text: file names may look like Markdown, and programs read it, too.
     report = gr.Textbox(label="Report", lines=3, max_lines=20, interactive=False, visible=False, elem_id="report")
@@ -84,7 +84,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
     shown = [result, report, pictures]
     # Otherwise the results of an earlier batch could be mistaken for the new ones, especially if the new batch fails.
     gr.on([start.click, files.change], partial(show, False), None, shown, queue=False, **QUIET)
-    given = [files, *settings.widgets]
+    given = [files, *settings]
     # A separate queue, so that visitors with a single image don't wait for it.
     line: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "many"}
     done = start.click(colorize_all, given, shown, show_progress_on=[files], api_visibility="private", **line)
