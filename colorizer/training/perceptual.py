@@ -46,7 +46,7 @@ class PerceptualLoss:
 
     def __call__(self, luma: Any, truth: Any, predicted: Any) -> Any:
         """Compute the loss (N,) from luma (N, h, w, 16), by `split_cells`, and two chroma grids (N, h, w, 2)."""
-        luma = _join_cells(luma)
+        luma = ops.depth_to_space(luma, STRIDE)
 
         def classify(chroma: Any) -> list[Any]:
             rgb = luma + ops.matmul(self.enlarge(chroma), self._to_rgb)
@@ -68,10 +68,3 @@ def split_cells(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = len(luma) // STRIDE
     cells = luma.reshape(side, STRIDE, side, STRIDE).swapaxes(1, 2).reshape(side, side, STRIDE * STRIDE)
     return cells.astype(np.float32) / np.float32(255)
-
-
-def _join_cells(cells: Any) -> Any:
-    """Undo `split_cells` (depth to space) for a batch: (N, h, w, 16) -> (N, 4h, 4w, 1)."""
-    batch, height, width = ops.shape(cells)[:3]
-    cells = ops.reshape(cells, (batch, height, width, STRIDE, STRIDE))
-    return ops.reshape(ops.transpose(cells, (0, 1, 3, 2, 4)), (batch, height * STRIDE, width * STRIDE, 1))
