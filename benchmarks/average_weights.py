@@ -21,7 +21,7 @@ import numpy as np
 
 from colorizer.files import sha256
 from colorizer.inference.checkpoint import CONFIG, KERAS
-from colorizer.training.resume import save_model
+from colorizer.training.resume import publish_model
 from colorizer.training.unet import round_kernels
 
 COPIED = ("history.csv", "curves.png", "samples.png")
@@ -31,30 +31,26 @@ def average(run: Path, others: list[Path], output: Path) -> None:
     """Write the mean of the weights of a run's folder and of other files into a folder, with the run's record."""
     output.mkdir(parents=True, exist_ok=True)
     model = keras.models.load_model(run / KERAS, compile=False)
-    paths = [run / KERAS, *others]
-    read = [_read(path, run / KERAS) for path in paths]
+    models = [model, *(_read(path, run / KERAS) for path in others)]
+    read = [{layer.name: layer.get_weights() for layer in each.layers} for each in models]
     for layer in model.layers:  # By name: other versions of the network may have more layers without weights.
         parts = zip(*(weights[layer.name] for weights in read if layer.weights), strict=True)
         layer.set_weights([np.mean(values, axis=0) for values in parts])
     round_kernels(model)
-    save_model(model, output / KERAS)
     record = json.loads((run / CONFIG).read_text())
     record.pop("export", None)
-    record["averaged"] = [sha256(path.read_bytes()) for path in paths]
-    record["model_sha256"] = sha256((output / KERAS).read_bytes())
-    (output / CONFIG).write_text(json.dumps(record, indent=2) + "\n")
+    publish_model(model, output, {**record, "averaged": [sha256(path.read_bytes()) for path in (run / KERAS, *others)]})
     for name in COPIED:
         if (run / name).exists():
             shutil.copy(run / name, output / name)
 
 
-def _read(path: Path, like: Path) -> dict[str, list[np.ndarray]]:
-    if path.suffix == ".keras":
-        model = keras.models.load_model(path, compile=False)
-    else:
-        model = keras.models.load_model(like, compile=False)
+def _read(path: Path, like: Path) -> keras.Model:
+    is_whole = path.suffix == ".keras"
+    model = keras.models.load_model(path if is_whole else like, compile=False)
+    if not is_whole:
         model.load_weights(path)
-    return {layer.name: layer.get_weights() for layer in model.layers}
+    return model
 
 
 def main() -> None:

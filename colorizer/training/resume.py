@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from colorizer.files import sha256, sync, write_whole
+from colorizer.inference.checkpoint import CONFIG, KERAS
 from colorizer.training.config import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -178,7 +179,10 @@ class Resume(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         best = self.folder / BEST
         if best.exists():
-            self._publish(best, {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}})
+            figures = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
+            self.best.load_weights(best)
+            publish_model(self.best, self.output, {**self.record, "best": figures})
+            best.unlink()
         self._save_state(epoch + 1)
 
     def _save_state(self, epochs: int) -> None:
@@ -207,15 +211,6 @@ class Resume(keras.callbacks.Callback):
         for old in earlier[:-1]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def _publish(self, best: Path, figures_of_epoch: dict[str, float]) -> None:
-        """Publish the best weights as ``model.keras`` and describe them in ``config.json``."""
-        self.best.load_weights(best)
-        save_model(self.best, self.output / "model.keras")
-        best.unlink()
-        digest = sha256((self.output / "model.keras").read_bytes())
-        config = {**self.record, "best": figures_of_epoch, "model_sha256": digest}
-        write_whole(self.output / "config.json", (json.dumps(config, indent=2) + "\n").encode())
-
     def _trim_history(self, epochs: int) -> None:
         """Drop the rows of epochs that were logged but not saved before the run was killed."""
         path = self.output / "history.csv"
@@ -233,6 +228,20 @@ def _compared(part: Any) -> Any:
 def _random_states(model: keras.Model) -> list[keras.Variable]:
     """Find the seed states of dropout layers, which `keras.Model.save_weights` doesn't save."""
     return [variable for variable in model.variables if "seed_generator" in variable.path]
+
+
+def publish_model(model: keras.Model, folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Save a model as ``model.keras``, see `save_model`, and its record as ``config.json``.
+
+    Returns
+    -------
+    dict
+        The record with the SHA-256 of the file.
+    """
+    save_model(model, folder / KERAS)
+    record = {**record, "model_sha256": sha256((folder / KERAS).read_bytes())}
+    write_whole(folder / CONFIG, (json.dumps(record, indent=2) + "\n").encode())
+    return record
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -13,7 +13,7 @@ from colorizer.data.arrays import cut_square
 from colorizer.data.dataset import ImageDataset
 from colorizer.evaluation import plots
 from colorizer.evaluation.metrics import colorfulness
-from colorizer.files import sha256, write_whole
+from colorizer.files import write_whole
 from colorizer.imaging.color import FROM_CHROMA, to_luma
 from colorizer.imaging.upsampling import join_upsampled
 from colorizer.inference.chroma_bins import build_bins, encoding_weights, measure_prior
@@ -25,7 +25,7 @@ from colorizer.training.config import TrainConfig, TrainingError
 from colorizer.training.optimizer import ScaledAdamW
 from colorizer.training.perceptual import MIN_SIZE, PerceptualLoss
 from colorizer.training.recipe import Recipe
-from colorizer.training.resume import SAMPLES, save_model
+from colorizer.training.resume import SAMPLES, publish_model
 from colorizer.training.unet_batches import (
     ENLARGEMENT,
     ImageSet,
@@ -256,12 +256,9 @@ class UNetRecipe(Recipe):
         }
 
     def finish(self, folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
         model = keras.models.load_model(folder / "model.keras", compile=False)
         round_kernels(model)
-        save_model(model, folder / "model.keras")
-        config["model_sha256"] = sha256((folder / "model.keras").read_bytes())
-        write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+        config = publish_model(model, folder, json.loads((folder / "config.json").read_text()))
         runtime = KerasRuntime(folder / "model.keras")
         truth = [
             cut_square(square, min(len(square), images.side))
