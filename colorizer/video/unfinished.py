@@ -86,13 +86,9 @@ class Unfinished:
         with suppress(OSError, ValueError):
             found = json.loads(path.read_text())
         before = found.pop("fingerprint", None)
-        weights_differ = (
-            not isinstance(before, list)
-            or len(before) != len(fingerprint)
-            or not np.allclose(before, fingerprint, rtol=0, atol=_TOLERANCE)
-        )
         differ = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
-        differ += ["weights"] * weights_differ
+        if np.shape(before) != np.shape(fingerprint) or not np.allclose(before, fingerprint, rtol=0, atol=_TOLERANCE):
+            differ.append("weights")
         if differ:
             if found:
                 self.notes.append(f"started over, since the unfinished run differs in {', '.join(differ)}")
