@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
+from record import save_record
 
 from colorizer.batch.options import PaintOptions, paint
 from colorizer.batch.plan import Job
@@ -37,7 +38,6 @@ from colorizer.imaging.decode import decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL
 from colorizer.inference.colorizer import Colorizer
-from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "benchmarks/results/cluster.json"
@@ -254,11 +254,7 @@ def main() -> None:
                 record |= measure(Path(folder), cluster.address, scans, small)
     finally:
         cluster.shutdown()
-    record["machine"] = describe_machine()
-    record["versions"] = describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "pillow", "ray")
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    save_record(options.output, record, "ai-edge-litert", "numpy", "opencv-python-headless", "pillow", "ray")
 
 
 if __name__ == "__main__":

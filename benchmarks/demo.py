@@ -24,8 +24,7 @@ import numpy as np
 from demo_server import ROOT, DemoServer, Page, serve
 from photos import make_photo
 from playwright.sync_api import Browser, sync_playwright
-
-from colorizer.machine import describe_machine, describe_versions
+from record import save_record
 
 MEGAPIXELS = 12.0
 AFTER = ".stage .after"  # The colorized picture.
@@ -136,12 +135,8 @@ def main() -> int:
         "seconds, greatest": {name: round(max(row[name] for row in rounds), 3) for name in rounds[0]},
         "bounds, seconds": BOUNDS,
         "checks": checks,
-        "machine": describe_machine(),
-        "versions": {**describe_versions("ai-edge-litert", "gradio", "numpy", "playwright"), "chromium": version},
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    save_record(options.output, record, "ai-edge-litert", "gradio", "numpy", "playwright", chromium=version)
     return 0 if all(checks.values()) else 1
 
 

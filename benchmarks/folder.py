@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
+from record import save_record
 
 from colorizer.imaging.decode import decode_image, read_size
 from colorizer.imaging.encode import save_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL
-from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 SIDES = (32, 64, 200, 320, 500)  # Of the images, in equal shares.
@@ -108,12 +108,8 @@ def main() -> None:
             "images per second": [rate(course) for course in (first, second)],
             "first run over time": thin(first),
             "second run over time": thin(second),
-            "machine": describe_machine(),
-            "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless", "pillow"),
         }
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    save_record(options.output, record, "ai-edge-litert", "numpy", "opencv-python-headless", "pillow")
 
 
 def rate(course: list[dict[str, float]]) -> list[float]:

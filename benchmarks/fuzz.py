@@ -11,7 +11,6 @@ network. An input depends only on the seed and its number. The record goes to ``
 
 import argparse
 import io
-import json
 import resource
 import selectors
 import struct
@@ -33,13 +32,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
+from record import save_record
 
 from colorizer.batch.archive import ArchiveError, Limits, colorize_archive
 from colorizer.batch.report import Outcome
 from colorizer.imaging.child import MEMORY, SECONDS, limit_memory
 from colorizer.imaging.decode import ImageError, decode_image, decode_with_metadata
 from colorizer.imaging.encode import encode_image
-from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 MAX_PIXELS = 16_000_000
@@ -351,14 +350,9 @@ def main() -> None:
         "slowest, s of the processor": slowest,
         "largest resident memory, MB": memory,
         "limits": {"pixels": MAX_PIXELS, "growth of memory, bytes": MEMORY, "s of the processor": SECONDS},
-        "machine": describe_machine(),
-        "versions": describe_versions(
-            "numpy", "opencv-python-headless", "pillow", "pillow-heif", "tifffile", "imagecodecs"
-        ),
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    packages = "numpy", "opencv-python-headless", "pillow", "pillow-heif", "tifffile", "imagecodecs"
+    save_record(options.output, record, *packages)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Each round times every variant in turn, so that changes of the machine's speed a
 are the ratios within rounds. The record goes to ``benchmarks/results/latency.json``.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import save_record
 
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.runtime import load_runtime
-from colorizer.machine import describe_machine, describe_versions
 
 MODEL = "autoencoder"
 ROUNDS, CALLS, BATCH = 30, 20, 256
@@ -60,12 +59,9 @@ def main() -> None:
         "rounds": ROUNDS,
         "milliseconds, median": {name: round(1000 * statistics.median(t), 3) for name, t in times.items()},
         "ratio, median of the rounds": {name: round(ratio, 3) for name, ratio in ratios.items()},
-        "machine": describe_machine(),
-        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless"),
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    (ROOT / "benchmarks/results/latency.json").write_text(text + "\n")
+    path = ROOT / "benchmarks/results/latency.json"
+    save_record(path, record, "ai-edge-litert", "numpy", "opencv-python-headless")
 
 
 if __name__ == "__main__":

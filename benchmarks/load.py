@@ -31,10 +31,10 @@ from locust.env import Environment
 import cv2
 import numpy as np
 from demo_server import ROOT, DemoServer, Page, serve
+from record import save_record
 
 from colorizer.imaging.decode import decode_image, has_color
 from colorizer.imaging.encode import encode_image
-from colorizer.machine import describe_machine, describe_versions
 
 LEVELS = (1, 8, 32, 128)
 LIMIT = 16  # Of the waiting line, as `colorizer.demo.page` sets it.
@@ -268,12 +268,8 @@ def main() -> int:
         "levels": levels,
         "many": many,
         "checks": checks,
-        "machine": describe_machine(),
-        "versions": describe_versions("ai-edge-litert", "gradio", "locust", "numpy", "opencv-python-headless"),
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    save_record(options.output, record, "ai-edge-litert", "gradio", "locust", "numpy", "opencv-python-headless")
     if not options.small:
         before, _, after = DOCUMENT.read_text().split(MARKER)
         DOCUMENT.write_text(MARKER.join([before, render(record), after]))

@@ -7,7 +7,6 @@ the input and the output. The record goes to ``benchmarks/results/photos.json``.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -19,11 +18,11 @@ import cv2
 import numpy as np
 import psutil
 from numpy.typing import NDArray
+from record import save_record
 
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL
 from colorizer.inference.colorizer import Colorizer
-from colorizer.machine import describe_machine, describe_versions
 
 ROOT = Path(__file__).parent.parent
 PHOTO = ROOT / "samples/photos/coffee.jpg"
@@ -110,10 +109,8 @@ def main() -> None:
         "JPEG": "OpenCV, quality 95, 4:4:4",
         "rounds": options.rounds,
         "figures": rows,
-        "machine": describe_machine(),
-        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless"),
     }
-    options.output.write_text(json.dumps(record, indent=2) + "\n")
+    save_record(options.output, record, "ai-edge-litert", "numpy", "opencv-python-headless")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ record goes to ``benchmarks/results/prints.json``.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from record import save_record
 
 from colorizer.imaging.aging import VERSIONS, Window, age, age_as
 from colorizer.imaging.color import fit_within, gray_copy, join, to_chroma, to_luma
@@ -21,7 +21,6 @@ from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.view import View
-from colorizer.machine import describe_machine, describe_versions
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 256
@@ -92,11 +91,8 @@ def main() -> None:
         "photographs": len(paths),
         "photographs changed": touched,
         "aged copies": {kind: summarize(each) for kind, each in rows.items()},
-        "machine": describe_machine(),
-        "versions": describe_versions("ai-edge-litert", "numpy", "opencv-python-headless"),
     }
-    print(json.dumps(record, indent=2))
-    options.output.write_text(json.dumps(record, indent=2) + "\n")
+    save_record(options.output, record, "ai-edge-litert", "numpy", "opencv-python-headless")
 
 
 if __name__ == "__main__":

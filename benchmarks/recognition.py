@@ -12,20 +12,19 @@ are first shrunk to a long side of 256 pixels, as for the other metrics; then th
 
 import argparse
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from record import save_record
 
 from colorizer.imaging.color import fit_within, gray_copy
 from colorizer.imaging.decode import decode_image
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
 from colorizer.inference.runtime import import_keras
-from colorizer.machine import describe_machine, describe_versions
 
 import_keras()  # Without the notes of its libraries.
 
@@ -115,12 +114,8 @@ def main() -> None:
         "classifier": f"EfficientNet-{CLASSIFIER}, {VARIANTS[CLASSIFIER].size} pixels, ImageNet weights",
         "detail": options.detail or colorizer.working_size,
         "top1": {name: round(count / len(photos), 4) for name, count in hits.items()},
-        "machine": describe_machine(),
-        "versions": describe_versions("ai-edge-litert", "keras", "numpy", "pillow", "tensorflow"),
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    save_record(options.output, record, "ai-edge-litert", "keras", "numpy", "pillow", "tensorflow")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ and its mirror image, which may be smaller; it is compared with two passes of th
 ``benchmarks/results/unet.json``.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import save_record
 
 from colorizer.data.dataset import split_validation
 from colorizer.data.sources import load_dataset
@@ -22,7 +22,6 @@ from colorizer.inference.checkpoint import Checkpoint
 from colorizer.inference.colorizer import Colorizer
 from colorizer.inference.preprocessing import Preprocessing
 from colorizer.inference.runtime import import_keras, load_runtime
-from colorizer.machine import describe_machine, describe_versions
 from colorizer.training.config import TrainConfig
 from colorizer.training.fit import resolve_precision
 
@@ -96,12 +95,8 @@ def main() -> None:
         "rate, median of the rounds": {name: round(value, 1) for name, value in medians.items()},
         "Colorizer / two bare passes, throughput": {name: round(value, 3) for name, value in ratios.items()},
         "share of the peak": {name: round(value, 3) for name, value in share.items()},
-        "machine": describe_machine(),
-        "versions": describe_versions("keras", "numpy", "tensorflow", "ai-edge-litert"),
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    (ROOT / "benchmarks/results/unet.json").write_text(text + "\n")
+    save_record(ROOT / "benchmarks/results/unet.json", record, "keras", "numpy", "tensorflow", "ai-edge-litert")
 
 
 def _training(precision: str) -> Callable[[], Any]:
