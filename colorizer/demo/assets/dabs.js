@@ -1,3 +1,10 @@
+// A button that isn't part of a form.
+function makeButton(properties, clicked) {
+    const button = Object.assign(document.createElement("button"), {type: "button", ...properties});
+    button.addEventListener("click", clicked);
+    return button;
+}
+
 // Dabs of color on the photo: placed, selected, recolored and removed by mouse, touch or keyboard, with undo and redo.
 // `changed` is called when the photo must be colorized again, `selected` when colors should be suggested for the current
 // dab; `picture` returns the URL that the pipette picks from, and `refuse` shows an error.
@@ -8,6 +15,7 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     // While the color field is open (`choosing`), it reports each color on the way; all of them are a single step to undo.
     let dabs, current, recolors, choosing, past, future;
     let cross = {x: 0.5, y: 0.5};
+    const clip = (value) => Math.min(Math.max(value, 0), 0.9999);
 
     function forget() {
         [dabs, current, recolors, choosing, past, future] = [[], -1, false, false, [], []];
@@ -55,18 +63,13 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     function draw() {
         const focused = [...overlay.children].indexOf(document.activeElement);
         overlay.replaceChildren(...dabs.map((each, i) => {
-            const ring = document.createElement("button");
-            ring.type = "button";
-            ring.className = "ring";
-            ring.ariaLabel = `Dab ${i + 1}, ${each.color}`;
-            ring.ariaPressed = i === current;
-            ring.style.left = `${100 * each.x}%`;
-            ring.style.top = `${100 * each.y}%`;
-            ring.style.backgroundColor = each.color;
-            ring.addEventListener("click", (event) => {
+            const name = {className: "ring", ariaLabel: `Dab ${i + 1}, ${each.color}`, ariaPressed: i === current};
+            const ring = makeButton(name, (event) => {
                 event.stopPropagation();
                 select(i, true);
             });
+            put(ring, each);
+            ring.style.backgroundColor = each.color;
             ring.addEventListener("keydown", (event) => {
                 if (event.key === "Delete" || event.key === "Backspace") remove(i);
                 event.stopPropagation();
@@ -75,14 +78,17 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
         }));
         const mark = document.createElement("span");
         mark.className = "cross";
-        mark.style.left = `${100 * cross.x}%`;
-        mark.style.top = `${100 * cross.y}%`;
+        put(mark, cross);
         overlay.append(mark);
         if (focused >= 0) (overlay.children[Math.min(focused, dabs.length - 1)] ?? overlay).focus();
         find(".undo").disabled = !past.length;
         find(".redo").disabled = !future.length;
         find(".delete").disabled = current < 0;
         find(".clear").disabled = !dabs.length;
+    }
+
+    function put(mark, {x, y}) {
+        [mark.style.left, mark.style.top] = [`${100 * x}%`, `${100 * y}%`];
     }
 
     function remove(index) {
@@ -100,8 +106,7 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
 
     overlay.addEventListener("click", (event) => {
         const box = overlay.getBoundingClientRect();
-        const part = (value) => Math.min(Math.max(value, 0), 0.9999);
-        const x = part((event.clientX - box.left) / box.width), y = part((event.clientY - box.top) / box.height);
+        const x = clip((event.clientX - box.left) / box.width), y = clip((event.clientY - box.top) / box.height);
         if (pipette.ariaPressed === "true") return take(x, y);
         cross = {x, y};
         place(x, y);
@@ -112,11 +117,8 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
             ArrowRight: [step, 0], ArrowLeft: [-step, 0], ArrowDown: [0, step], ArrowUp: [0, -step],
         }[event.key] ?? [0, 0];
         if (right || below) {
-            cross.x = Math.min(Math.max(cross.x + right, 0), 0.9999);
-            cross.y = Math.min(Math.max(cross.y + below, 0), 0.9999);
-            const mark = find(".cross");
-            mark.style.left = `${100 * cross.x}%`;
-            mark.style.top = `${100 * cross.y}%`;
+            cross = {x: clip(cross.x + right), y: clip(cross.y + below)};
+            put(find(".cross"), cross);
         } else if (event.key === "Enter" || event.key === " ") {
             if (pipette.ariaPressed === "true") take(cross.x, cross.y);
             else place(cross.x, cross.y);
@@ -146,11 +148,8 @@ function placeDabs(element, options, {refuse, changed, selected, picture}) {
     function offer(colors) {
         find(".suggestions").hidden = !colors.length;
         find(".swatches").replaceChildren(...colors.map((value) => {
-            const swatch = document.createElement("button");
-            swatch.type = "button";
-            swatch.ariaLabel = value;
+            const swatch = makeButton({ariaLabel: value}, () => recolor(current, value));
             swatch.style.backgroundColor = value;
-            swatch.addEventListener("click", () => recolor(current, value));
             return swatch;
         }));
     }

@@ -119,7 +119,6 @@ function startStage(element, props, trigger) {
     // ---- The picture
 
     function show() {
-        stage.dataset.state = "photo";
         frame.style.setProperty("--ratio", view.width / view.height);
         frame.classList.toggle("pixelated", view.small);
         for (const [selector, url, words] of [
@@ -188,9 +187,7 @@ function startStage(element, props, trigger) {
         overlay.hidden = mode !== "fix" || !takesHints();
         find(".position").disabled = !overlay.hidden;
         for (const each of element.querySelectorAll(".takes-none")) each.hidden = takesHints();
-        for (const each of element.querySelectorAll(".takes-hints")) each.hidden = !takesHints();
-        find(".strength").hidden = !takesHints();
-        for (const each of element.querySelectorAll(".number")) each.hidden = !takesHints();
+        for (const each of element.querySelectorAll(".takes-hints, .strength, .number")) each.hidden = !takesHints();
         dabs.draw();
     }
 
@@ -212,20 +209,12 @@ function startStage(element, props, trigger) {
         find(".doubt").hidden = !versions.length;
         const first = {colors: null, url: null, words: "Default"};
         find(".versions").replaceChildren(...(versions.length ? [first, ...versions] : []).map((each) => {
-            const button = document.createElement("button");
-            button.type = "button";
-            button.ariaPressed = same(each.colors, version);
-            if (each.url) {
-                const image = document.createElement("img");
-                image.src = each.url;
-                image.alt = each.words;
-                button.append(image);
-            } else button.textContent = each.words;
-            button.addEventListener("click", () => {
+            const button = makeButton({ariaPressed: same(each.colors, version)}, () => {
                 version = each.colors;
                 drawVersions();
                 paint();
             });
+            button.append(each.url ? Object.assign(new Image(), {src: each.url, alt: each.words}) : each.words);
             return button;
         }));
         find(".ask").textContent = versions.length ? "Show four more" : "Show other versions";
@@ -302,16 +291,12 @@ function startStage(element, props, trigger) {
         },
     });
     for (const each of options.examples) {
-        const button = document.createElement("button"), image = document.createElement("img");
-        button.type = "button";
-        Object.assign(image, {src: each.thumbnail, alt: each.title, width: 64, height: 64});
-        button.title = each.title;
-        button.append(image);
-        button.addEventListener("click", () => {
+        const button = makeButton({title: each.title}, () => {
             accept();
             candidate = {example: each.name};
             paint();
         });
+        button.append(Object.assign(new Image(64, 64), {src: each.thumbnail, alt: each.title}));
         find(".examples").append(button);
     }
 
