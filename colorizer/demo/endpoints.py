@@ -59,9 +59,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
         numbers = {"count": (count, 1, _MAX_VERSIONS), "seed": (seed, 0, 2**31 - 1)}
         for name, (value, low, high) in numbers.items():
             if not isinstance(value, int) or not low <= value <= high:
-                raise gr.Error(
-                    f"{name} must be a whole number from {low} to {high}, got {value!r}", print_exception=False
-                )
+                raise errors.VisitorError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
         with errors.as_gradio_errors():
             small = fit_within(decode(path, MAX_PIXELS)[0], _VERSION_SIDE)
             results = colorizer.colorize_alternatives(small, count, seed=seed, **options)
@@ -89,7 +87,7 @@ def build(colorizers: Mapping[str, Colorizer]) -> None:
 
 def _read_hints(given: Any) -> list[tuple[float, float, str]]:
     if not isinstance(given, list) or len(given) > MAX_DABS:
-        raise gr.Error(f"hints must be a list of at most {MAX_DABS} hints", print_exception=False)
+        raise errors.VisitorError(f"hints must be a list of at most {MAX_DABS} hints")
     if not all(isinstance(each, list) and len(each) == 3 for each in given):
-        raise gr.Error('each hint must be [column, row, "#RRGGBB"]', print_exception=False)
+        raise errors.VisitorError('each hint must be [column, row, "#RRGGBB"]')
     return [tuple(each) for each in given]

@@ -20,6 +20,13 @@ _MAX_LISTED = 30  # Maximum number of names that a message lists.
 EXPIRED = "has been deleted, since files are kept for an hour at most; choose it again"
 
 
+class VisitorError(gr.Error):
+    """An error that the page shows; the log gets no traceback, since the server works as intended."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, print_exception=False)
+
+
 @contextmanager
 def as_gradio_errors(advice: str = "") -> Iterator[None]:
     """Convert errors to `gradio.Error`, the only one whose message reaches the visitor.
@@ -33,22 +40,22 @@ def as_gradio_errors(advice: str = "") -> Iterator[None]:
         yield
     except FileNotFoundError as error:  # The page was open for longer than files are kept.
         name = Path(error.filename).name if error.filename else "The photo"
-        raise gr.Error(f"{name} {EXPIRED}", print_exception=False) from error
+        raise VisitorError(f"{name} {EXPIRED}") from error
     except ValueError as error:
         # `ImageError` and `VideoError` may have advice of their own.
         words = f"{error}. {advice}" if advice and not getattr(error, "advice", "") else str(error)
-        raise gr.Error(words, print_exception=False) from error
+        raise VisitorError(words) from error
     except (OSError, MemoryError, cv2.error) as error:
         if (lacking := describe_shortage(error)) is None:
             raise
-        raise gr.Error(f"The server has {lacking} left; try again later", print_exception=False) from error
+        raise VisitorError(f"The server has {lacking} left; try again later") from error
 
 
 def pick(items: Mapping[str, T], name: Any) -> T:
     """Return the item of that name; raise `gradio.Error` if there is none."""
     if not isinstance(name, str) or name not in items:
         choices = f"; available: {', '.join(items)}" if len(items) <= _MAX_LISTED else ""
-        raise gr.Error(f"There is no {name!r}{choices}", print_exception=False)
+        raise VisitorError(f"There is no {name!r}{choices}")
     return items[name]
 
 
@@ -65,14 +72,11 @@ def find_upload(upload: Any) -> Path:
         ):
             check_size(path)
             return path
-    raise gr.Error("Upload an image file.", print_exception=False)
+    raise VisitorError("Upload an image file.")
 
 
 def check_size(path: Path, most: int = MAX_BYTES) -> None:
     """Raise `gradio.Error` if a file is too large; the server itself accepts larger ones, for videos."""
     if path.exists() and path.stat().st_size > most:
         size, limit = math.ceil(path.stat().st_size / 1e6), most // 1_000_000
-        raise gr.Error(
-            f"{path.name} is {size} MB; the limit is {limit} MB. Make it smaller and try again.",
-            print_exception=False,
-        )
+        raise VisitorError(f"{path.name} is {size} MB; the limit is {limit} MB. Make it smaller and try again.")

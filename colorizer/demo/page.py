@@ -38,7 +38,7 @@ class _Page(gr.Blocks):
             error.print_exception = False
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise gr.Error("Invalid arguments for this endpoint; see *Use via API*", print_exception=False) from error
+            raise errors.VisitorError("Invalid arguments for this endpoint; see *Use via API*") from error
 
 
 def build_demo(colorizers: Mapping[str, Colorizer]) -> gr.Blocks:

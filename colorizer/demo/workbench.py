@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from colorizer.batch.options import digest_settings, mark_result
-from colorizer.demo.errors import pick
+from colorizer.demo.errors import VisitorError, pick
 from colorizer.demo.tables import title
 from colorizer.imaging.metadata import Metadata
 from colorizer.inference.checkpoint import DEFAULT_MODEL, Checkpoint
@@ -65,7 +65,7 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
     """
     model = given.get("model")
     if not isinstance(model, str) or model not in colorizers:
-        raise gr.Error(f"There is no model {model!r}; available: {', '.join(colorizers)}", print_exception=False)
+        raise VisitorError(f"There is no model {model!r}; available: {', '.join(colorizers)}")
     options: dict[str, Any] = {}
     ranges = {
         "vividness": (DEFAULT_VIVIDNESS, 0, 1),
@@ -76,11 +76,11 @@ def read_settings(colorizers: Mapping[str, Colorizer], given: Mapping[str, Any])
         value = given.get(name)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise gr.Error(f"{name} must be from {low} to {high}, got {value!r}", print_exception=False)
+            raise VisitorError(f"{name} must be from {low} to {high}, got {value!r}")
         options[name] = type(default)(value)
     prepare = given.get("prepare")
     if not isinstance(prepare, bool | None):
-        raise gr.Error(f"prepare must be true or false, got {prepare!r}", print_exception=False)
+        raise VisitorError(f"prepare must be true or false, got {prepare!r}")
     options["prepare"] = prepare is not False
     return colorizers[model], options
 

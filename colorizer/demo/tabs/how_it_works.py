@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorizer.demo.drawings import draw_contents, draw_curves, draw_heading, draw_layers, draw_vector
-from colorizer.demo.errors import as_gradio_errors, find_upload, pick
+from colorizer.demo.errors import VisitorError, as_gradio_errors, find_upload, pick
 from colorizer.demo.gallery import Gallery
 from colorizer.demo.photo import Photo
 from colorizer.demo.tables import title
@@ -236,7 +236,7 @@ def _build_move(space: LatentSpace, samples: Gallery, latent: gr.State, chosen: 
 
     def paint(latent: NDArray[np.float32] | None, *steps: float) -> Any:
         if latent is None:  # Set when the page opens, but lost if the server has been restarted since.
-            raise gr.Error("Choose an image first.", print_exception=False)
+            raise VisitorError("Choose an image first.")
         vector = latent + np.array(steps, np.float32) @ directions
         return show_picture(space.paint(vector[None])[0])
 

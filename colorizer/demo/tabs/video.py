@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from colorizer.batch.videos import MISSING, can_read_videos
 from colorizer.demo import films
-from colorizer.demo.errors import as_gradio_errors, check_size
+from colorizer.demo.errors import VisitorError, as_gradio_errors, check_size
 from colorizer.demo.widgets import address, build_panel, save_preview
 from colorizer.demo.workbench import NETWORK, QUIET, default_model
 from colorizer.inference.colorizer import DEFAULT_VIVIDNESS, Colorizer
@@ -186,7 +186,7 @@ class _Tab:
 
     def _find(self, given: Any) -> Path:
         if not given:
-            raise gr.Error("Choose a video first.", print_exception=False)
+            raise VisitorError("Choose a video first.")
         check_size(Path(given), self.max_bytes)
         return Path(given)
 

@@ -94,7 +94,7 @@ class Request:
     def read(cls, data: Any, colorizers: Mapping[str, Colorizer]) -> "Request":
         """Parse an untrusted request; raise `gradio.Error` if it is invalid."""
         if not isinstance(data, Mapping) or not isinstance(data.get("photo"), Mapping):
-            raise gr.Error("This request has no photo; reload the page.", print_exception=False)
+            raise errors.VisitorError("This request has no photo; reload the page.")
         colorizer, options = read_settings(colorizers, data)
         given = data["photo"]
         if "example" in given:
@@ -239,7 +239,7 @@ class _Handlers:
         request = self.read(data)
         drawn = data.get("drawn") or 0
         if not isinstance(drawn, int) or not 0 <= drawn < _MAX_VERSIONS:
-            raise gr.Error(f"There are at most {_MAX_VERSIONS} versions of a photo.", print_exception=False)
+            raise errors.VisitorError(f"There are at most {_MAX_VERSIONS} versions of a photo.")
         seed = drawn // _VERSIONS
         photo, colorizer, versions = request.photo, request.colorizer, []
         with errors.as_gradio_errors():
