@@ -1,6 +1,7 @@
 """Evaluation of what the U-Net offers beyond a single result: vividness, hints, uncertainty, alternatives."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import cv2
@@ -17,6 +18,7 @@ VIVIDNESS = (0.0, DEFAULT_VIVIDNESS, 1.0)
 HINTS = (1, 4, 16)
 ALTERNATIVES = 4
 ALTERNATIVES_OF = 1000  # Only the first images: each takes as long as forty without alternatives.
+_SEED = 0  # Of the positions of hints and of the alternatives.
 _PATCH = 2  # Side of the block of pixels whose mean color is a hint.
 _UNCERTAINTY_BINS = 10
 _CONFIDENCE_BINS = 15
@@ -31,14 +33,11 @@ class AbilityFigures:
         A U-Net.
     detail : int, optional
         As in `Colorizer.colorize`.
-    seed : int
-        Random seed for the positions of hints and for the alternatives.
     """
 
-    def __init__(self, colorizer: Colorizer, detail: int | None, seed: int = 0) -> None:
+    def __init__(self, colorizer: Colorizer, detail: int | None) -> None:
         self._colorizer = colorizer
         self._detail = detail
-        self._seed = seed
         self._count = 0
         self._gray = 0.0
         self._errors = dict.fromkeys(VIVIDNESS, 0.0)
@@ -63,7 +62,7 @@ class AbilityFigures:
             if vividness == 0:
                 self._add_uncertainty(truths, results)
         for count in HINTS:
-            rngs = [np.random.default_rng((self._seed, count, self._count + i)) for i in range(len(truths))]
+            rngs = [np.random.default_rng((_SEED, count, self._count + i)) for i in range(len(truths))]
             hints = [true_hints(*pair, count) for pair in zip(truths, rngs, strict=True)]
             # Without a reach, only the network spreads the hints.
             results = self._colorizer.colorize_batch(
@@ -128,12 +127,10 @@ class AbilityFigures:
 
     def _add_alternatives(self, truth: NDArray[np.uint8]) -> None:
         results = self._colorizer.colorize_alternatives(
-            truth, ALTERNATIVES, vividness=DEFAULT_VIVIDNESS, detail=self._detail, seed=self._seed
+            truth, ALTERNATIVES, vividness=DEFAULT_VIVIDNESS, detail=self._detail, seed=_SEED
         )
         labs = [rgb2lab(result) for result in results]
-        self._differences += [
-            float(deltaE_ciede2000(one, other).mean()) for i, one in enumerate(labs) for other in labs[i + 1 :]
-        ]
+        self._differences += [float(deltaE_ciede2000(*pair).mean()) for pair in combinations(labs, 2)]
         segments = felzenszwalb(to_luma(truth), scale=50, sigma=0.5, min_size=20)
         variances = [variance_within(to_chroma(image), segments) for image in (*results, truth)]
         self._variances += np.array([np.mean(variances[:-1]), variances[-1]])
