@@ -79,28 +79,22 @@ class TrainConfig:
             raise TrainingError(f"unknown model {self.model!r}; choose from: {', '.join(MODELS)}")
         if self.precision not in PRECISIONS:
             raise TrainingError(f"unknown precision {self.precision!r}; choose from: {', '.join(PRECISIONS)}")
-        for name in ("epochs", "batch_size", "latent_dim", "size", "patience"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise TrainingError(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.steps_per_epoch < 0:
-            raise TrainingError(f"steps_per_epoch must not be negative, got {self.steps_per_epoch}")
-        if not 0 <= self.seed < 2**32:
-            raise TrainingError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
-        if self.working_size < 32 or self.working_size % 32:
-            raise TrainingError(f"working_size must be a multiple of 32, got {self.working_size}")
-        if not 0 <= self.cooldown <= 1:
-            raise TrainingError(f"cooldown must lie in [0, 1], got {self.cooldown}")
-        if not 0 <= self.frozen_stages <= 7:
-            raise TrainingError(f"frozen_stages must be from 0 to 7, got {self.frozen_stages}")
-        for name in ("dropout", "drop_path"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
-        if not (self.perceptual >= 0 and math.isfinite(self.perceptual)):
-            raise TrainingError(f"perceptual must not be negative, got {self.perceptual}")
-        if not 0 < self.validation < 1:
-            raise TrainingError(f"validation must lie between 0 and 1, got {self.validation}")
+        positive = ("epochs", "batch_size", "latent_dim", "size", "patience")
+        checks = [
+            *((name, getattr(self, name) >= 1, "be at least 1") for name in positive),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "be positive"),
+            ("steps_per_epoch", self.steps_per_epoch >= 0, "not be negative"),
+            ("seed", 0 <= self.seed < 2**32, f"be from 0 to {2**32 - 1}"),
+            ("working_size", self.working_size >= 32 and self.working_size % 32 == 0, "be a multiple of 32"),
+            ("cooldown", 0 <= self.cooldown <= 1, "lie in [0, 1]"),
+            ("frozen_stages", 0 <= self.frozen_stages <= 7, "be from 0 to 7"),
+            *((name, 0 <= getattr(self, name) < 1, "lie in [0, 1)") for name in ("dropout", "drop_path")),
+            ("perceptual", 0 <= self.perceptual < math.inf, "not be negative"),
+            ("validation", 0 < self.validation < 1, "lie between 0 and 1"),
+        ]
+        for name, fits, words in checks:
+            if not fits:
+                raise TrainingError(f"{name} must {words}, got {getattr(self, name)}")
         if not self.data:
             raise TrainingError("data must name at least one dataset")
         if self.init and not Path(self.init).is_file():
