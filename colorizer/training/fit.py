@@ -23,7 +23,7 @@ from colorizer.machine import describe_machine, describe_versions
 from colorizer.models.layer_table import list_layers
 from colorizer.training.autoencoder import AutoencoderRecipe
 from colorizer.training.config import DivergedError, TrainConfig, TrainingError
-from colorizer.training.recipe import AdvanceEpoch, Recipe
+from colorizer.training.recipe import Recipe
 from colorizer.training.resume import BEST, RESUME, SAMPLES, Resume
 from colorizer.training.unet import UNetRecipe
 
@@ -141,6 +141,7 @@ def _train(
     (config.folder / SAMPLES).unlink(missing_ok=True)
     history = keras.callbacks.CSVLogger(config.folder / "history.csv", append=True)
     batches = recipe.training_data(first_epoch)
+    advance = keras.callbacks.LambdaCallback(on_epoch_end=batches.advance)
     model.fit(
         batches,
         validation_data=recipe.validation_data(),
@@ -148,7 +149,7 @@ def _train(
         epochs=config.epochs,
         shuffle=False,  # The batches are shuffled already.
         verbose=1 if sys.stdout.isatty() else 2,  # A progress bar in a terminal, one line per epoch in a log.
-        callbacks=[StopOnNaN(), AdvanceEpoch(batches), *callbacks, history, resume],
+        callbacks=[StopOnNaN(), advance, *callbacks, history, resume],
     )
 
 

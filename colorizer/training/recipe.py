@@ -18,22 +18,14 @@ class EpochBatches(keras.utils.PyDataset):
     Attributes
     ----------
     epoch : int
-        The current epoch, set by `AdvanceEpoch`.
+        The current epoch.
     """
 
     epoch: int
 
-
-class AdvanceEpoch(keras.callbacks.Callback):
-    """Advances the batches to the next epoch, before Keras's workers request them."""
-
-    def __init__(self, batches: EpochBatches) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Set the next epoch."""
-        self.batches.epoch = epoch + 1
+    def advance(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Go on to the epoch after this one, before Keras's workers request its batches."""
+        self.epoch = epoch + 1
 
 
 class Recipe(ABC):
