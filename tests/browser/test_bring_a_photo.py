@@ -202,12 +202,14 @@ def test_file_that_browsers_can_not_show(page: Page, tmp_path: Path, name: str):
 def test_refusals_stand_in_the_drop_zone(page: Page, tmp_path: Path):
     problem = page.get_by_role("alert")
     opened = page.locator(AFTER).get_attribute("src")
+    page.locator(".advanced summary").click()
     for name, content, message in (
         ("holiday.png", b"words, not pixels", "is not an image"),
         ("beach.png", b"", "is empty"),
         ("large.png", bytes(20_000_001), "the limit is 20 MB"),
     ):
         (tmp_path / name).write_bytes(content)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")  # A photo can be dropped anywhere.
         page.set_input_files("#photo-file", tmp_path / name)
         expect(problem).to_contain_text(name, timeout=180_000)
         expect(problem).to_contain_text(message)
@@ -217,7 +219,9 @@ def test_refusals_stand_in_the_drop_zone(page: Page, tmp_path: Path):
         expect(page.locator(".busy")).to_be_hidden(timeout=180_000)
         expect(page.locator(AFTER)).to_have_attribute("src", opened)
     expect(page.locator(".toast-body:visible")).to_have_count(0)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
     bring(page, ROOT / "samples/cifar10/00_cat.png")
+    assert is_on_screen(page, ".frame")
     expect(page.locator(".problem")).to_be_hidden()
     page.locator(".paste").click()  # Without the permission.
     expect(problem).to_contain_text("The browser doesn't let this page read the clipboard")

@@ -11,6 +11,7 @@
         problem.textContent = words;
         forget();
         tab.prepend(problem);
+        problem.scrollIntoView({block: "nearest"});
     }
 
     function forget() {

@@ -56,7 +56,8 @@ function startStage(element, props, trigger) {
                 candidate = null;
                 return refuse(response.error);
             }
-            if (candidate && same(response.photo, candidate)) {
+            const isNew = candidate && same(response.photo, candidate);
+            if (isNew) {
                 [photo, candidate, version, versions] = [candidate, null, null, []];
                 dabs.forget();
                 find(".position").value = 50;
@@ -67,6 +68,7 @@ function startStage(element, props, trigger) {
             if (!same(response.photo, photo)) return;  // It is about a photo that was replaced.
             view = response;
             show();
+            if (isNew) frame.scrollIntoView({block: "nearest"});  // It may have been dropped further down.
         },
         suggest: (response) => dabs.suggest(response),
         versions(response) {
@@ -109,6 +111,7 @@ function startStage(element, props, trigger) {
     function refuse(words) {
         problem.textContent = words;
         problem.hidden = false;
+        problem.scrollIntoView({block: "nearest"});
     }
 
     function accept() {
