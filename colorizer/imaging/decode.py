@@ -176,7 +176,7 @@ def has_frames(path: Path) -> bool:
     """Whether a GIF, PNG or WebP is an animation; for PNG and WebP, only the beginning is read."""
     with suppress(Exception):  # If anything is wrong with the file, decoding it will report the error.
         content = _read_file(path, _Limits.of(MAX_PIXELS), None if path.suffix.lower() == ".gif" else _BEGINNING)
-        return inspect(content, []).pages > 1 or (content[:4] == b"RIFF" and bool(content[20] & 2))
+        return inspect(content, []).pages > 1 or (content[8:16] == b"WEBPVP8X" and bool(content[20] & 2))
     return False
 
 

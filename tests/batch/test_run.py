@@ -323,6 +323,15 @@ def test_animations_become_tiff_for_format_tiff_and_same(tmp_path, capsys):
         assert "0 colorized, 4 skipped" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_still_webp_stays_webp_for_format_same(tmp_path, lossless):
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    Image.fromarray(random_images(1, 40)[0]).save(scans / "a.webp", lossless=lossless)
+    assert main(["colorize", str(scans), "--output", str(out), "--format", "same"]) == 0
+    assert files(out) == ["a.webp"]
+
+
 def test_accepted_truncated_files_are_reported(tmp_path, capsys):
     scans, report = make_scans(tmp_path / "scans", 2), tmp_path / "run.jsonl"
     (cut,) = scans.glob("1/*.png")
